@@ -1,0 +1,1 @@
+//! Desire: what the user wants, from one YAML file.

@@ -1,0 +1,213 @@
+//! What the user wants: the inventory after loading, with every default filled in.
+//!
+//! Nothing here knows YAML. [`super::load`] produces it and has already refused what contradicts itself,
+//! so the planner may rely on each reference pointing somewhere.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+use super::secret::SecretSource;
+
+/// The whole desire of one inventory file.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    /// The file it was read from, for messages.
+    pub path: PathBuf,
+    /// Name of the swarm, kept as a label in the swarm itself to tell it from foreign ones.
+    pub name: String,
+    /// Nodes in the order of the file.
+    pub nodes: Vec<Node>,
+    /// The Docker engine, the same on every node.
+    pub engine: Engine,
+    /// Directories shared over NFS, in the order of the file.
+    pub shares: Vec<Share>,
+    /// Options of the swarm.
+    pub swarm: Swarm,
+}
+
+impl Inventory {
+    /// The node of that name.
+    pub fn node(&self, name: &NodeName) -> Option<&Node> {
+        self.nodes.iter().find(|node| &node.name == name)
+    }
+
+    /// Nodes that shall be managers, in the order of the file.
+    pub fn managers(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.role == Role::Manager)
+    }
+}
+
+/// A node's name in the inventory: how skep and its user call it, whatever its hostname is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+pub struct NodeName(pub String);
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl From<&str> for NodeName {
+    fn from(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
+/// A place in the inventory file; lines and columns count from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Line.
+    pub line: u64,
+    /// Column.
+    pub column: u64,
+}
+
+/// One machine.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its name.
+    pub name: NodeName,
+    /// Where the name stands in the file.
+    pub place: Place,
+    /// Where SSH connects to: an IP address or a host name.
+    pub address: String,
+    /// What it shall be in the swarm.
+    pub role: Role,
+    /// How to log in.
+    pub login: Login,
+    /// The address other nodes reach it at; found out on the host where absent.
+    pub advertise: Option<IpAddr>,
+    /// Swarm node labels it shall have.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A node's role in the swarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Takes part in the raft store.
+    Manager,
+    /// Runs tasks only.
+    Worker,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Manager => "manager",
+            Self::Worker => "worker",
+        })
+    }
+}
+
+/// How to log in to a node.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// Remote user; the local user's name where the inventory has none.
+    pub user: String,
+    /// TCP port of sshd.
+    pub port: u16,
+    /// Private key files to try; the usual `~/.ssh/id_*` where empty.
+    pub keys: Vec<PathBuf>,
+    /// Where the password comes from, if one is wanted.
+    pub password: Option<SecretSource>,
+    /// Fingerprint (`SHA256:…`) the host's key must have.
+    pub host_key: Option<String>,
+    /// The known_hosts file to read and to add to; `~/.ssh/known_hosts` where absent.
+    pub known_hosts: Option<PathBuf>,
+    /// Whether commands run through sudo.
+    pub sudo: Sudo,
+}
+
+/// Whether commands run through sudo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sudo {
+    /// Unless the user is root.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The Docker engine.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    /// Where it comes from.
+    pub source: EngineSource,
+    /// Wanted version, with `*` for any run of characters: `20.10.*`; any where absent.
+    pub version: Option<String>,
+    /// Options for `daemon.json`, merged over what a host has.
+    pub options: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Where the engine comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineSource {
+    /// The distribution's own packages.
+    Distro,
+    /// Whatever is installed already; nothing is installed.
+    Keep,
+}
+
+/// A directory that one node shares over NFS.
+#[derive(Debug, Clone)]
+pub struct Share {
+    /// Its name in the inventory.
+    pub name: String,
+    /// Where the name stands in the file.
+    pub place: Place,
+    /// The node that shares it.
+    pub server: NodeName,
+    /// The directory on the server.
+    pub path: PathBuf,
+    /// Who may mount it: addresses, networks, host names; never empty.
+    pub clients: Vec<String>,
+    /// Export options as in exports(5), in the order of the file.
+    pub options: Vec<String>,
+    /// Owner of the directory on the server.
+    pub owner: Owner,
+    /// Mode of the directory on the server.
+    pub mode: u32,
+    /// Where it is mounted, if anywhere.
+    pub mount: Option<ShareMount>,
+}
+
+/// Where and how a share is mounted.
+#[derive(Debug, Clone)]
+pub struct ShareMount {
+    /// Mount point on each node.
+    pub at: PathBuf,
+    /// The nodes that mount it, never its server.
+    pub on: Vec<NodeName>,
+    /// Mount options besides those that skep always sets.
+    pub options: Vec<String>,
+    /// The path that clients ask the server for; differs from the share's path below an `fsid=0` root.
+    pub remote: PathBuf,
+}
+
+/// Numeric owner of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// Options of the swarm itself.
+#[derive(Debug, Clone, Default)]
+pub struct Swarm {
+    /// Networks that overlay networks are cut from; Docker's own choice (10.0.0.0/8) where empty. Fixed at init.
+    pub address_pool: Vec<IpNet>,
+    /// Prefix length of each overlay network. Fixed at init.
+    pub subnet_size: Option<u8>,
+    /// How many finished tasks a slot keeps.
+    pub task_history: Option<i64>,
+}

@@ -1,0 +1,33 @@
+//! skep houses a Docker Swarm: it turns freshly flashed boards and boxes into healthy nodes over SSH,
+//! from one inventory file, and shows the difference before anything changes.
+//!
+//! The way through the house: [`inventory`] → [`fleet`] → [`facts`] → [`plan`] → [`apply`], all of it told
+//! as [`event`]s that [`report`] reads. The agent (`skep-agent`) is built from [`wire`], [`facts`] and
+//! [`resource`] alone.
+
+pub mod facts;
+pub mod resource;
+pub mod wire;
+
+#[cfg(feature = "controller")]
+pub mod apply;
+#[cfg(feature = "controller")]
+pub mod cli;
+#[cfg(feature = "controller")]
+pub mod engine;
+#[cfg(feature = "controller")]
+pub mod event;
+#[cfg(feature = "controller")]
+pub mod fleet;
+#[cfg(feature = "controller")]
+pub mod inventory;
+#[cfg(feature = "controller")]
+pub mod lab;
+#[cfg(feature = "controller")]
+pub mod plan;
+#[cfg(feature = "controller")]
+pub mod report;
+#[cfg(feature = "controller")]
+pub mod ssh;
+#[cfg(feature = "controller")]
+pub mod swarm;

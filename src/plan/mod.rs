@@ -1,0 +1,1 @@
+//! Facts and desire to phases of steps; pure.

@@ -1,0 +1,1 @@
+//! What a host should have: one file a resource.
