@@ -1,0 +1,123 @@
+//! The Docker engine and the swarm as it sees it, asked over the engine's own socket.
+//!
+//! Asked only while the engine runs: connecting to the socket of a stopped one would start it, and observing
+//! must change nothing. Never asks `/swarm`, whose answer holds the join tokens.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::resource::Host;
+
+/// The engine on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// No `dockerd` on the host.
+    Absent,
+    /// Installed, but not running.
+    Stopped,
+    /// Runs, but did not answer: `cause` says why. Nothing may be concluded about the swarm from this.
+    Silent {
+        /// The system's own words.
+        cause: String,
+    },
+    /// Answers.
+    Running(Box<Running>),
+}
+
+/// An engine that answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// Version of the engine.
+    pub version: String,
+    /// The engine's own ID; shared by hosts cloned from one card.
+    pub id: String,
+    /// Storage driver.
+    pub storage_driver: String,
+    /// Whether live-restore is on, which a swarm does not allow.
+    pub live_restore: bool,
+    /// When the engine process started, in milliseconds since 1970.
+    pub started_unix_ms: i64,
+    /// The swarm as this engine sees it.
+    pub swarm: SwarmView,
+}
+
+/// The swarm as one engine sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwarmView {
+    /// This node's state.
+    pub state: SwarmState,
+    /// This node's ID; empty outside a swarm.
+    pub node_id: String,
+    /// The address this node advertises; empty outside a swarm.
+    pub node_addr: String,
+    /// Whether this node is a manager that answers for the swarm.
+    pub control: bool,
+    /// The engine's own words where the state is `Error` or a join goes on in the background.
+    pub error: String,
+    /// Advertise addresses (`IP:port`) of the managers this node knows.
+    pub managers: Vec<String>,
+    /// What only managers know.
+    pub cluster: Option<Cluster>,
+}
+
+/// `LocalNodeState`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SwarmState {
+    /// In no swarm.
+    Inactive,
+    /// A join goes on in the background.
+    Pending,
+    /// A member.
+    Active,
+    /// A member that cannot work, such as one whose certificate expired.
+    Error,
+    /// A manager that waits for its unlock key.
+    Locked,
+}
+
+/// What only managers know of the swarm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// The swarm's ID.
+    pub id: String,
+    /// The swarm's own labels.
+    pub labels: BTreeMap<String, String>,
+    /// Finished tasks kept a slot.
+    pub task_history: Option<i64>,
+    /// Default address pool, as CIDRs.
+    pub address_pool: Vec<String>,
+    /// Prefix length of each overlay network.
+    pub subnet_size: u32,
+    /// All nodes; none where the manager could not list them, such as without quorum (`cause` tells).
+    pub nodes: Result<Vec<SwarmNode>, String>,
+}
+
+/// A node as the managers know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwarmNode {
+    /// Its ID.
+    pub id: String,
+    /// Its hostname; may be shared by several nodes.
+    pub hostname: String,
+    /// `manager` or `worker`, as specified.
+    pub role: String,
+    /// `active`, `pause` or `drain`.
+    pub availability: String,
+    /// `ready`, `down`, `unknown` or `disconnected`.
+    pub state: String,
+    /// Its IP address as the managers see it.
+    pub addr: String,
+    /// Whether it is the leader.
+    pub leader: bool,
+    /// `reachable`, `unreachable` or `unknown`, of managers only.
+    pub reachability: Option<String>,
+    /// Node labels.
+    pub labels: BTreeMap<String, String>,
+    /// Engine version.
+    pub engine_version: String,
+    /// `uname -m` of the node.
+    pub architecture: String,
+}
