@@ -1,1 +1,110 @@
-//! Facts and desire to phases of steps; pure.
+//! Facts and desire to phases of steps: a pure function, with no I/O, no clock and no randomness.
+//!
+//! `skep plan` prints a [`Plan`], `skep up` executes it and the journal records it: the same value.
+
+use serde::{Deserialize, Serialize};
+
+use crate::inventory::model::NodeName;
+use crate::resource::{Change, Description};
+use crate::swarm::SwarmAction;
+
+/// Version of the plan's JSON form. Raise it when an old reader would misread a new plan.
+pub const VERSION: u32 = 1;
+
+/// Everything that `up` will do, in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Version of this form.
+    pub version: u32,
+    /// Phases in order, none of them empty.
+    pub phases: Vec<Phase>,
+    /// Why nothing of it may be done; empty on a good plan.
+    pub refusals: Vec<Finding>,
+    /// What cannot be done on some node; the rest is done, and the run ends non-zero.
+    pub problems: Vec<Finding>,
+    /// What the user should know.
+    pub warnings: Vec<Finding>,
+}
+
+/// Steps that may be done on all nodes at once; the next phase begins when all have ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    /// Which one.
+    pub name: PhaseName,
+    /// In the order in which each node does its own.
+    pub steps: Vec<Step>,
+}
+
+/// One step on one node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The node.
+    pub node: NodeName,
+    /// What is done.
+    pub action: Action,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// The agent changes a resource.
+    Change(Change),
+    /// The controller asks the engine to change the swarm.
+    Swarm(SwarmAction),
+}
+
+impl Action {
+    /// What it does, for people.
+    pub fn describe(&self) -> Description {
+        match self {
+            Self::Change(change) => change.describe(),
+            Self::Swarm(action) => action.describe(),
+        }
+    }
+}
+
+/// The phases, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PhaseName {
+    /// Packages of the distribution.
+    Packages,
+    /// Kernel modules and parameters.
+    Kernel,
+    /// The engine's options and state.
+    Engine,
+    /// Shared directories and NFS exports.
+    Exports,
+    /// Mounted shares.
+    Mounts,
+    /// Swarm membership and roles.
+    Swarm,
+    /// Node labels.
+    Labels,
+}
+
+impl std::fmt::Display for PhaseName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Packages => "packages",
+            Self::Kernel => "kernel",
+            Self::Engine => "engine",
+            Self::Exports => "exports",
+            Self::Mounts => "mounts",
+            Self::Swarm => "swarm",
+            Self::Labels => "labels",
+        })
+    }
+}
+
+/// Something a plan has to say about nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The nodes it is about; all where empty.
+    pub nodes: Vec<NodeName>,
+    /// The thing and the cause.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}
