@@ -1,1 +1,4 @@
 //! The only room that names russh.
+
+mod known_hosts;
+pub use known_hosts::KnownHostsError;
