@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::inventory::model::{NodeName, Role};
-use crate::inventory::scaffold::HostArg;
+use crate::inventory::HostArg;
 use crate::report::Printer;
 
 const EXAMPLES: &str = "Examples:
