@@ -1,7 +1,7 @@
 //! One run of a command over the hosts of an inventory: its events, its journal, its agents, what they saw.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -14,7 +14,7 @@ use crate::fleet::{self, HostSession};
 use crate::inventory::model::{Inventory, NodeName};
 use crate::inventory::{self, Loaded};
 use crate::plan::{self, Choices, Finding, View, desire};
-use crate::report::{self, Printer};
+use crate::report::{self, Reporter};
 use crate::resource::Fault;
 use crate::wire::{Answer, Body, LockOwner};
 
@@ -36,12 +36,10 @@ impl Failure {
 /// Reads the inventory of `--inventory`, and prints what is wrong with it.
 pub(super) fn load(common: &Common) -> Result<Inventory, Failure> {
     let printer = common.printer();
-    let colour = printer.stderr().colour();
-    let Loaded { inventory, source, warnings } = inventory::load(&common.inventory)
+    let colour = printer.stderr().color;
+    let Loaded { inventory, warnings } = inventory::load(&common.inventory)
         .map_err(|diagnostics| Failure::new(exit::USAGE, diagnostics.render(colour)))?;
-    for warning in warnings {
-        printer.note(&warning.render(&source, colour));
-    }
+    printer.note(&warnings.render(colour));
     for name in &common.limit {
         if inventory.node(name).is_none() {
             let names: Vec<_> = inventory.nodes.iter().map(|node| node.name.0.as_str()).collect();
@@ -61,12 +59,15 @@ pub(super) fn choices(common: &Common, changing: &Changing) -> Choices {
     }
 }
 
+/// The reader of a run's events, which has to keep still while the user is asked something.
+pub(super) type SharedReporter = Arc<Mutex<Box<dyn Reporter + Send>>>;
+
 /// One run of a command over the hosts of an inventory.
 pub(super) struct Run<'a> {
     pub(super) common: &'a Common,
     pub(super) inventory: &'a Inventory,
     pub(super) choices: Choices,
-    pub(super) printer: Printer,
+    pub(super) reporter: SharedReporter,
     pub(super) sink: Sink,
     pub(super) stop: Stop,
     id: String,
@@ -95,12 +96,13 @@ impl<'a> Run<'a> {
         let journal = journal.then(|| Journal::begin(&state_dir(), &id)).transpose();
         let journal = journal.map_err(|error| Failure::new(exit::FAILED, error))?;
         let names: Vec<_> = inventory.nodes.iter().map(|node| node.name.clone()).collect();
-        let reporter = std::sync::Mutex::new(report::reporter(&printer, &names));
+        let reporter: SharedReporter = Arc::new(Mutex::new(report::reporter(&printer)));
+        let shown = Arc::clone(&reporter);
         let sink: Sink = Arc::new(move |event| {
             if let Some(journal) = &journal {
                 journal.record(&event);
             }
-            reporter.lock().unwrap_or_else(std::sync::PoisonError::into_inner).event(&event);
+            shown.lock().unwrap_or_else(PoisonError::into_inner).event(&event);
         });
         let stop = Stop::default();
         stop.on_signals(Arc::clone(&sink));
@@ -110,7 +112,7 @@ impl<'a> Run<'a> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             nodes: names,
         });
-        Ok(Self { common, inventory, choices, printer, sink, stop, id, command, begun: Instant::now() })
+        Ok(Self { common, inventory, choices, reporter, sink, stop, id, command, begun: Instant::now() })
     }
 
     /// Connects to all hosts at once and asks each what it is and has. With `lock`, takes the run lock of those that
@@ -121,7 +123,7 @@ impl<'a> Run<'a> {
             connect_timeout: self.common.connect_timeout,
             retry_for: self.common.wait,
             accept_new_host_keys: self.common.accept_new_host_keys,
-            ask: ask::host_key(self.common),
+            ask: ask::host_key(self.common, &self.reporter),
             agent_dir: self.common.agent_dir.clone(),
         };
         let connected = fleet::connect(&self.inventory.nodes, &options, Arc::clone(&self.sink)).await;

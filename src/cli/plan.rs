@@ -6,7 +6,6 @@ use super::exit;
 use crate::apply::Accounts;
 use crate::event::Event;
 use crate::plan;
-use crate::report;
 
 pub(super) async fn run(common: &Common, arguments: Arguments) -> Result<u8, Failure> {
     let inventory = load(common)?;
@@ -14,7 +13,6 @@ pub(super) async fn run(common: &Common, arguments: Arguments) -> Result<u8, Fai
     let observation = run.observe(false).await?;
     let plan = plan::make(&run.view(&observation));
     (run.sink)(Event::Planned { plan: plan.clone() });
-    report::show_plan(&run.printer, &plan, &inventory);
 
     let code = match () {
         () if !plan.refusals.is_empty() => Some(exit::REFUSED),

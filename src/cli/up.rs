@@ -9,7 +9,6 @@ use crate::apply::{self, Accounts};
 use crate::event::Event;
 use crate::inventory::model::Inventory;
 use crate::plan::{self, Choices, Finding, Plan};
-use crate::report;
 use crate::swarm::health::Health;
 
 /// How long the swarm may take to notice what was done to it.
@@ -30,12 +29,11 @@ pub(super) async fn bring_up(
     let mut observation = run.observe(true).await?;
     let plan = plan::make(&run.view(&observation));
     (run.sink)(Event::Planned { plan: plan.clone() });
-    report::show_plan(&run.printer, &plan, inventory);
 
     if !plan.refusals.is_empty() {
         return Ok(finish(&run, &observation, &Accounts::new(), &[], Some(exit::REFUSED)));
     }
-    if !plan.is_empty() && !ask::go_ahead(common, "Do this?")? {
+    if !plan.is_empty() && !ask::go_ahead(&run, "Do this?")? {
         return Ok(finish(&run, &observation, &Accounts::new(), &[], Some(exit::OK)));
     }
     let forks = usize::from(common.forks);
