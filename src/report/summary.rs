@@ -13,7 +13,7 @@ const QUIET_NODES: usize = 10;
 
 /// The table of all nodes with one line that sums it up; none where the run changed nothing and was not cut short,
 /// such as a `plan`.
-pub fn table(summary: &Summary, surface: &Surface) -> Option<String> {
+pub(super) fn table(summary: &Summary, surface: &Surface) -> Option<String> {
     summary.nodes.iter().any(worth_telling).then(|| {
         let (shown, hidden) = shown(summary);
         let mut table = Table::new(&["node", "", "outcome", "changed>", "time>"]);
@@ -88,7 +88,7 @@ fn verdict(summary: &Summary, surface: &Surface) -> String {
 }
 
 /// What went wrong on which nodes; what several nodes share is said once. Empty where nothing did.
-pub fn failures(summary: &Summary, surface: &Surface) -> Vec<String> {
+pub(super) fn failures(summary: &Summary, surface: &Surface) -> Vec<String> {
     let mut folded: Vec<(&Fault, Vec<NodeName>)> = vec![];
     for node in &summary.nodes {
         let (Outcome::Failed { fault } | Outcome::Unreachable { fault }) = &node.outcome else { continue };
@@ -101,7 +101,7 @@ pub fn failures(summary: &Summary, surface: &Surface) -> Vec<String> {
 }
 
 /// What to run next; none where nothing is left to do.
-pub fn next(summary: &Summary, surface: &Surface) -> Option<String> {
+pub(super) fn next(summary: &Summary, surface: &Surface) -> Option<String> {
     let commands =
         summary.next.iter().map(|command| format!("  {}", surface.paint(Tone::Accent, &clean(command))));
     let lines: Vec<_> = std::iter::once("next:".to_owned()).chain(commands).collect();

@@ -1,5 +1,7 @@
 //! Words and columns: cleaning, counting, cutting and wrapping text.
 
+use std::time::Duration;
+
 use console::measure_text_width;
 
 use super::surface::Surface;
@@ -63,12 +65,20 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// A span of time, as short as it stays useful.
 pub(super) fn duration(ms: u64) -> String {
-    let tenths = (ms + 50) / 100;
-    let seconds = tenths / 10;
-    match seconds {
-        _ if tenths < 600 => format!("{}.{}s", tenths / 10, tenths % 10),
-        0..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
-        _ => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
+    let tenths = ms.saturating_add(50) / 100;
+    if tenths < 600 {
+        format!("{}.{}s", tenths / 10, tenths % 10)
+    } else {
+        seconds(Duration::from_millis(tenths * 100))
+    }
+}
+
+/// The same without parts of a second, for a clock that runs.
+pub(super) fn seconds(span: Duration) -> String {
+    match span.as_secs() {
+        seconds @ 0..60 => format!("{seconds}s"),
+        seconds @ 60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        seconds => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
     }
 }
 
@@ -159,6 +169,14 @@ mod tests {
         for (ms, wanted) in cases {
             assert_eq!(duration(ms), wanted);
         }
+    }
+
+    #[test]
+    fn a_running_clock_shows_whole_seconds() {
+        assert_eq!(
+            [0, 999, 59_999, 61_000].map(|ms| seconds(Duration::from_millis(ms))),
+            ["0s", "0s", "59s", "1m 01s"]
+        );
     }
 
     #[test]
