@@ -19,8 +19,10 @@ pub(super) fn steps(
     let step = |node: &Node| match membership.standing(&node.name) {
         Standing::Member { node_id, .. } if facts.contains_key(&node.name) => {
             let record = roster.nodes.iter().find(|record| record.id == *node_id)?;
-            let differ: BTreeMap<_, _> =
-                wanted(node).into_iter().filter(|(key, value)| record.labels.get(key) != Some(value)).collect();
+            let differ: BTreeMap<_, _> = wanted(node)
+                .into_iter()
+                .filter(|(key, value)| record.labels.get(key) != Some(value))
+                .collect();
             (!differ.is_empty()).then(|| label(node, Some(node_id.clone()), differ))
         }
         Standing::Pending => Some(first(node, &membership.ghosts(&node.name))),

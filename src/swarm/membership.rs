@@ -135,10 +135,9 @@ impl Membership {
 
     /// The node of the inventory that a member is: by the node ID that a host told, else by its label.
     pub fn name_of(&self, member: &SwarmNode) -> Option<&NodeName> {
-        let told = self
-            .standings
-            .iter()
-            .find(|(_, standing)| matches!(standing, Standing::Member { node_id, .. } if *node_id == member.id));
+        let told = self.standings.iter().find(
+            |(_, standing)| matches!(standing, Standing::Member { node_id, .. } if *node_id == member.id),
+        );
         told.map(|(name, _)| name).or_else(|| {
             let label = member.labels.get(NODE_LABEL)?;
             let (name, standing) = self.standings.iter().find(|(name, _)| name.0 == *label)?;
@@ -150,7 +149,10 @@ impl Membership {
     /// Records of dead members that this host was before it was set up anew.
     pub fn ghosts(&self, name: &NodeName) -> Vec<&SwarmNode> {
         let Some(roster) = &self.ours else { return Vec::new() };
-        if matches!(self.standing(name), Standing::Unknown(_) | Standing::Pending | Standing::Error { .. } | Standing::Locked) {
+        if matches!(
+            self.standing(name),
+            Standing::Unknown(_) | Standing::Pending | Standing::Error { .. } | Standing::Locked
+        ) {
             return Vec::new();
         }
         roster
@@ -179,7 +181,10 @@ pub fn is_ready(node: &SwarmNode) -> bool {
 
 /// The swarms that hosts of the inventory manage, in its order. A manager without quorum cannot list its nodes, so
 /// it is not among them.
-fn managed<'a>(inventory: &'a Inventory, facts: &'a BTreeMap<NodeName, Facts>) -> Vec<(&'a NodeName, &'a Cluster)> {
+fn managed<'a>(
+    inventory: &'a Inventory,
+    facts: &'a BTreeMap<NodeName, Facts>,
+) -> Vec<(&'a NodeName, &'a Cluster)> {
     let clusters = inventory.nodes.iter().filter_map(|node| {
         let view = view(facts.get(&node.name)?)?;
         Some((&node.name, view.cluster.as_ref()?))
@@ -276,13 +281,19 @@ mod tests {
         let membership = read(&world);
         assert_eq!(membership.ours, None);
         assert_eq!(membership.others, []);
-        assert!(membership.standings.values().all(|standing| *standing == Standing::Outside), "{membership:?}");
+        assert!(
+            membership.standings.values().all(|standing| *standing == Standing::Outside),
+            "{membership:?}"
+        );
     }
 
     #[test]
     fn members_of_our_swarm_are_told_by_node_id() {
         let membership = read(&three().swarm("c1", Some("home"), MEMBERS));
-        assert_eq!(membership.ours.as_ref().map(|roster| (roster.via.0.as_str(), roster.adopted)), Some(("n1", false)));
+        assert_eq!(
+            membership.ours.as_ref().map(|roster| (roster.via.0.as_str(), roster.adopted)),
+            Some(("n1", false))
+        );
         for (name, role) in MEMBERS {
             assert_eq!(*membership.standing(&(*name).into()), member(name, *role));
         }
@@ -314,7 +325,10 @@ mod tests {
         let membership = read(&world);
         assert_eq!(*membership.standing(&"n1".into()), Standing::Pending);
         assert_eq!(*membership.standing(&"n2".into()), Standing::Locked);
-        assert_eq!(*membership.standing(&"n3".into()), Standing::Error { cause: "certificate expired".to_owned() });
+        assert_eq!(
+            *membership.standing(&"n3".into()),
+            Standing::Error { cause: "certificate expired".to_owned() }
+        );
     }
 
     #[test]
@@ -322,10 +336,15 @@ mod tests {
         for label in [None, Some("office")] {
             let membership = read(&three().swarm("c1", label, MEMBERS));
             assert_eq!(membership.ours, None);
-            let other = Other { id: "c1".to_owned(), label: label.map(str::to_owned), managers: vec!["n1".into()] };
+            let other =
+                Other { id: "c1".to_owned(), label: label.map(str::to_owned), managers: vec!["n1".into()] };
             assert_eq!(membership.others, [other]);
-            assert!(matches!(membership.standing(&"n1".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c1"));
-            assert!(matches!(membership.standing(&"n2".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c1"));
+            assert!(
+                matches!(membership.standing(&"n1".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c1")
+            );
+            assert!(
+                matches!(membership.standing(&"n2".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c1")
+            );
         }
     }
 
@@ -345,7 +364,11 @@ mod tests {
         let mut worker = outside(SwarmState::Active);
         worker.node_id = "stranger".to_owned();
         worker.managers = vec!["10.9.9.9:2377".to_owned()];
-        let foreign = Standing::Foreign { cluster: None, node_id: "stranger".to_owned(), managers: worker.managers.clone() };
+        let foreign = Standing::Foreign {
+            cluster: None,
+            node_id: "stranger".to_owned(),
+            managers: worker.managers.clone(),
+        };
         let membership = read(&world.clone().view("n3", worker));
         assert_eq!(*membership.standing(&"n3".into()), foreign);
 
@@ -354,7 +377,9 @@ mod tests {
         let membership = read(&world.view("n3", manager));
         assert_eq!(membership.ours.as_ref().map(|roster| roster.cluster.id.as_str()), Some("c1"));
         assert_eq!(membership.others.len(), 1);
-        assert!(matches!(membership.standing(&"n3".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c2"));
+        assert!(
+            matches!(membership.standing(&"n3".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c2")
+        );
     }
 
     #[test]
@@ -365,11 +390,15 @@ mod tests {
                 cluster.id = cluster_id.to_owned();
                 cluster.nodes = Err(words.to_owned());
             });
-            let Engine::Running(running) = &mut world.facts.get_mut(&"n1".into()).unwrap().engine else { unreachable!() };
+            let Engine::Running(running) = &mut world.facts.get_mut(&"n1".into()).unwrap().engine else {
+                unreachable!()
+            };
             running.swarm.error = words.to_owned();
             let membership = read(&world);
             assert_eq!(membership.ours, None, "{cluster_id:?}");
-            assert!(matches!(membership.standing(&"n1".into()), Standing::Unplaced { cause, .. } if cause == words));
+            assert!(
+                matches!(membership.standing(&"n1".into()), Standing::Unplaced { cause, .. } if cause == words)
+            );
             assert!(matches!(membership.standing(&"n2".into()), Standing::Unplaced { .. }));
         }
     }
@@ -378,7 +407,9 @@ mod tests {
     fn a_manager_that_lists_the_nodes_answers_for_one_that_cannot() {
         let members = [("n1", Role::Manager), ("n2", Role::Manager), ("n3", Role::Worker)];
         let mut world = three().swarm("c1", Some("home"), &members);
-        let Engine::Running(running) = &mut world.facts.get_mut(&"n1".into()).unwrap().engine else { unreachable!() };
+        let Engine::Running(running) = &mut world.facts.get_mut(&"n1".into()).unwrap().engine else {
+            unreachable!()
+        };
         running.swarm.cluster.as_mut().unwrap().nodes = Err("context deadline exceeded".to_owned());
         assert_eq!(read(&world).ours.unwrap().via, "n2".into());
     }

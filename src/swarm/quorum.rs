@@ -92,7 +92,8 @@ pub fn check_desired(inventory: &Inventory) -> Result<Option<Finding>, Finding> 
         }),
         1 => Ok(Some(Finding {
             nodes: names(),
-            message: "1 manager survives the loss of 0: while it is off, the swarm cannot be changed".to_owned(),
+            message: "1 manager survives the loss of 0: while it is off, the swarm cannot be changed"
+                .to_owned(),
             help: "give 3 nodes `role: manager` where you have that many".to_owned(),
         })),
         n if n > MOST_MANAGERS => Err(Finding {
@@ -106,7 +107,9 @@ pub fn check_desired(inventory: &Inventory) -> Result<Option<Finding>, Finding> 
                 managers[MOST_MANAGERS..].iter().map(|node| place(node)).collect::<Vec<_>>().join(", ")
             ),
         }),
-        n if n % 2 == 0 => Err(Finding { nodes: names(), message: even(n), help: odd_again(inventory, &managers) }),
+        n if n % 2 == 0 => {
+            Err(Finding { nodes: names(), message: even(n), help: odd_again(inventory, &managers) })
+        }
         _ => Ok(None),
     }
 }
@@ -127,7 +130,8 @@ pub(super) fn even(managers: usize) -> String {
 /// Which lines make an even number of managers odd.
 fn odd_again(inventory: &Inventory, managers: &[&Node]) -> String {
     let line = |node: &Node| format!("{}:{} ({})", inventory.path.display(), node.place.line, node.name);
-    let workers = inventory.nodes.iter().find(|node| !managers.iter().any(|manager| manager.name == node.name));
+    let workers =
+        inventory.nodes.iter().find(|node| !managers.iter().any(|manager| manager.name == node.name));
     let last = managers.last().map(|node| format!("write `role: worker` at {}", line(node)));
     let more = (managers.len() < MOST_MANAGERS)
         .then_some(workers)
@@ -145,17 +149,37 @@ mod tests {
 
     #[test]
     fn the_arithmetic_is_rafts() {
-        let table = [(0, 1, 0), (1, 1, 0), (2, 2, 0), (3, 2, 1), (4, 3, 1), (5, 3, 2), (6, 4, 2), (7, 4, 3), (9, 5, 4)];
+        let table = [
+            (0, 1, 0),
+            (1, 1, 0),
+            (2, 2, 0),
+            (3, 2, 1),
+            (4, 3, 1),
+            (5, 3, 2),
+            (6, 4, 2),
+            (7, 4, 3),
+            (9, 5, 4),
+        ];
         for (managers, quorum_of, tolerance_of) in table {
-            assert_eq!((quorum(managers), tolerance(managers)), (quorum_of, tolerance_of), "{managers} managers");
+            assert_eq!(
+                (quorum(managers), tolerance(managers)),
+                (quorum_of, tolerance_of),
+                "{managers} managers"
+            );
         }
     }
 
     #[test]
     fn one_may_be_lost_while_the_rest_is_a_quorum() {
-        for (reachable, total, expected) in
-            [(1, 1, false), (2, 2, false), (3, 3, true), (2, 3, false), (4, 5, true), (3, 5, false), (3, 4, false)]
-        {
+        for (reachable, total, expected) in [
+            (1, 1, false),
+            (2, 2, false),
+            (3, 3, true),
+            (2, 3, false),
+            (4, 5, true),
+            (3, 5, false),
+            (3, 4, false),
+        ] {
             assert_eq!(can_lose(reachable, total), expected, "{reachable} of {total}");
         }
     }
@@ -225,9 +249,24 @@ mod tests {
     fn the_wrong_number_is_refused_with_the_arithmetic_and_the_lines() {
         let table = [
             (0, 2, "no manager", "cluster.yml:1 (w0)"),
-            (2, 0, "2 managers need 2 for a quorum and survive the loss of 0; 1 survives the loss of 0 as well", "cluster.yml:2 (m1)"),
-            (2, 1, "2 managers need 2", "`role: worker` at cluster.yml:2 (m1), or write `role: manager` at cluster.yml:3 (w0)"),
-            (4, 0, "4 managers need 3 for a quorum and survive the loss of 1; 3 survive", "cluster.yml:4 (m3)"),
+            (
+                2,
+                0,
+                "2 managers need 2 for a quorum and survive the loss of 0; 1 survives the loss of 0 as well",
+                "cluster.yml:2 (m1)",
+            ),
+            (
+                2,
+                1,
+                "2 managers need 2",
+                "`role: worker` at cluster.yml:2 (m1), or write `role: manager` at cluster.yml:3 (w0)",
+            ),
+            (
+                4,
+                0,
+                "4 managers need 3 for a quorum and survive the loss of 1; 3 survive",
+                "cluster.yml:4 (m3)",
+            ),
             (8, 1, "8 managers", "cluster.yml:8 (m7)"),
             (9, 0, "9 managers: each change waits for 5", "cluster.yml:8 (m7), cluster.yml:9 (m8)"),
         ];

@@ -9,7 +9,12 @@ use crate::swarm::{SwarmAction, refusal};
 
 /// Removes dead records of hosts that were set up anew. They go before their successors come: as long as a dead
 /// manager is on record, it raises the quorum.
-pub(super) fn forget(plan: &mut SwarmPlan, inventory: &Inventory, membership: &Membership, managers: &mut Managers) {
+pub(super) fn forget(
+    plan: &mut SwarmPlan,
+    inventory: &Inventory,
+    membership: &Membership,
+    managers: &mut Managers,
+) {
     for node in &inventory.nodes {
         for ghost in membership.ghosts(&node.name) {
             let manager = is_manager(ghost);
@@ -23,8 +28,14 @@ pub(super) fn forget(plan: &mut SwarmPlan, inventory: &Inventory, membership: &M
             if ghost.availability != "active" {
                 plan.warnings.push(Finding {
                     nodes: vec![node.name.clone()],
-                    message: format!("{} was on {} before it was set up anew, and comes back active", node.name, ghost.availability),
-                    help: format!("if that shall stay, run `docker node update --availability {}` for it", ghost.availability),
+                    message: format!(
+                        "{} was on {} before it was set up anew, and comes back active",
+                        node.name, ghost.availability
+                    ),
+                    help: format!(
+                        "if that shall stay, run `docker node update --availability {}` for it",
+                        ghost.availability
+                    ),
                 });
             }
             plan.step(&node.name, SwarmAction::Forget { node_id: ghost.id.clone(), manager });
@@ -33,12 +44,20 @@ pub(super) fn forget(plan: &mut SwarmPlan, inventory: &Inventory, membership: &M
 }
 
 /// Promotes workers that shall be managers.
-pub(super) fn promote(plan: &mut SwarmPlan, inventory: &Inventory, membership: &Membership, managers: &mut Managers) {
+pub(super) fn promote(
+    plan: &mut SwarmPlan,
+    inventory: &Inventory,
+    membership: &Membership,
+    managers: &mut Managers,
+) {
     for (node, node_id, ready) in members(inventory, membership, Role::Worker, Role::Manager) {
         if !ready {
             plan.problems.push(Finding {
                 nodes: vec![node.name.clone()],
-                message: format!("{} is not ready, so it is not promoted: a manager that is off only raises the quorum", node.name),
+                message: format!(
+                    "{} is not ready, so it is not promoted: a manager that is off only raises the quorum",
+                    node.name
+                ),
                 help: format!("see what keeps it: `docker info` on {}; then run `skep up` again", node.name),
             });
             continue;
@@ -52,7 +71,8 @@ pub(super) fn promote(plan: &mut SwarmPlan, inventory: &Inventory, membership: &
     }
 }
 
-/// Demotes managers that shall be workers, as long as the others keep a quorum.
+/// Demotes managers that shall be workers, as long as the others keep a quorum. Those that do not answer go first:
+/// they only raise the quorum.
 pub(super) fn demote(
     plan: &mut SwarmPlan,
     inventory: &Inventory,
@@ -60,8 +80,13 @@ pub(super) fn demote(
     roster: &Roster,
     managers: &mut Managers,
 ) {
-    for (node, node_id, _) in members(inventory, membership, Role::Manager, Role::Worker) {
-        let reachable = roster.nodes.iter().any(|record| record.id == *node_id && is_reachable(record));
+    let answers =
+        |node_id: &str| roster.nodes.iter().any(|record| record.id == node_id && is_reachable(record));
+    let mut demoted: Vec<_> = members(inventory, membership, Role::Manager, Role::Worker)
+        .map(|(node, node_id, _)| (node, node_id, answers(node_id)))
+        .collect();
+    demoted.sort_by_key(|(.., reachable)| *reachable);
+    for (node, node_id, reachable) in demoted {
         let Some(after) = managers.after(if reachable { Shift::Demote } else { Shift::Forget }) else {
             plan.problems.push(refusal::no_quorum(&node.name, "demote", *managers));
             continue;

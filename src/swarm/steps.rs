@@ -107,7 +107,8 @@ fn addresses(
         let Some(name) = membership.name_of(record) else { continue };
         let (Some(node), Some(facts)) = (inventory.node(name), facts.get(name)) else { continue };
         plan.warnings.extend(advertise::moved(node, &facts.network, &record.addr));
-        addresses.extend(advertise::held(&record.addr, &facts.network).map(|address| (name.clone(), address)));
+        addresses
+            .extend(advertise::held(&record.addr, &facts.network).map(|address| (name.clone(), address)));
     }
     plan.refusals.extend(advertise::duplicates(&addresses));
     plan.warnings.extend(advertise::apart(&addresses));
@@ -235,7 +236,8 @@ fn options(plan: &mut SwarmPlan, inventory: &Inventory, roster: &Roster) {
             help: format!("write {has} to the inventory, or make the swarm anew"),
         });
     };
-    let networks = |list: &mut dyn Iterator<Item = IpNet>| list.map(|net| net.trunc()).collect::<BTreeSet<_>>();
+    let networks =
+        |list: &mut dyn Iterator<Item = IpNet>| list.map(|net| net.trunc()).collect::<BTreeSet<_>>();
     let shall = networks(&mut wanted.address_pool.iter().copied());
     let has = networks(&mut roster.cluster.address_pool.iter().filter_map(|net| net.parse().ok()));
     let list = |nets: &BTreeSet<IpNet>| nets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -254,7 +256,9 @@ fn warn_even(plan: &mut SwarmPlan, inventory: &Inventory, managers: usize) {
         plan.warnings.push(Finding {
             nodes: Vec::new(),
             message: format!("the swarm will have {managers} managers, not {desired}: {}", even(managers)),
-            help: "bring the missing ones up and run `skep up` again, or demote those that the inventory lacks".to_owned(),
+            help:
+                "bring the missing ones up and run `skep up` again, or demote those that the inventory lacks"
+                    .to_owned(),
         });
     }
 }

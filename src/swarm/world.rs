@@ -22,7 +22,8 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(name: &str) -> Self {
-        let engine = model::Engine { source: EngineSource::Distro, version: None, options: serde_json::Map::new() };
+        let engine =
+            model::Engine { source: EngineSource::Distro, version: None, options: serde_json::Map::new() };
         let inventory = Inventory {
             path: "cluster.yml".into(),
             name: name.to_owned(),
@@ -76,8 +77,11 @@ impl World {
 
     /// These records make up a swarm: each host that is on and whose node ID (`id-NAME`) is among them sees it.
     pub(crate) fn roster(mut self, id: &str, label: Option<&str>, nodes: Vec<SwarmNode>) -> Self {
-        let managers: Vec<String> =
-            nodes.iter().filter(|node| node.role == "manager").map(|node| format!("{}:2377", node.addr)).collect();
+        let managers: Vec<String> = nodes
+            .iter()
+            .filter(|node| node.role == "manager")
+            .map(|node| format!("{}:2377", node.addr))
+            .collect();
         let names: Vec<NodeName> = self.facts.keys().cloned().collect();
         for name in names {
             let Some(node) = nodes.iter().find(|node| node.id == format!("id-{name}")) else { continue };
@@ -97,7 +101,8 @@ impl World {
 
     /// The record of a healthy member that skep has labelled.
     pub(crate) fn member(&self, name: &str, role: Role) -> SwarmNode {
-        let place = self.inventory.nodes.iter().position(|node| node.name.0 == name).expect("in the inventory") + 1;
+        let place =
+            self.inventory.nodes.iter().position(|node| node.name.0 == name).expect("in the inventory") + 1;
         SwarmNode {
             labels: BTreeMap::from([(NODE_LABEL.to_owned(), name.to_owned())]),
             ..record(&format!("id-{name}"), role, ip(place))
