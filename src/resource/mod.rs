@@ -13,8 +13,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 mod host;
+mod systemd;
+mod text;
 
-pub use host::{CommandOutput, Host};
+pub use host::{Command, CommandOutput, Host};
 
 /// One kind of thing that a host can have.
 pub trait Kind {
@@ -48,7 +50,11 @@ pub trait Kind {
     ///
     /// # Errors
     /// A fault where it could not be made; what was there before is then still there or restored.
-    fn apply(change: &Self::Change, host: &Host, progress: &mut dyn FnMut(Progress)) -> Result<Self::Receipt, Fault>;
+    fn apply(
+        change: &Self::Change,
+        host: &Host,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self::Receipt, Fault>;
 
     /// The change that restores what was there before; none where nothing was changed.
     fn undo(receipt: &Self::Receipt) -> Option<Self::Change>;
@@ -66,6 +72,13 @@ pub struct Description {
     pub text: Option<TextChange>,
     /// What it interrupts: `restarts docker`.
     pub disrupts: Option<String>,
+}
+
+impl Description {
+    /// A change that is told in one line.
+    pub fn line(title: impl Into<String>) -> Self {
+        Self { title: title.into(), text: None, disrupts: None }
+    }
 }
 
 /// A file's text before and after a change.
@@ -88,6 +101,13 @@ pub struct Progress {
     pub done: u64,
     /// The whole amount; 0 where unknown.
     pub total: u64,
+}
+
+impl Progress {
+    /// Progress of unknown amount.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), done: 0, total: 0 }
+    }
 }
 
 /// Why something could not be read or done on a host.

@@ -1,0 +1,123 @@
+//! What changes in a file's text, as a unified diff.
+
+use similar::{ChangeTag, TextDiff};
+
+use super::surface::{Surface, Tone};
+use super::text::{clean, count, printable};
+use crate::resource::TextChange;
+
+/// Lines of a diff that are shown at most, unless the user wants it all.
+const MOST: usize = 40;
+
+/// The diff's lines. The file is named first unless `title` has named it already.
+pub(super) fn lines(change: &TextChange, title: &str, surface: &Surface) -> Vec<String> {
+    let mut lines = Vec::from_iter(heading(change, title).map(|path| surface.paint(Tone::Strong, &path)));
+    let body = body(change, surface);
+    let most = if surface.verbose { usize::MAX } else { MOST };
+    let hidden = body.len().saturating_sub(most);
+    lines.extend(body.into_iter().take(most));
+    if hidden > 0 {
+        let more = format!("{} {} more, shown by -v", surface.symbols().ellipsis, count(hidden, "line"));
+        lines.push(surface.paint(Tone::Dim, &more));
+    }
+    lines
+}
+
+fn heading(change: &TextChange, title: &str) -> Option<String> {
+    let path = clean(&change.path.display().to_string());
+    let fate = match (&change.before, &change.after) {
+        (None, _) => " (new)",
+        (_, None) => " (removed)",
+        _ => "",
+    };
+    (!title.contains(&path)).then(|| path + fate)
+}
+
+fn body(change: &TextChange, surface: &Surface) -> Vec<String> {
+    let before = change.before.as_deref().unwrap_or_default();
+    let after = change.after.as_deref().unwrap_or_default();
+    let diff = TextDiff::from_lines(before, after);
+    let whole_file = change.before.is_none() || change.after.is_none();
+    let mut lines = vec![];
+    for hunk in diff.unified_diff().iter_hunks() {
+        if !whole_file {
+            lines.push(surface.paint(Tone::Accent, &hunk.header().to_string()));
+        }
+        for change in hunk.iter_changes() {
+            let (sign, tone) = sign(change.tag());
+            let text = printable(&change.value().trim_end_matches(['\n', '\r']).replace('\t', "    "));
+            lines.push(surface.paint(tone, format!("{sign}{text}").trim_end()));
+            if change.missing_newline() {
+                lines.push(surface.paint(Tone::Dim, "\\ No newline at end of file"));
+            }
+        }
+    }
+    lines
+}
+
+fn sign(tag: ChangeTag) -> (char, Tone) {
+    match tag {
+        ChangeTag::Insert => ('+', Tone::Good),
+        ChangeTag::Delete => ('-', Tone::Bad),
+        ChangeTag::Equal => (' ', Tone::Dim),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(before: Option<&str>, after: Option<&str>) -> TextChange {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        TextChange { path: "/etc/docker/daemon.json".into(), before: own(before), after: own(after) }
+    }
+
+    fn show(change: &TextChange, title: &str) -> String {
+        lines(change, title, &Surface::PLAIN).join("\n")
+    }
+
+    #[test]
+    fn a_changed_file_shows_what_is_around() {
+        let before = "{\n  \"a\": 1,\n  \"b\": 2,\n  \"c\": 3,\n  \"d\": 4,\n  \"e\": 5\n}\n";
+        let changed = change(Some(before), Some(&before.replace("\"e\": 5", "\"e\": 5,\n  \"f\": 6")));
+        insta::assert_snapshot!(show(&changed, "change the engine's options"), @"");
+        assert!(!show(&changed, "write /etc/docker/daemon.json").contains("daemon.json"));
+    }
+
+    #[test]
+    fn a_new_file_is_shown_whole() {
+        insta::assert_snapshot!(show(&change(None, Some("[Unit]\n\tAfter=a\n\n")), "write it"), @"");
+    }
+
+    #[test]
+    fn a_file_that_goes_is_shown_as_gone() {
+        insta::assert_snapshot!(show(&change(Some("a\nb"), None), "remove it"), @"");
+    }
+
+    #[test]
+    fn a_long_diff_is_cut_unless_all_is_wanted() {
+        let long: String = (1..=100).map(|n| format!("line {n}\n")).collect();
+        let added = change(None, Some(&long));
+        let cut = lines(&added, "", &Surface::PLAIN);
+        assert_eq!((cut.len(), cut.last().map(String::as_str)), (42, Some("… 60 lines more, shown by -v")));
+        assert_eq!(lines(&added, "", &Surface { verbose: true, ..Surface::PLAIN }).len(), 101);
+    }
+
+    #[test]
+    fn no_change_no_lines() {
+        assert_eq!(show(&change(Some("a\n"), Some("a\n")), "/etc/docker/daemon.json"), "");
+    }
+
+    #[test]
+    fn what_a_file_holds_cannot_steer_the_terminal() {
+        let text = show(&change(Some("a\u{1b}[2J\r\n"), Some("b\u{7}\u{1b}]0;x\u{7}\n")), "");
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    }
+
+    #[test]
+    fn additions_and_removals_are_coloured() {
+        let surface = Surface { colour: true, ..Surface::PLAIN };
+        let text = lines(&change(Some("a\nb\n"), Some("a\nc\n")), "", &surface).join("\n");
+        insta::assert_snapshot!(text.escape_debug().to_string().replace("\\n", "\n"), @"");
+    }
+}

@@ -1,0 +1,109 @@
+//! How a run ended: each node, then what failed and what helps, then what to run next.
+
+use super::errors::fault;
+use super::surface::{Surface, Tone};
+use super::table::{Cell, Table};
+use super::text::{clean, count, duration};
+use crate::event::{NodeSummary, Outcome, Summary};
+use crate::inventory::model::NodeName;
+use crate::resource::Fault;
+
+/// Nodes that are listed at most when nothing happened on them.
+const QUIET_NODES: usize = 10;
+
+/// The table of all nodes with one line that sums it up; none where the run changed nothing and was not cut short,
+/// such as a `plan`.
+pub(super) fn table(summary: &Summary, surface: &Surface) -> Option<String> {
+    summary.nodes.iter().any(worth_telling).then(|| {
+        let (shown, hidden) = shown(summary);
+        let mut table = Table::new(&["node", "", "outcome", "changed>", "time>"]);
+        for node in shown {
+            table.row(row(node, surface));
+        }
+        let mut lines = vec![table.render(surface)];
+        if hidden > 0 {
+            lines.push(
+                surface.paint(Tone::Dim, &format!("{} more with nothing to do", count(hidden, "node"))),
+            );
+        }
+        format!("{}\n\n{}", lines.join("\n"), verdict(summary, surface))
+    })
+}
+
+fn worth_telling(node: &NodeSummary) -> bool {
+    node.changed > 0 || matches!(node.outcome, Outcome::Changed | Outcome::Stopped | Outcome::Failed { .. })
+}
+
+/// The nodes to list, and how many are left out: of many nodes, those with nothing to do.
+fn shown(summary: &Summary) -> (Vec<&NodeSummary>, usize) {
+    let few = summary.nodes.len() <= QUIET_NODES;
+    let shown: Vec<_> = summary.nodes.iter().filter(|node| few || node.outcome != Outcome::Ok).collect();
+    let hidden = summary.nodes.len() - shown.len();
+    (shown, hidden)
+}
+
+fn row(node: &NodeSummary, surface: &Surface) -> Vec<Cell> {
+    let symbols = surface.symbols();
+    let (sign, tone, outcome) = match node.outcome {
+        Outcome::Ok => (symbols.done, Tone::Good, "nothing to do"),
+        Outcome::Changed => (symbols.done, Tone::Good, "changed"),
+        Outcome::Skipped => (symbols.skipped, Tone::Dim, "skipped"),
+        Outcome::Stopped => (symbols.skipped, Tone::Warn, "stopped"),
+        Outcome::Failed { .. } => (symbols.failed, Tone::Bad, "failed"),
+        Outcome::Unreachable { .. } => (symbols.failed, Tone::Bad, "unreachable"),
+    };
+    let number = |shown: bool, text: String| {
+        if shown { Cell::from(text) } else { Cell::new(symbols.skipped, Tone::Dim) }
+    };
+    vec![
+        Cell::from(&node.node.0),
+        Cell::new(sign, tone),
+        Cell::new(outcome, tone),
+        number(node.changed > 0, node.changed.to_string()),
+        number(node.ms > 0, duration(node.ms)),
+    ]
+}
+
+fn verdict(summary: &Summary, surface: &Surface) -> String {
+    let changed: usize = summary.nodes.iter().map(|node| node.changed).sum();
+    let number =
+        |wanted: fn(&Outcome) -> bool| summary.nodes.iter().filter(|node| wanted(&node.outcome)).count();
+    let failed = number(|outcome| matches!(outcome, Outcome::Failed { .. }));
+    let unreachable = number(|outcome| matches!(outcome, Outcome::Unreachable { .. }));
+    let stopped = number(|outcome| matches!(outcome, Outcome::Stopped));
+    let (tone, word) = match (failed + unreachable, stopped, summary.exit_code) {
+        (0, 0, 0) => (Tone::Good, "Done"),
+        (0, 1.., _) => (Tone::Warn, "Stopped"),
+        _ => (Tone::Bad, "Not done"),
+    };
+    let touched = summary.nodes.iter().filter(|node| node.changed > 0).count();
+    let mut line =
+        format!("{}: {} on {}", surface.paint(tone, word), count(changed, "change"), count(touched, "node"));
+    for (number, what) in [(failed, "failed"), (unreachable, "unreachable"), (stopped, "stopped")] {
+        if number > 0 {
+            line.push_str(&format!(", {number} {what}"));
+        }
+    }
+    format!("{line}, in {}.", duration(summary.ms))
+}
+
+/// What went wrong on which nodes; what several nodes share is said once. Empty where nothing did.
+pub(super) fn failures(summary: &Summary, surface: &Surface) -> Vec<String> {
+    let mut folded: Vec<(&Fault, Vec<NodeName>)> = vec![];
+    for node in &summary.nodes {
+        let (Outcome::Failed { fault } | Outcome::Unreachable { fault }) = &node.outcome else { continue };
+        match folded.iter_mut().find(|(known, _)| *known == fault) {
+            Some((_, nodes)) => nodes.push(node.node.clone()),
+            None => folded.push((fault, vec![node.node.clone()])),
+        }
+    }
+    folded.into_iter().map(|(why, nodes)| fault(&nodes, why, surface)).collect()
+}
+
+/// What to run next; none where nothing is left to do.
+pub(super) fn next(summary: &Summary, surface: &Surface) -> Option<String> {
+    let commands =
+        summary.next.iter().map(|command| format!("  {}", surface.paint(Tone::Accent, &clean(command))));
+    let lines: Vec<_> = std::iter::once("next:".to_owned()).chain(commands).collect();
+    (lines.len() > 1).then(|| lines.join("\n"))
+}

@@ -1,0 +1,106 @@
+//! Drop-ins of systemd units.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange, systemd};
+
+/// A drop-in that a unit should have: `/etc/systemd/system/UNIT.d/NAME`. It takes effect when the unit starts next;
+/// the unit itself is not restarted.
+#[derive(Debug)]
+pub enum Dropin {}
+
+/// Which drop-in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Key {
+    /// The unit: `docker.service`.
+    pub unit: String,
+    /// The drop-in's file name: `10-skep-mounts.conf`.
+    pub name: String,
+}
+
+/// A drop-in as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// The unit: `docker.service`.
+    pub unit: String,
+    /// The drop-in's file name: `10-skep-mounts.conf`.
+    pub name: String,
+    /// Its whole text.
+    pub text: String,
+}
+
+/// What is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// The file's text; none where there is no such file.
+    pub text: Option<String>,
+    /// Whether systemd has yet to read it, such as after a run that was killed between the two.
+    pub reload_pending: bool,
+}
+
+/// A drop-in written or, by undo, removed; systemd then reads its files again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The unit.
+    pub unit: String,
+    /// The change of the file; none where only the reading is missing.
+    pub file: Option<TextChange>,
+}
+
+impl Kind for Dropin {
+    type Key = Key;
+    type Desired = Desired;
+    type Observed = Observed;
+    type Change = Change;
+    type Receipt = Change;
+
+    fn key(desired: &Desired) -> Key {
+        Key { unit: desired.unit.clone(), name: desired.name.clone() }
+    }
+
+    fn observe(keys: &[Key], host: &Host) -> Result<Vec<Observed>, Fault> {
+        let units: Vec<&str> = keys.iter().map(|key| key.unit.as_str()).collect();
+        let states = systemd::show(host, &units, "NeedDaemonReload")?;
+        keys.iter()
+            .zip(states)
+            .map(|(key, state)| {
+                let reload_pending = state.get("NeedDaemonReload").is_some_and(|value| value == "yes");
+                Ok(Observed { text: host.read_text(path(&key.unit, &key.name))?, reload_pending })
+            })
+            .collect()
+    }
+
+    fn diff(desired: &Desired, observed: &Observed) -> Result<Option<Change>, Problem> {
+        let path = path(&desired.unit, &desired.name);
+        let file = TextChange::between(path, observed.text.as_deref(), Some(&desired.text));
+        let wanted = file.is_some() || observed.reload_pending;
+        Ok(wanted.then(|| Change { unit: desired.unit.clone(), file }))
+    }
+
+    fn apply(change: &Change, host: &Host, _: &mut dyn FnMut(Progress)) -> Result<Change, Fault> {
+        if let Some(file) = &change.file {
+            file.make(host)?;
+        }
+        systemd::daemon_reload(host)?;
+        Ok(change.clone())
+    }
+
+    fn undo(receipt: &Change) -> Option<Change> {
+        let file = receipt.file.as_ref()?.reversed();
+        Some(Change { unit: receipt.unit.clone(), file: Some(file) })
+    }
+
+    fn describe(change: &Change) -> Description {
+        let title = match &change.file {
+            None => format!("make systemd read the drop-ins of {} again", change.unit),
+            Some(file) => format!("{} {}, for {}", file.verb(), file.path.display(), change.unit),
+        };
+        Description { text: change.file.clone(), ..Description::line(title) }
+    }
+}
+
+fn path(unit: &str, name: &str) -> PathBuf {
+    PathBuf::from(format!("{}/{unit}.d/{name}", systemd::UNITS))
+}

@@ -1,0 +1,208 @@
+//! Files with their whole text, mode and owner.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::host::kind_of;
+use super::text::changed_meanwhile;
+use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange};
+
+/// A text file that a host should have.
+#[derive(Debug)]
+pub enum File {}
+
+/// How much of a file is looked at, in bytes: enough for any configuration, small enough for the journal.
+const LARGEST: u64 = 256 * 1024;
+
+/// A file as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// Where.
+    pub path: PathBuf,
+    /// Its whole text.
+    pub text: String,
+    /// Permission bits, such as `0o644`.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// What is at the path itself; a link is not followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Observed {
+    /// Nothing.
+    Absent,
+    /// A plain file.
+    File(FileState),
+    /// Something else.
+    Other {
+        /// What, in words.
+        what: String,
+    },
+}
+
+/// A plain file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileState {
+    /// Its text; none where it is longer than 256 KiB or not UTF-8.
+    pub text: Option<String>,
+    /// SHA-256 of its content, in hexadecimal.
+    pub sha256: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// A file written or, by undo, removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Where.
+    pub path: PathBuf,
+    /// What was there; none where it is new.
+    pub before: Option<FileState>,
+    /// What shall be there; none where it is removed. Has a text unless content does not change.
+    pub after: Option<FileState>,
+}
+
+impl Kind for File {
+    type Key = PathBuf;
+    type Desired = Desired;
+    type Observed = Observed;
+    type Change = Change;
+    type Receipt = Change;
+
+    fn key(desired: &Desired) -> PathBuf {
+        desired.path.clone()
+    }
+
+    fn observe(keys: &[PathBuf], host: &Host) -> Result<Vec<Observed>, Fault> {
+        keys.iter().map(|path| look(path, host)).collect()
+    }
+
+    fn diff(desired: &Desired, observed: &Observed) -> Result<Option<Change>, Problem> {
+        let path = desired.path.display();
+        let after = FileState {
+            text: Some(desired.text.clone()),
+            sha256: sha256(desired.text.as_bytes()),
+            mode: desired.mode,
+            uid: desired.uid,
+            gid: desired.gid,
+        };
+        let before = match observed {
+            Observed::Absent => None,
+            Observed::File(before) if before.same_as(&after) => return Ok(None),
+            // Without its text it could not be given back.
+            Observed::File(FileState { text: None, sha256, .. }) if *sha256 != after.sha256 => {
+                return Err(Problem {
+                    message: format!("{path} is there, but is no text of at most 256 KiB, so that skep cannot keep a copy"),
+                    help: format!("look at it with `file {path}`, then move it away"),
+                });
+            }
+            Observed::File(before) => Some(before.clone()),
+            Observed::Other { what } => {
+                return Err(Problem {
+                    message: format!("{path} should be a plain file and is {what}"),
+                    help: format!("look at it with `ls -l {path}`, then move it away"),
+                });
+            }
+        };
+        Ok(Some(Change { path: desired.path.clone(), before, after: Some(after) }))
+    }
+
+    fn apply(change: &Change, host: &Host, _: &mut dyn FnMut(Progress)) -> Result<Change, Fault> {
+        let now = match look(&change.path, host)? {
+            Observed::Absent => None,
+            Observed::File(now) => Some(now),
+            Observed::Other { .. } => return Err(changed_meanwhile(&change.path)),
+        };
+        if !same(&now, &change.after) {
+            if !same(&now, &change.before) {
+                return Err(changed_meanwhile(&change.path));
+            }
+            write(change, now.is_some(), host)?;
+        }
+        Ok(change.clone())
+    }
+
+    fn undo(receipt: &Change) -> Option<Change> {
+        (!same(&receipt.before, &receipt.after)).then(|| Change {
+            path: receipt.path.clone(),
+            before: receipt.after.clone(),
+            after: receipt.before.clone(),
+        })
+    }
+
+    fn describe(change: &Change) -> Description {
+        let path = change.path.display();
+        let text = |state: &Option<FileState>| state.as_ref().and_then(|state| state.text.clone());
+        let title = match (&change.before, &change.after) {
+            (None, _) => format!("write {path}"),
+            (_, None) => format!("remove {path}"),
+            (Some(before), Some(after)) if before.sha256 == after.sha256 => format!(
+                "set {path} to {:04o}, {}:{} (is {:04o}, {}:{})",
+                after.mode, after.uid, after.gid, before.mode, before.uid, before.gid
+            ),
+            _ => format!("change {path}"),
+        };
+        let text = TextChange::between(&change.path, text(&change.before).as_deref(), text(&change.after).as_deref());
+        Description { text, ..Description::line(title) }
+    }
+}
+
+impl FileState {
+    /// Whether both are the same on disc; the text is told by its hash.
+    fn same_as(&self, other: &Self) -> bool {
+        (&self.sha256, self.mode, self.uid, self.gid) == (&other.sha256, other.mode, other.uid, other.gid)
+    }
+}
+
+fn same(one: &Option<FileState>, other: &Option<FileState>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.same_as(other),
+        (one, other) => one.is_none() && other.is_none(),
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn look(path: &Path, host: &Host) -> Result<Observed, Fault> {
+    let Some(there) = host.metadata(path)? else { return Ok(Observed::Absent) };
+    if !there.is_file() {
+        return Ok(Observed::Other { what: kind_of(&there).to_owned() });
+    }
+    let Some(bytes) = host.read(path)? else { return Ok(Observed::Absent) };
+    Ok(Observed::File(FileState {
+        sha256: sha256(&bytes),
+        text: (there.len() <= LARGEST).then(|| String::from_utf8(bytes).ok()).flatten(),
+        mode: there.permissions().mode() & 0o7777,
+        uid: there.uid(),
+        gid: there.gid(),
+    }))
+}
+
+fn write(change: &Change, exists: bool, host: &Host) -> Result<(), Fault> {
+    let Some(after) = &change.after else { return host.remove_file(&change.path) };
+    let unchanged = || if exists { host.read(&change.path) } else { Ok(None) };
+    let bytes = match &after.text {
+        Some(text) => text.clone().into_bytes(),
+        None => unchanged()?
+            .filter(|bytes| sha256(bytes) == after.sha256)
+            .ok_or_else(|| Fault::new(change.path.display(), "its former content is not known, so it is left as it is"))?,
+    };
+    host.write_atomically(&change.path, &bytes, after.mode, after.uid, after.gid)
+}

@@ -1,0 +1,186 @@
+//! Kernel modules.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange};
+
+/// A kernel module that should be loaded, now and after each boot. Undo leaves it loaded until the next boot, since
+/// something may use it by then.
+#[derive(Debug)]
+pub enum Module {}
+
+/// A module as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// Its name: `br_netfilter`.
+    pub name: String,
+    /// Whether it is also loaded at each boot.
+    pub at_boot: bool,
+}
+
+/// What is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// The running kernel's release, which decides what there is to load.
+    pub kernel: String,
+    /// Its state in the running kernel.
+    pub state: State,
+    /// The text of skep's own file in `/etc/modules-load.d`; none where there is none.
+    pub configured: Option<String>,
+}
+
+/// How the running kernel has a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Loaded.
+    Loaded,
+    /// Part of the kernel itself, or at work without being loaded.
+    BuiltIn,
+    /// Installed for the running kernel, not loaded.
+    Available,
+    /// Not there.
+    Absent,
+}
+
+/// A module loaded, and named to be loaded at boot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its name.
+    pub name: String,
+    /// Load it now.
+    pub load: bool,
+    /// The change of the file that names it for the next boot.
+    pub at_boot: Option<TextChange>,
+}
+
+impl Kind for Module {
+    type Key = String;
+    type Desired = Desired;
+    type Observed = Observed;
+    type Change = Change;
+    type Receipt = Change;
+
+    fn key(desired: &Desired) -> String {
+        desired.name.clone()
+    }
+
+    fn observe(keys: &[String], host: &Host) -> Result<Vec<Observed>, Fault> {
+        let kernel = host.read_text("/proc/sys/kernel/osrelease")?.unwrap_or_default().trim().to_owned();
+        let kernel_has = Kernel::read(host, &kernel)?;
+        keys.iter()
+            .map(|name| {
+                let configured = host.read_text(path(name))?;
+                Ok(Observed { kernel: kernel.clone(), state: kernel_has.state(name, host)?, configured })
+            })
+            .collect()
+    }
+
+    fn diff(desired: &Desired, observed: &Observed) -> Result<Option<Change>, Problem> {
+        let load = match observed.state {
+            State::BuiltIn => return Ok(None),
+            State::Loaded => false,
+            State::Available => true,
+            State::Absent => {
+                return Err(Problem {
+                    message: format!("the kernel {} has no module {}", observed.kernel, desired.name),
+                    help: format!(
+                        "install the modules of kernel {}, or reboot if a newer kernel was installed; \
+                         `modinfo {}` on the host shows whether it is there",
+                        observed.kernel, desired.name
+                    ),
+                });
+            }
+        };
+        let wanted = desired.at_boot.then(|| text(&desired.name)).or_else(|| observed.configured.clone());
+        let at_boot = TextChange::between(path(&desired.name), observed.configured.as_deref(), wanted.as_deref());
+        Ok((load || at_boot.is_some()).then(|| Change { name: desired.name.clone(), load, at_boot }))
+    }
+
+    fn apply(change: &Change, host: &Host, _: &mut dyn FnMut(Progress)) -> Result<Change, Fault> {
+        if change.load {
+            let what = format!("kernel module {}", change.name);
+            host.run("modprobe", &["--", &change.name])?.expect_success(&what).map_err(|fault| {
+                fault.help(format!("look at `dmesg | tail` and `modinfo {}` on the host", change.name))
+            })?;
+        }
+        if let Some(at_boot) = &change.at_boot {
+            at_boot.make(host)?;
+        }
+        Ok(change.clone())
+    }
+
+    fn undo(receipt: &Change) -> Option<Change> {
+        let at_boot = receipt.at_boot.as_ref()?.reversed();
+        Some(Change { name: receipt.name.clone(), load: false, at_boot: Some(at_boot) })
+    }
+
+    fn describe(change: &Change) -> Description {
+        let boot = change.at_boot.as_ref().map(|file| if file.after.is_some() { "at each boot" } else { "no more at boot" });
+        let when = change.load.then_some("now").into_iter().chain(boot).collect::<Vec<_>>().join(" and ");
+        Description { text: change.at_boot.clone(), ..Description::line(format!("load kernel module {} {when}", change.name)) }
+    }
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(format!("/etc/modules-load.d/skep-{name}.conf"))
+}
+
+fn text(name: &str) -> String {
+    format!("# Written by skep.\n{name}\n")
+}
+
+/// What the running kernel has, read once for all modules.
+struct Kernel {
+    builtin: String,
+    dependencies: String,
+    filesystems: String,
+}
+
+/// Modules that show in `/proc` when they are at work: on a kernel that came without a list of what is built in, this
+/// is all there is to see.
+const AT_WORK: &[(&str, &str)] = &[
+    ("br_netfilter", "/proc/sys/net/bridge"),
+    ("ip_vs", "/proc/net/ip_vs"),
+    ("ip_tables", "/proc/net/ip_tables_names"),
+    ("nf_conntrack", "/proc/sys/net/netfilter/nf_conntrack_max"),
+];
+
+impl Kernel {
+    fn read(host: &Host, release: &str) -> Result<Self, Fault> {
+        let list = |name| host.read_text(format!("/lib/modules/{release}/{name}"));
+        Ok(Self {
+            builtin: list("modules.builtin")?.unwrap_or_default(),
+            dependencies: list("modules.dep")?.unwrap_or_default(),
+            filesystems: host.read_text("/proc/filesystems")?.unwrap_or_default(),
+        })
+    }
+
+    fn state(&self, name: &str, host: &Host) -> Result<State, Fault> {
+        let underscored = name.replace('-', "_");
+        let there = |path: String| host.metadata(path).map(|there| there.is_some());
+        if there(format!("/sys/module/{underscored}/initstate"))? {
+            return Ok(State::Loaded);
+        }
+        let at_work = AT_WORK.iter().find(|(module, _)| *module == underscored);
+        let built_in = lists(&self.builtin, &underscored)
+            || there(format!("/sys/module/{underscored}"))?
+            || self.filesystems.lines().any(|line| line.split('\t').next_back() == Some(name))
+            || at_work.map_or(Ok(false), |(_, path)| there((*path).to_owned()))?;
+        Ok(match () {
+            () if built_in => State::BuiltIn,
+            () if lists(&self.dependencies, &underscored) => State::Available,
+            () => State::Absent,
+        })
+    }
+}
+
+/// Whether a list of module files (`kernel/net/bridge/br_netfilter.ko.xz: …`) names the module.
+fn lists(list: &str, underscored: &str) -> bool {
+    list.lines().any(|line| {
+        let file = line.split(':').next().unwrap_or(line).rsplit('/').next().unwrap_or_default();
+        file.split_once(".ko").is_some_and(|(name, _)| name.replace('-', "_") == underscored)
+    })
+}

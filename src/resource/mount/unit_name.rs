@@ -1,0 +1,54 @@
+//! Names of mount units.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// The name of the mount unit of a mount point, as `systemd-escape --path --suffix=mount` says it: `/mnt/shared`
+/// becomes `mnt-shared.mount`.
+pub fn unit_name(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let parts: Vec<&[u8]> = path
+        .as_os_str()
+        .as_bytes()
+        .split(|byte| *byte == b'/')
+        .filter(|part| !part.is_empty() && *part != b".")
+        .collect();
+    if parts.is_empty() {
+        return "-.mount".to_owned();
+    }
+    let mut name = String::new();
+    for (place, byte) in parts.join(&b'/').into_iter().enumerate() {
+        match byte {
+            b'/' => name.push('-'),
+            b'.' if place == 0 => name.push_str("\\x2e"),
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b':' | b'_' | b'.' => name.push(char::from(byte)),
+            other => {
+                let _ = write!(name, "\\x{other:02x}");
+            }
+        }
+    }
+    name + ".mount"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_escaped_as_systemd_does() {
+        for (path, name) in [
+            ("/", "-.mount"),
+            ("/mnt/shared", "mnt-shared.mount"),
+            ("//mnt///shared/", "mnt-shared.mount"),
+            ("/mnt/./shared", "mnt-shared.mount"),
+            ("/mnt/my-share", "mnt-my\\x2dshare.mount"),
+            ("/mnt/a b", "mnt-a\\x20b.mount"),
+            ("/.hidden/.x", "\\x2ehidden-.x.mount"),
+            ("/mnt/größe", "mnt-gr\\xc3\\xb6\\xc3\\x9fe.mount"),
+            ("/mnt/a:b_c.d", "mnt-a:b_c.d.mount"),
+            ("/mnt/a\\b", "mnt-a\\x5cb.mount"),
+        ] {
+            assert_eq!(unit_name(Path::new(path)), name, "{path}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What several kinds ask of systemd.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Fault, Host};
+
+/// Where skep puts units and drop-ins: the administrator's place.
+pub(super) const UNITS: &str = "/etc/systemd/system";
+
+/// How long a unit may take to start or stop: a little longer than systemd's own 90 s, so that it speaks first.
+const PATIENCE: Duration = Duration::from_secs(110);
+
+/// Properties of a unit by name.
+pub(super) type Properties = BTreeMap<String, String>;
+
+/// Reads `properties` of all `units` with one command; answers in their order.
+pub(super) fn show(host: &Host, units: &[&str], properties: &str) -> Result<Vec<Properties>, Fault> {
+    let output = host.command("systemctl").args(["show", "-p", properties, "--"]).args(units).run()?;
+    let blocks = blocks(&output.expect_success(format!("systemctl show {}", units.join(" ")))?);
+    if blocks.len() != units.len() {
+        let cause = format!("{} units were asked about and {} were told of", units.len(), blocks.len());
+        return Err(Fault::new(format!("systemctl show {}", units.join(" ")), cause));
+    }
+    Ok(blocks)
+}
+
+/// One block a unit, parted by empty lines.
+fn blocks(text: &str) -> Vec<Properties> {
+    text.split("\n\n")
+        .map(|block| {
+            block
+                .lines()
+                .filter_map(|line| line.split_once('='))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect::<Properties>()
+        })
+        .filter(|block| !block.is_empty())
+        .collect()
+}
+
+/// One property of one unit; empty where it has none.
+pub(super) fn property(host: &Host, unit: &str, name: &str) -> Result<String, Fault> {
+    Ok(show(host, &[unit], name)?.remove(0).remove(name).unwrap_or_default())
+}
+
+/// Makes systemd read its files again.
+pub(super) fn daemon_reload(host: &Host) -> Result<(), Fault> {
+    host.run("systemctl", &["daemon-reload"])?.expect_success("systemctl daemon-reload").map(drop)
+}
+
+/// Enables or disables a unit; no fault where there is nothing to disable.
+pub(super) fn set_enabled(host: &Host, unit: &str, enabled: bool) -> Result<(), Fault> {
+    if !enabled && property(host, unit, "LoadState")? == "not-found" {
+        return Ok(());
+    }
+    let verb = if enabled { "enable" } else { "disable" };
+    host.run("systemctl", &[verb, "--quiet", "--", unit])?
+        .expect_success(format!("systemctl {verb} {unit}"))
+        .map(drop)
+}
+
+/// Starts, restarts or stops a unit and waits until it is there; `verb` is `start`, `restart` or `stop`.
+pub(super) fn turn(host: &Host, verb: &str, unit: &str) -> Result<(), Fault> {
+    if verb == "stop" && property(host, unit, "LoadState")? == "not-found" {
+        return Ok(());
+    }
+    let failure = match host.run_within(PATIENCE, "systemctl", &[verb, "--", unit]) {
+        Ok(output) if output.success() => None,
+        Ok(output) => Some(output.last_words()),
+        Err(fault) => Some(fault.cause),
+    };
+    let state = property(host, unit, "ActiveState")?;
+    let arrived = if verb == "stop" { state == "inactive" || state == "failed" } else { state == "active" };
+    match failure {
+        None if arrived => Ok(()),
+        failure => Err(explain(host, verb, unit, &failure.unwrap_or_else(|| format!("it is {state} now")))),
+    }
+}
+
+/// A fault with what systemd and the unit itself said.
+pub(super) fn explain(host: &Host, verb: &str, unit: &str, failure: &str) -> Fault {
+    let result =
+        property(host, unit, "Result").ok().filter(|result| !result.is_empty() && result != "success");
+    let result = result.map(|result| format!(" (result: {result})")).unwrap_or_default();
+    let journal = journal(host, unit).map(|journal| format!("\n{journal}")).unwrap_or_default();
+    Fault::new(unit, format!("could not {verb}: {failure}{result}{journal}"))
+        .help(format!("look at `systemctl status {unit}` and `journalctl -u {unit}` on the host"))
+}
+
+/// The unit's last words; none where the journal has none.
+fn journal(host: &Host, unit: &str) -> Option<String> {
+    let output = host.run("journalctl", &["--no-pager", "-q", "-o", "cat", "-n", "15", "-u", unit]).ok()?;
+    let text = output.stdout.trim_end();
+    (output.success() && !text.is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_block_is_one_unit_and_values_keep_their_equal_signs() {
+        let blocks = blocks("LoadState=loaded\nDescription=a=b\n\nLoadState=not-found\nDescription=\n");
+        assert_eq!(blocks.len(), 2);
+        assert_eq!(blocks[0]["Description"], "a=b");
+        assert_eq!(blocks[1]["LoadState"], "not-found");
+        assert_eq!(blocks[1]["Description"], "");
+    }
+}

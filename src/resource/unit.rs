@@ -1,0 +1,138 @@
+//! The state of systemd units.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Description, Fault, Host, Kind, Problem, Progress, systemd};
+
+/// A systemd unit that should be enabled, running, or not.
+#[derive(Debug)]
+pub enum Unit {}
+
+/// A unit as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// Its full name: `docker.service`.
+    pub name: String,
+    /// Whether it starts at boot; as it is where absent.
+    pub enabled: Option<bool>,
+    /// Whether it runs now; as it is where absent.
+    pub active: Option<bool>,
+}
+
+/// What systemd says of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// `LoadState`: `loaded`, `masked`, or `not-found` where its package is yet to come.
+    pub load: String,
+    /// `UnitFileState`: `enabled`, `disabled`, `static`, …; empty where there is no unit file.
+    pub enabled: String,
+    /// `ActiveState`: `active`, `inactive`, `failed`, ….
+    pub active: String,
+}
+
+/// A unit enabled or disabled, started or stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its full name.
+    pub name: String,
+    /// Enable it, or disable it.
+    pub enable: Option<bool>,
+    /// Start it, or stop it.
+    pub start: Option<bool>,
+    /// What was there.
+    pub before: Observed,
+}
+
+impl Kind for Unit {
+    type Key = String;
+    type Desired = Desired;
+    type Observed = Observed;
+    type Change = Change;
+    type Receipt = Change;
+
+    fn key(desired: &Desired) -> String {
+        desired.name.clone()
+    }
+
+    fn observe(keys: &[String], host: &Host) -> Result<Vec<Observed>, Fault> {
+        let units: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let states = systemd::show(host, &units, "LoadState,UnitFileState,ActiveState")?;
+        Ok(states
+            .into_iter()
+            .map(|mut state| Observed {
+                load: state.remove("LoadState").unwrap_or_default(),
+                enabled: state.remove("UnitFileState").unwrap_or_default(),
+                active: state.remove("ActiveState").unwrap_or_default(),
+            })
+            .collect())
+    }
+
+    fn diff(desired: &Desired, observed: &Observed) -> Result<Option<Change>, Problem> {
+        let wants_it = desired.enabled == Some(true) || desired.active == Some(true);
+        if wants_it && (observed.load == "masked" || observed.enabled.starts_with("masked")) {
+            return Err(Problem {
+                message: format!("{} is masked on the host, so that it cannot start", desired.name),
+                help: format!("run `systemctl unmask {}` there if skep may start it", desired.name),
+            });
+        }
+        let enable = desired.enabled.filter(|enabled| *enabled != observed.starts_at_boot(*enabled));
+        let start = desired.active.filter(|active| *active != observed.runs());
+        let wanted = enable.is_some() || start.is_some();
+        Ok(wanted.then(|| Change { name: desired.name.clone(), enable, start, before: observed.clone() }))
+    }
+
+    fn apply(change: &Change, host: &Host, progress: &mut dyn FnMut(Progress)) -> Result<Change, Fault> {
+        if let Some(enable) = change.enable {
+            systemd::set_enabled(host, &change.name, enable)?;
+        }
+        if let Some(start) = change.start {
+            let (verb, doing) = if start { ("start", "starting") } else { ("stop", "stopping") };
+            progress(Progress::text(format!("{doing} {}", change.name)));
+            systemd::turn(host, verb, &change.name)?;
+        }
+        Ok(change.clone())
+    }
+
+    fn undo(receipt: &Change) -> Option<Change> {
+        let reverse = |done: Option<bool>| done.map(|done| !done);
+        let before = Observed {
+            load: receipt.before.load.clone(),
+            enabled: receipt.enable.map_or(receipt.before.enabled.clone(), |on| word(on, "enabled", "disabled")),
+            active: receipt.start.map_or(receipt.before.active.clone(), |on| word(on, "active", "inactive")),
+        };
+        (receipt.enable.is_some() || receipt.start.is_some()).then(|| Change {
+            name: receipt.name.clone(),
+            enable: reverse(receipt.enable),
+            start: reverse(receipt.start),
+            before,
+        })
+    }
+
+    fn describe(change: &Change) -> Description {
+        let enable = change.enable.map(|on| word(on, "enable", "disable"));
+        let start = change.start.map(|on| word(on, "start", "stop"));
+        let verbs: Vec<String> = enable.into_iter().chain(start).collect();
+        let disrupts = (change.start == Some(false)).then(|| format!("stops {}", change.name));
+        Description { disrupts, ..Description::line(format!("{} {}", verbs.join(" and "), change.name)) }
+    }
+}
+
+impl Observed {
+    /// Whether it starts at boot. Units that cannot be enabled (`static`, `generated`, …) do whatever is wanted.
+    fn starts_at_boot(&self, wanted: bool) -> bool {
+        match self.enabled.as_str() {
+            "enabled" => true,
+            // `linked` is only known to systemd; a `-runtime` state is gone after the next boot.
+            "disabled" | "linked" | "linked-runtime" | "enabled-runtime" | "" => false,
+            _ => wanted,
+        }
+    }
+
+    fn runs(&self) -> bool {
+        matches!(self.active.as_str(), "active" | "reloading" | "refreshing")
+    }
+}
+
+fn word(on: bool, yes: &str, no: &str) -> String {
+    if on { yes } else { no }.to_owned()
+}
