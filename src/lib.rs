@@ -2,9 +2,10 @@
 //! from one inventory file, and shows the difference before anything changes.
 //!
 //! The way through the house: [`inventory`] → [`fleet`] → [`facts`] → [`plan`] → [`apply`], all of it told
-//! as [`event`]s that [`report`] reads. The agent (`skep-agent`) is built from [`wire`], [`facts`] and
+//! as [`event`]s that [`report`] reads. The [`agent`] (`skep-agent`) is built from [`wire`], [`facts`] and
 //! [`resource`] alone.
 
+pub mod agent;
 pub mod facts;
 pub mod resource;
 pub mod wire;

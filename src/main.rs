@@ -1,1 +1,7 @@
-fn main(){}
+//! The controller.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    skep::cli::main()
+}

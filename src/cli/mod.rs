@@ -1,1 +1,65 @@
-//! One file a subcommand.
+//! The command line: one file a subcommand, each thin: gather inputs, call, hand events to a reporter.
+
+pub mod exit;
+
+mod args;
+mod ask;
+mod context;
+mod init;
+mod lab;
+mod node;
+mod plan;
+mod schema;
+mod status;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Arguments, Command};
+use context::Failure;
+
+/// Parses, runs, and prints at most one error.
+pub fn main() -> ExitCode {
+    // clap's own exit code for usage errors is the same as [`exit::USAGE`].
+    let arguments = Arguments::parse();
+    let printer = arguments.common.printer();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            printer.error(&format!("cannot start: {error}"));
+            return ExitCode::from(exit::FAILED);
+        }
+    };
+    let code = runtime.block_on(run(arguments)).unwrap_or_else(|Failure { code, text }| {
+        if !text.is_empty() {
+            printer.error(&text);
+        }
+        code
+    });
+    // Tasks that wait for a prompt or a dead host must not hold the process back.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+async fn run(arguments: Arguments) -> Result<u8, Failure> {
+    let Arguments { common, command } = arguments;
+    match command {
+        Command::Init(command) => init::run(&common, &command),
+        Command::Plan(command) => plan::run(&common, command).await,
+        Command::Up(command) => up::run(&common, command).await,
+        Command::Status => status::run(&common).await,
+        Command::Node(command) => node::run(&common, command).await,
+        Command::Lab(command) => lab::run(&common, command).await,
+        Command::Schema => schema::run(&common),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "skep", &mut std::io::stdout());
+            Ok(exit::OK)
+        }
+        Command::ExitCodes => {
+            common.printer().result(&exit::table());
+            Ok(exit::OK)
+        }
+    }
+}

@@ -1,6 +1,10 @@
 //! What time the host thinks it is.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use serde::{Deserialize, Serialize};
+
+use crate::resource::Host;
 
 /// What time the host thinks it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -9,4 +13,59 @@ pub struct Clock {
     pub unix_ms: i64,
     /// Whether the kernel holds the clock to be synchronised (adjtimex has no error flag).
     pub synchronised: bool,
+}
+
+impl Clock {
+    /// Reads it.
+    pub fn read(host: &Host) -> Self {
+        Self { synchronised: synchronised(host), unix_ms: unix_ms() }
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// systemd-timesyncd leaves a file once it has synchronised, which costs nothing to see. For other services the
+/// kernel is asked through systemd-timedated, whose property is adjtimex(2)'s error flag.
+fn synchronised(host: &Host) -> bool {
+    host.path("/run/systemd/timesync/synchronized").exists() || says_yes(&ntp_synchronised(host))
+}
+
+fn ntp_synchronised(host: &Host) -> String {
+    let arguments = ["show", "--property=NTPSynchronized", "--value"];
+    host.run_within(Duration::from_secs(3), "timedatectl", &arguments)
+        .map(|answer| answer.stdout)
+        .unwrap_or_default()
+}
+
+fn says_yes(answer: &str) -> bool {
+    answer.trim() == "yes"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_yes_is_one() {
+        assert!(says_yes("yes\n"));
+        for other in ["no\n", "", "n/a"] {
+            assert!(!says_yes(other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_mark_of_timesyncd_is_believed() {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let mark = root.path().join("run/systemd/timesync");
+        std::fs::create_dir_all(&mark).expect("a directory");
+        std::fs::write(mark.join("synchronized"), "").expect("a file");
+        let clock = Clock::read(&Host::at(root.path()));
+        assert!(clock.synchronised);
+        // 2020-01-01: no computer that runs this test is older.
+        assert!(clock.unix_ms > 1_577_836_800_000);
+    }
 }

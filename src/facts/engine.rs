@@ -3,9 +3,15 @@
 //! Asked only while the engine runs: connecting to the socket of a stopped one would start it, and observing
 //! must change nothing. Never asks `/swarm`, whose answer holds the join tokens.
 
+mod answers;
+mod http;
+mod process;
+
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::resource::Host;
 
@@ -24,6 +30,34 @@ pub enum Engine {
     },
     /// Answers.
     Running(Box<Running>),
+}
+
+/// How long an engine may take for one answer. A manager that has just lost its quorum takes longer, for ten
+/// seconds; nothing is to be concluded from it in that time anyway.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Asks it. What cannot be asked is [`Engine::Silent`], never absent.
+    pub fn read(host: &Host) -> Self {
+        let Some(process) = process::find(host) else {
+            return if process::installed(host) { Self::Stopped } else { Self::Absent };
+        };
+        let socket = host.path("/run/docker.sock");
+        let get = |path: &str| http::get(&socket, path, PATIENCE);
+        match running(&get, process.started_unix_ms) {
+            Ok(running) => Self::Running(Box::new(running)),
+            Err(cause) => Self::Silent { cause },
+        }
+    }
+}
+
+/// What an engine answers to `get`.
+fn running(get: &dyn Fn(&str) -> Result<Value, String>, started_unix_ms: i64) -> Result<Running, String> {
+    let mut running = answers::info(&get("/info")?, started_unix_ms)?;
+    if let Some(cluster) = &mut running.swarm.cluster {
+        cluster.nodes = get("/nodes").and_then(|nodes| answers::nodes(&nodes));
+    }
+    Ok(running)
 }
 
 /// An engine that answers.
@@ -121,3 +155,6 @@ pub struct SwarmNode {
     /// `uname -m` of the node.
     pub architecture: String,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,11 @@
 //! The kernel and what it can do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::text;
 use crate::resource::Host;
 
 /// The kernel and what it can do.
@@ -40,6 +42,7 @@ pub enum Support {
 }
 
 /// The options that skep asks about, without `CONFIG_`, each with the module that brings it where it is one.
+/// A module's first option is the one that makes it.
 pub const OPTIONS: &[(&str, &str)] = &[
     ("NFS_FS", "nfs"),
     ("NFS_V4", "nfsv4"),
@@ -51,3 +54,288 @@ pub const OPTIONS: &[(&str, &str)] = &[
     ("IP_VS", "ip_vs"),
     ("VETH", "veth"),
 ];
+
+impl Kernel {
+    /// Reads it. What cannot be read is empty or [`Support::Unknown`].
+    pub fn read(host: &Host) -> Self {
+        let release = text(host, "/proc/sys/kernel/osrelease").trim().to_owned();
+        let unified = text(host, "/sys/fs/cgroup/cgroup.controllers");
+        // Only the root of a version 2 hierarchy has this file; a hybrid host mounts that one a level deeper.
+        let cgroup = if host.path("/sys/fs/cgroup/cgroup.controllers").exists() { 2 } else { 1 };
+        Self {
+            cgroup,
+            controllers: match cgroup {
+                2 => unified.split_whitespace().map(str::to_owned).collect(),
+                _ => controllers_v1(&text(host, "/proc/self/mounts")),
+            },
+            apparmor: text(host, "/sys/module/apparmor/parameters/enabled").trim() == "Y",
+            options: options(&config(host, &release), &Modules::read(host, &release)),
+            // An agent only runs where the machine is its own.
+            machine: std::env::consts::ARCH.to_owned(),
+            release,
+        }
+    }
+}
+
+/// Controllers of the mounted version 1 hierarchies, in the form of proc_mounts(5).
+fn controllers_v1(mounts: &str) -> Vec<String> {
+    const KNOWN: [&str; 14] = [
+        "cpuset",
+        "cpu",
+        "cpuacct",
+        "blkio",
+        "memory",
+        "devices",
+        "freezer",
+        "net_cls",
+        "perf_event",
+        "net_prio",
+        "hugetlb",
+        "pids",
+        "rdma",
+        "misc",
+    ];
+    let found: BTreeSet<&str> = mounts
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>())
+        .filter(|fields| fields.get(2) == Some(&"cgroup"))
+        .flat_map(|fields| fields.get(3).map(|options| options.split(',')).into_iter().flatten())
+        .filter(|option| KNOWN.contains(option))
+        .collect();
+    found.into_iter().map(str::to_owned).collect()
+}
+
+/// The kernel's configuration; empty where there is none to read.
+fn config(host: &Host, release: &str) -> String {
+    // The running kernel's own. Every host has gzip; the agent would pay for a decompressor of its own.
+    let own = host.path("/proc/config.gz").exists().then(|| {
+        let path = host.path("/proc/config.gz").display().to_string();
+        host.run_within(Duration::from_secs(5), "gzip", &["-dc", &path])
+    });
+    match own {
+        Some(Ok(output)) if output.success() => output.stdout,
+        _ => text(host, &format!("/boot/config-{release}")),
+    }
+}
+
+/// The value of each option set in a kernel configuration.
+fn settings(config: &str) -> BTreeMap<&str, &str> {
+    config.lines().filter_map(|line| line.strip_prefix("CONFIG_")?.trim_end().split_once('=')).collect()
+}
+
+/// What is known of the kernel's modules besides its configuration.
+#[derive(Default)]
+struct Modules {
+    /// Loaded, or compiled in with parameters or a version.
+    seen: BTreeSet<String>,
+    /// Installed for the running kernel.
+    installed: BTreeSet<String>,
+    /// Compiled in.
+    builtin: BTreeSet<String>,
+    /// Whether the two lists above could be read.
+    listed: bool,
+}
+
+impl Modules {
+    fn read(host: &Host, release: &str) -> Self {
+        let list = |name: &str| text(host, &format!("/lib/modules/{release}/{name}"));
+        let (dep, builtin) = (list("modules.dep"), list("modules.builtin"));
+        let filesystems = text(host, "/proc/filesystems");
+        Self {
+            seen: OPTIONS
+                .iter()
+                .map(|(_, module)| *module)
+                .filter(|module| {
+                    let directory = host.path(&format!("/sys/module/{module}"));
+                    directory.exists()
+                        || filesystem_of(module).is_some_and(|name| has_word(&filesystems, name))
+                })
+                .map(str::to_owned)
+                .collect(),
+            installed: dep.lines().filter_map(|line| module_name(line.split(':').next()?)).collect(),
+            builtin: builtin.lines().filter_map(module_name).collect(),
+            listed: !dep.is_empty() && !builtin.is_empty(),
+        }
+    }
+}
+
+/// The file system that a module registers.
+fn filesystem_of(module: &str) -> Option<&'static str> {
+    match module {
+        "nfs" => Some("nfs"),
+        "nfsv4" => Some("nfs4"),
+        "nfsd" => Some("nfsd"),
+        "overlay" => Some("overlay"),
+        _ => None,
+    }
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    text.split_whitespace().any(|found| found == word)
+}
+
+/// `kernel/net/bridge/br-netfilter.ko.xz` is `br_netfilter`.
+fn module_name(path: &str) -> Option<String> {
+    let (name, _) = path.rsplit('/').next()?.split_once(".ko")?;
+    Some(name.replace('-', "_"))
+}
+
+fn options(config: &str, modules: &Modules) -> BTreeMap<String, Support> {
+    let settings = settings(config);
+    let configured = !settings.is_empty();
+    let support = |option: &str, module: &str| match settings.get(option) {
+        Some(&"y") => Support::BuiltIn,
+        Some(&"m") if modules.seen.contains(module) || modules.installed.contains(module) => Support::Module,
+        Some(&"m") => Support::ModuleMissing,
+        _ if configured => Support::Missing,
+        _ => seen(option, module, modules),
+    };
+    OPTIONS.iter().map(|(option, module)| ((*option).to_owned(), support(option, module))).collect()
+}
+
+/// Support of an option as far as the modules alone tell.
+fn seen(option: &str, module: &str, modules: &Modules) -> Support {
+    let makes_it =
+        OPTIONS.iter().find(|(_, other)| *other == module).is_some_and(|(first, _)| *first == option);
+    if modules.builtin.contains(module) && makes_it {
+        Support::BuiltIn
+    } else if modules.installed.contains(module) && makes_it {
+        Support::Module
+    } else if modules.listed && !modules.installed.contains(module) && !modules.builtin.contains(module) {
+        Support::Missing
+    } else if modules.seen.contains(module) && makes_it {
+        Support::BuiltIn
+    } else {
+        Support::Unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "# CONFIG_NFSD is not set\nCONFIG_NFS_FS=m\nCONFIG_NFS_V4=m\nCONFIG_VXLAN=y\n\
+                          CONFIG_NFS_FSCACHE=y\nCONFIG_CMDLINE=\"a=b\"\n";
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn listed(installed: &[&str], builtin: &[&str]) -> Modules {
+        Modules { installed: set(installed), builtin: set(builtin), listed: true, ..Modules::default() }
+    }
+
+    #[test]
+    fn a_configuration_decides() {
+        let options = options(CONFIG, &listed(&["nfs"], &["nfsd"]));
+        for (option, support) in [
+            ("NFS_FS", Support::Module),
+            ("NFS_V4", Support::ModuleMissing),
+            ("NFSD", Support::Missing),
+            ("VXLAN", Support::BuiltIn),
+            ("VETH", Support::Missing),
+        ] {
+            assert_eq!(options[option], support, "{option}");
+        }
+    }
+
+    #[test]
+    fn without_a_configuration_the_modules_tell_what_they_can() {
+        let found = options("", &listed(&["nfs", "nfsd"], &["veth"]));
+        for (option, support) in [
+            ("NFS_FS", Support::Module),
+            ("NFS_V4", Support::Missing),
+            ("NFSD", Support::Module),
+            // The module is there, but whether it knows version 4 is not to be seen.
+            ("NFSD_V4", Support::Unknown),
+            ("VETH", Support::BuiltIn),
+            ("IP_VS", Support::Missing),
+        ] {
+            assert_eq!(found[option], support, "{option}");
+        }
+        let nothing = options("", &Modules { seen: set(&["overlay"]), ..Modules::default() });
+        assert_eq!(nothing["OVERLAY_FS"], Support::BuiltIn);
+        assert_eq!(nothing["NFSD"], Support::Unknown);
+    }
+
+    #[test]
+    fn a_loaded_module_counts_where_its_file_is_not_to_be_seen() {
+        let options = options(CONFIG, &Modules { seen: set(&["nfs"]), ..Modules::default() });
+        assert_eq!((options["NFS_FS"], options["NFS_V4"]), (Support::Module, Support::ModuleMissing));
+    }
+
+    #[test]
+    fn module_names() {
+        for (path, name) in [
+            ("kernel/fs/nfs/nfs.ko", Some("nfs")),
+            ("kernel/net/bridge/br-netfilter.ko.xz", Some("br_netfilter")),
+            ("nfsv4.ko.zst", Some("nfsv4")),
+            ("", None),
+        ] {
+            assert_eq!(module_name(path).as_deref(), name, "{path}");
+        }
+    }
+
+    #[test]
+    fn controllers_of_version_1() {
+        let mounts = "tmpfs /sys/fs/cgroup tmpfs ro,mode=755 0 0\n\
+                      cgroup2 /sys/fs/cgroup/unified cgroup2 rw,nosuid 0 0\n\
+                      cgroup /sys/fs/cgroup/systemd cgroup rw,xattr,name=systemd 0 0\n\
+                      cgroup /sys/fs/cgroup/memory cgroup rw,nosuid,memory 0 0\n\
+                      cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,cpu,cpuacct 0 0\n";
+        assert_eq!(controllers_v1(mounts), ["cpu", "cpuacct", "memory"]);
+        assert!(controllers_v1("").is_empty());
+    }
+
+    fn root(files: &[(&str, &[u8])]) -> (tempfile::TempDir, Host) {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        for (path, bytes) in files {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+            std::fs::write(path, bytes).expect("a file");
+        }
+        let host = Host::at(root.path());
+        (root, host)
+    }
+
+    #[test]
+    fn read_of_a_board_with_version_2() {
+        let (_root, host) = root(&[
+            ("proc/sys/kernel/osrelease", b"6.6.31-current-rockchip64\n"),
+            ("boot/config-6.6.31-current-rockchip64", CONFIG.as_bytes()),
+            ("sys/fs/cgroup/cgroup.controllers", b"cpuset cpu io memory pids\n"),
+            ("sys/module/apparmor/parameters/enabled", b"Y\n"),
+            (
+                "lib/modules/6.6.31-current-rockchip64/modules.dep",
+                b"kernel/fs/nfs/nfs.ko.xz: kernel/net/sunrpc.ko\n",
+            ),
+        ]);
+        let kernel = Kernel::read(&host);
+        assert_eq!(
+            (kernel.release.as_str(), kernel.cgroup, kernel.apparmor),
+            ("6.6.31-current-rockchip64", 2, true)
+        );
+        assert_eq!(kernel.controllers, ["cpuset", "cpu", "io", "memory", "pids"]);
+        assert_eq!((kernel.options["NFS_FS"], kernel.options["NFSD"]), (Support::Module, Support::Missing));
+    }
+
+    #[test]
+    fn the_running_kernels_own_configuration_comes_first() {
+        // CONFIG_VETH=y, compressed by gzip.
+        let packed = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x73\xf6\xf7\x73\xf3\x74\x8f\x0f\x73\x0d\xf1\xb0\xad\xe4\
+                       \x02\x00\x16\xf8\x53\x7b\x0e\x00\x00\x00";
+        let (root, host) = root(&[("proc/sys/kernel/osrelease", b"6.1\n"), ("proc/config.gz", packed)]);
+        std::fs::create_dir_all(root.path().join("usr/bin")).expect("a directory");
+        std::os::unix::fs::symlink("/bin/gzip", root.path().join("usr/bin/gzip")).expect("a link");
+        let options = Kernel::read(&host).options;
+        assert_eq!((options["VETH"], options["VXLAN"]), (Support::BuiltIn, Support::Missing));
+    }
+
+    #[test]
+    fn an_empty_root_is_unknown_not_missing() {
+        let (_root, host) = root(&[]);
+        let kernel = Kernel::read(&host);
+        assert!(kernel.options.values().all(|support| *support == Support::Unknown), "{kernel:?}");
+        assert_eq!((kernel.cgroup, kernel.controllers.len()), (1, 0));
+    }
+}

@@ -32,14 +32,29 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads them all.
+    /// Reads them all; those that wait for another process at the same time as the rest.
+    ///
+    /// # Panics
+    /// Where a reader panics, which is a bug.
     pub fn read(host: &Host) -> Self {
-        Self {
-            system: System::read(host),
-            kernel: Kernel::read(host),
-            clock: Clock::read(),
-            network: network::read(),
-            engine: Engine::read(host),
-        }
+        std::thread::scope(|scope| {
+            let engine = scope.spawn(|| Engine::read(host));
+            let clock = scope.spawn(|| Clock::read(host));
+            let (system, kernel, network) = (System::read(host), Kernel::read(host), network::read());
+            Self {
+                system,
+                kernel,
+                network,
+                clock: clock.join().expect("the clock's reader does not panic"),
+                engine: engine.join().expect("the engine's reader does not panic"),
+            }
+        })
     }
+}
+
+/// A small file's text; empty where it is absent or unreadable.
+fn text(host: &Host, path: &str) -> String {
+    std::fs::read(host.path(path))
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
 }

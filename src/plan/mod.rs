@@ -2,11 +2,21 @@
 //!
 //! `skep plan` prints a [`Plan`], `skep up` executes it and the journal records it: the same value.
 
+pub mod desire;
+mod distribution;
+mod make;
+mod templates;
+mod validate;
+mod view;
+
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::model::NodeName;
 use crate::resource::{Change, Description};
 use crate::swarm::SwarmAction;
+
+pub use make::make;
+pub use view::{Choices, Host, View};
 
 /// Version of the plan's JSON form. Raise it when an old reader would misread a new plan.
 pub const VERSION: u32 = 1;
@@ -52,6 +62,18 @@ pub enum Action {
     Change(Change),
     /// The controller asks the engine to change the swarm.
     Swarm(SwarmAction),
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.phases.is_empty()
+    }
+
+    /// All steps with their phase, in order.
+    pub fn steps(&self) -> impl Iterator<Item = (PhaseName, &Step)> {
+        self.phases.iter().flat_map(|phase| phase.steps.iter().map(|step| (phase.name, step)))
+    }
 }
 
 impl Action {

@@ -1,1 +1,24 @@
-//! The only room that names russh.
+//! The only room that names russh: reach a host, know it by its key, log in, run commands.
+//!
+//! [`connect`] gives a [`Session`]; [`Session::exec`] runs one command over it, as often and as many at once
+//! as wanted. What cannot be had is told by [`ConnectError`] and [`ExecError`], each with what helps.
+
+mod auth;
+mod connect;
+mod error;
+mod exec;
+mod handler;
+mod host_key;
+mod identity;
+mod known_hosts;
+mod pump;
+mod session;
+mod target;
+
+pub use connect::connect;
+pub use error::{ConnectError, ConnectFailure, ExecError, Unreachable};
+pub use exec::{Exec, Exit, ExitStatus, Stdin, Stdout};
+pub use identity::Identities;
+pub use known_hosts::KnownHostsError;
+pub use session::{Output, Session};
+pub use target::{AskHostKey, Options, Target, UnknownKey};

@@ -1,1 +1,34 @@
-fn main(){}
+//! The tasks of skep's own development that plain cargo cannot do. It needs no crate, so that it builds in a second.
+
+mod agents;
+mod arch;
+mod build;
+mod dist;
+mod failure;
+mod policy;
+mod spdx;
+mod toolchain;
+
+use std::process::ExitCode;
+
+use failure::{Failure, Result};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match task(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn task(arguments: &[String]) -> Result<()> {
+    match arguments {
+        [task, rest @ ..] if task == "demo" => dist::demo(rest),
+        [task] if task == "dist" => dist::dist(),
+        [task] if task == "policy" => policy::check(),
+        _ => Err(Failure::Usage),
+    }
+}

@@ -1,0 +1,39 @@
+//! The on-host half: answers the controller over its standard streams, and is gone when they close.
+//!
+//! No daemon, no port: sshd starts it, and nothing but its cached file stays behind.
+
+pub mod dial;
+pub mod lock;
+pub mod serve;
+mod streams;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+pub use streams::Streams;
+
+use crate::resource::Host;
+use crate::wire;
+
+/// What `skep-agent` does with these arguments, its own name left out.
+pub fn main(arguments: &[OsString]) -> ExitCode {
+    let words: Vec<_> = arguments.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+    let done = match words[..] {
+        ["version"] => Streams::take().and_then(|mut streams| streams.hello()),
+        ["serve"] => serve::serve(&Host::real(), Path::new(lock::PATH)),
+        ["dial", path] => dial::dial(Path::new(path)),
+        _ => {
+            // The one thing that is said to a person: somebody ran it by hand.
+            eprintln!("skep-agent is run by skep: skep-agent serve | dial SOCKET | version");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {}: {error}", wire::hello(), words.join(" "));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The record of a run: the very events that reporters read, one a line, durable after each step.
+//!
+//! History only: nothing is ever decided from it. It lies in `$XDG_STATE_HOME/skep/runs`, readable by its owner
+//! alone, because receipts hold what files had in them before.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use crate::event::Event;
+
+/// The journal of one run.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+/// The journal cannot be kept.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot keep a journal at {}: {cause}; set XDG_STATE_HOME to a folder you can write to", .path.display())]
+pub struct JournalError {
+    path: PathBuf,
+    cause: std::io::Error,
+}
+
+impl Journal {
+    /// Begins the journal of a run under `state`, which is [`state_dir`] but for tests.
+    ///
+    /// # Errors
+    /// Where the file cannot be made.
+    pub fn begin(state: &Path, run: &str) -> Result<Self, JournalError> {
+        let folder = state.join("runs");
+        let path = folder.join(format!("{run}.jsonl"));
+        let open = || {
+            DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+            OpenOptions::new().create_new(true).append(true).mode(0o600).open(&path)
+        };
+        match open() {
+            Ok(file) => Ok(Self { path, file: Mutex::new(file) }),
+            Err(cause) => Err(JournalError { path, cause }),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Records an event. A full disk on this computer must not stop work on the hosts, so a failure only shows in
+    /// the journal's missing end.
+    pub fn record(&self, event: &Event) {
+        // Progress is for eyes; what counts is what began, ended and failed.
+        if matches!(event, Event::StepProgress { .. } | Event::Pushing { .. }) {
+            return;
+        }
+        let Ok(mut line) = serde_json::to_vec(event) else { return };
+        line.push(b'\n');
+        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let written = file.write_all(&line);
+        let lasting = matches!(event, Event::StepDone { .. } | Event::StepFailed { .. } | Event::Finished { .. });
+        if written.is_ok() && lasting {
+            let _ = file.sync_data();
+        }
+    }
+}
+
+/// Where skep keeps its history: `$XDG_STATE_HOME/skep`, or `~/.local/state/skep`.
+pub fn state_dir() -> PathBuf {
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || std::env::home_dir().unwrap_or_else(|| PathBuf::from("/root"));
+    state.unwrap_or_else(|| home().join(".local/state")).join("skep")
+}

@@ -1,0 +1,118 @@
+//! Steps that change the swarm, through the engines of the nodes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::Sessions;
+use crate::engine::{self, Engine};
+use crate::inventory::model::{NodeName, Role};
+use crate::resource::Fault;
+use crate::swarm::SwarmAction;
+
+/// Where every engine listens.
+const SOCKET: &str = "/var/run/docker.sock";
+
+/// The engines of all nodes, each connected to when first needed.
+pub(super) struct Hands<'a> {
+    sessions: &'a Sessions,
+    engines: Mutex<BTreeMap<NodeName, Arc<Engine>>>,
+}
+
+impl<'a> Hands<'a> {
+    pub(super) fn new(sessions: &'a Sessions) -> Self {
+        Self { sessions, engines: Mutex::default() }
+    }
+
+    /// Does what the step says.
+    pub(super) async fn act(&self, node: &NodeName, action: &SwarmAction) -> Result<(), Fault> {
+        let own = self.engine(node).await?;
+        match action {
+            SwarmAction::Init { .. } => own.init(action).await.map_err(|error| fault(node, error)),
+            SwarmAction::Join { role, advertise } => {
+                let (through, manager) = self.manager().await?;
+                let joined = async {
+                    let tokens = manager.tokens().await?;
+                    let token = match role {
+                        Role::Manager => tokens.manager,
+                        Role::Worker => tokens.worker,
+                    };
+                    let addresses = manager.manager_addresses().await?;
+                    own.join(addresses, &token, *advertise).await
+                };
+                joined.await.map_err(|error| fault(node, error).help(join_help(node, &through)))
+            }
+            SwarmAction::AwaitJoin => own.await_active().await.map_err(|error| {
+                fault(node, error).help(format!("run `docker swarm leave --force` on {node}, then `skep up` again"))
+            }),
+            through_manager => self.through_manager(node, &own, through_manager).await,
+        }
+    }
+
+    /// Changes that a manager makes to the record of a node.
+    async fn through_manager(&self, node: &NodeName, own: &Engine, action: &SwarmAction) -> Result<(), Fault> {
+        let (_, manager) = self.manager().await?;
+        let done = async {
+            match action {
+                SwarmAction::Promote { node_id } => manager.set_role(node_id, Role::Manager).await,
+                SwarmAction::Demote { node_id } => manager.set_role(node_id, Role::Worker).await,
+                SwarmAction::Forget { node_id, manager: is_manager } => {
+                    if *is_manager {
+                        manager.set_role(node_id, Role::Worker).await?;
+                    }
+                    manager.remove_node(node_id).await
+                }
+                SwarmAction::Adopt { name } => manager.adopt(name).await,
+                SwarmAction::Configure { task_history } => manager.configure(*task_history).await,
+                SwarmAction::Label { node_id, labels } => {
+                    let node_id = match node_id {
+                        Some(known) => known.clone(),
+                        None => own.node_id().await?,
+                    };
+                    manager.set_labels(&node_id, labels).await
+                }
+                SwarmAction::Init { .. } | SwarmAction::Join { .. } | SwarmAction::AwaitJoin => Ok(()),
+            }
+        };
+        done.await.map_err(|error| fault(node, error))
+    }
+}
+
+impl Hands<'_> {
+    /// The engine of a node, over one relay that is kept for all its requests.
+    async fn engine(&self, node: &NodeName) -> Result<Arc<Engine>, Fault> {
+        if let Some(engine) = self.engines.lock().await.get(node) {
+            return Ok(Arc::clone(engine));
+        }
+        let session = self.sessions.get(node).ok_or_else(|| Fault::new(node, "no connection"))?;
+        let engine = Engine::connect(session.dialer(SOCKET)).await.map_err(|error| fault(node, error))?;
+        let engine = Arc::new(engine);
+        self.engines.lock().await.insert(node.clone(), Arc::clone(&engine));
+        Ok(engine)
+    }
+
+    /// A manager that answers for the swarm, asked anew each time: it may have lost its say since.
+    async fn manager(&self) -> Result<(NodeName, Arc<Engine>), Fault> {
+        let known: Vec<NodeName> = self.engines.lock().await.keys().cloned().collect();
+        let others = self.sessions.keys().filter(|node| !known.contains(node)).cloned();
+        for node in known.iter().cloned().chain(others) {
+            let Ok(engine) = self.engine(&node).await else { continue };
+            if engine.is_manager().await.unwrap_or(false) {
+                return Ok((node, engine));
+            }
+        }
+        Err(Fault::new("swarm", "no manager answers").help("look at `skep status`"))
+    }
+}
+
+fn fault(node: &NodeName, error: engine::Error) -> Fault {
+    Fault::new(format!("{node}'s engine"), error)
+}
+
+fn join_help(node: &NodeName, manager: &NodeName) -> String {
+    format!(
+        "{node} must reach {manager} on 2377/tcp, and all nodes each other on 7946/tcp, 7946/udp and 4789/udp; then \
+         run `skep up` again"
+    )
+}

@@ -1,0 +1,223 @@
+//! What can be said on the command line; follows Docker's grammar, so that a swarm user guesses it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::inventory::model::{NodeName, Role};
+use crate::inventory::HostArg;
+use crate::report::Printer;
+
+const EXAMPLES: &str = "Examples:
+  skep init pi@192.168.2.1 192.168.2.2 192.168.2.3   write inventory/cluster.yml
+  skep plan                                          show what would change
+  skep up                                            show it, ask, do it, verify it
+  skep status                                        who leads, and how many losses it survives
+  skep lab demo                                      see it all on throwaway nodes of this computer
+
+Exit codes: `skep help exit-codes`.";
+
+/// Turns boards and boxes into a healthy Docker Swarm, over SSH, from one inventory file.
+#[derive(Debug, Parser)]
+#[command(name = "skep", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Common options")]
+pub(super) struct Common {
+    /// The inventory file
+    #[arg(short, long, global = true, value_name = "FILE", default_value = "inventory/cluster.yml")]
+    pub(super) inventory: PathBuf,
+    /// Change these nodes only (comma-separated); the others are still looked at
+    #[arg(long, global = true, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name)]
+    pub(super) limit: Vec<NodeName>,
+    /// Print events as JSON, one a line, on standard output
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Print errors and results only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Print every step
+    #[arg(short, long, global = true)]
+    pub(super) verbose: bool,
+    /// Do not ask; do it
+    #[arg(short, long, global = true)]
+    pub(super) yes: bool,
+    /// How many hosts to work on at once
+    #[arg(long, global = true, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) forks: u16,
+    /// Take the keys of hosts that known_hosts does not list yet, without asking
+    #[arg(long, global = true)]
+    pub(super) accept_new_host_keys: bool,
+    /// Where the agents are, if not inside skep or beside it
+    #[arg(long, global = true, value_name = "DIR", hide_short_help = true)]
+    pub(super) agent_dir: Option<PathBuf>,
+    /// Seconds to wait for a host to answer
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "10", value_parser = seconds, hide_short_help = true)]
+    pub(super) connect_timeout: Duration,
+    /// Seconds to keep trying hosts that refuse connections, such as those still booting
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "0", value_parser = seconds, hide_short_help = true)]
+    pub(super) wait: Duration,
+}
+
+impl Common {
+    /// What decides how everything is printed.
+    pub(super) fn printer(&self) -> Printer {
+        Printer::new(self.quiet, self.verbose, self.json)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Write an inventory for these hosts
+    #[command(after_help = "Example:\n  skep init pi@192.168.2.1 192.168.2.2 192.168.2.3")]
+    Init(Init),
+    /// Show what `up` would change; changes nothing
+    #[command(after_help = "Examples:\n  skep plan\n  skep plan --exit-code --limit n3   exit 3 if n3 needs changes")]
+    Plan(Plan),
+    /// Make the hosts what the inventory says: show the plan, ask, do it, verify it
+    #[command(after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --json --yes | jq .")]
+    Up(Changing),
+    /// Draw the cluster: nodes, roles, leader, quorum, and how many losses it survives
+    Status,
+    /// Add nodes
+    #[command(subcommand)]
+    Node(Node),
+    /// Throwaway nodes on this computer
+    #[command(subcommand)]
+    Lab(Lab),
+    /// Print the JSON Schema of the inventory, for editors
+    Schema,
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  skep completions bash > /etc/bash_completion.d/skep")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// What the exit codes mean
+    #[command(name = "exit-codes", after_help = super::exit::table())]
+    ExitCodes,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// The hosts, each [USER@]HOST[:PORT]; a user on the first counts for all without one
+    #[arg(required = true, value_name = "HOST")]
+    pub(super) hosts: Vec<HostArg>,
+    /// Overwrite an inventory that is there
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+/// What a plan may assume.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Changing {
+    /// Take over the swarm of this ID, which skep did not make
+    #[arg(long, value_name = "SWARM-ID")]
+    pub(super) adopt: Option<String>,
+    /// Vouch that these nodes, which cannot be reached, hold no swarm
+    #[arg(long, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name)]
+    pub(super) assume_new: Vec<NodeName>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    #[command(flatten)]
+    pub(super) changing: Changing,
+    /// Exit with 3 if changes are pending
+    #[arg(long)]
+    pub(super) exit_code: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Node {
+    /// Add a node to the inventory, then bring it up
+    #[command(after_help = "Example:\n  skep node add pi@192.168.2.4 --role worker")]
+    Add {
+        /// The host: [USER@]HOST[:PORT]
+        host: HostArg,
+        /// Its name; the next free one after those of the inventory where absent
+        #[arg(long)]
+        name: Option<String>,
+        /// What it shall be
+        #[arg(long, default_value = "worker", value_parser = role)]
+        role: Role,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Lab {
+    /// Boot throwaway nodes and write an inventory for them
+    #[command(after_help = "Example:\n  skep lab up -n 3 && skep -i $(skep lab ls -q) up")]
+    Up {
+        #[command(flatten)]
+        which: WhichLab,
+        /// How many nodes
+        #[arg(short, long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=50))]
+        nodes: u8,
+        /// With Docker installed, but in no swarm
+        #[arg(long)]
+        engine: bool,
+    },
+    /// List the labs of this computer
+    Ls,
+    /// Open a shell on a node, or run a command there
+    #[command(after_help = "Example:\n  skep lab ssh n1 docker node ls")]
+    Ssh {
+        #[command(flatten)]
+        which: WhichLab,
+        /// The node
+        node: NodeName,
+        /// The command; a shell where absent
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// Remove a lab with all that it made
+    Down {
+        #[command(flatten)]
+        which: WhichLab,
+        /// All labs of this computer
+        #[arg(long, conflicts_with = "name")]
+        all: bool,
+    },
+    /// Boot bare nodes, then plan, up, up again with nothing to do, and status
+    Demo {
+        /// Name of the lab
+        #[arg(long, default_value = "demo")]
+        name: String,
+        /// How many nodes
+        #[arg(short, long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=50))]
+        nodes: u8,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WhichLab {
+    /// Name of the lab
+    #[arg(long, default_value = "lab")]
+    pub(super) name: String,
+}
+
+fn node_name(text: &str) -> Result<NodeName, std::convert::Infallible> {
+    Ok(NodeName::from(text))
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    match text {
+        "manager" => Ok(Role::Manager),
+        "worker" => Ok(Role::Worker),
+        other => Err(format!("`{other}` is no role: manager or worker")),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
+    Ok(Duration::from_secs(text.parse()?))
+}

@@ -1,0 +1,109 @@
+//! The engine as a process: whether it runs, and since when.
+
+use std::fs;
+use std::path::Path;
+
+use super::super::text;
+use crate::resource::Host;
+
+/// The kernel's unit of time in `/proc/PID/stat`: USER_HZ is 100 on every architecture that Linux gives processes
+/// of Debian.
+const TICKS_PER_SECOND: i64 = 100;
+
+/// A running engine.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Process {
+    /// When it started, in milliseconds since 1970.
+    pub(super) started_unix_ms: i64,
+}
+
+/// Whether there is an engine to start.
+pub(super) fn installed(host: &Host) -> bool {
+    ["/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd"]
+        .iter()
+        .any(|path| host.path(path).exists())
+}
+
+/// The running engine. Its socket proves nothing: systemd listens on it for an engine that is not running.
+pub(super) fn find(host: &Host) -> Option<Process> {
+    let recorded = text(host, "/run/docker.pid").trim().parse().ok();
+    let pid = recorded.filter(|pid| is_engine(host, *pid)).or_else(|| search(host))?;
+    let started = started(&text(host, &format!("/proc/{pid}/stat")), &text(host, "/proc/stat"));
+    Some(Process { started_unix_ms: started.unwrap_or(0) })
+}
+
+fn is_engine(host: &Host, pid: u32) -> bool {
+    text(host, &format!("/proc/{pid}/comm")).trim_end() == "dockerd"
+}
+
+/// An engine whose PID file is elsewhere. One inside a container is another's: its PID namespace tells.
+fn search(host: &Host) -> Option<u32> {
+    let namespace = |process: &str| fs::read_link(host.path(&format!("/proc/{process}/ns/pid"))).ok();
+    let own = namespace("self");
+    pids(&host.path("/proc")).find(|pid| is_engine(host, *pid) && namespace(&pid.to_string()) == own)
+}
+
+fn pids(proc: &Path) -> impl Iterator<Item = u32> {
+    fs::read_dir(proc)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+/// When a process started, from its own `stat` and the system's; see proc_pid_stat(5) and proc_stat(5).
+fn started(stat: &str, system: &str) -> Option<i64> {
+    // The second field is the name in parentheses and may hold anything; the 22nd is the start in ticks after boot.
+    let ticks: i64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    let boot: i64 = system.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    Some(boot * 1000 + ticks * 1000 / TICKS_PER_SECOND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAT: &str = "812 (docker) d) S 1 812 812 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 17 0 4242 1 2 3\n";
+
+    fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        for (path, text) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+            fs::write(path, text).expect("a file");
+        }
+        let host = Host::at(root.path());
+        (root, host)
+    }
+
+    #[test]
+    fn start_times() {
+        assert_eq!(started(STAT, "cpu 1 2\nbtime 1700000000\n"), Some(1_700_000_042_420));
+        assert_eq!(started(STAT, ""), None);
+        assert_eq!(started("", "btime 1700000000\n"), None);
+    }
+
+    #[test]
+    fn a_running_engine_is_found_by_its_pid_file() {
+        let (_root, host) = host(&[
+            ("run/docker.pid", "812"),
+            ("proc/812/comm", "dockerd\n"),
+            ("proc/812/stat", STAT),
+            ("proc/stat", "btime 1700000000\n"),
+        ]);
+        assert_eq!(find(&host), Some(Process { started_unix_ms: 1_700_000_042_420 }));
+    }
+
+    #[test]
+    fn a_pid_file_of_a_dead_engine_is_no_engine() {
+        let (_root, host) =
+            host(&[("run/docker.pid", "812"), ("proc/812/comm", "bash\n"), ("usr/bin/dockerd", "")]);
+        assert_eq!(find(&host), None);
+        assert!(installed(&host));
+    }
+
+    #[test]
+    fn an_engine_without_the_usual_pid_file_is_found() {
+        let (_root, host) = host(&[("proc/1/comm", "systemd\n"), ("proc/77/comm", "dockerd\n")]);
+        assert_eq!(find(&host), Some(Process { started_unix_ms: 0 }));
+    }
+}

@@ -1,0 +1,230 @@
+//! What one node should have, as resources in the order of their phases.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::PhaseName;
+use super::distribution;
+use super::templates::render;
+use crate::facts::{self, Facts, Support};
+use crate::inventory::model::{EngineSource, Inventory, Node, NodeName, Share, ShareMount};
+use crate::resource::{Key, Resource, daemon, directory, dropin, exports, module, mount, packages, sysctl, unit};
+
+/// Modules that Docker and Swarm need, each with the kernel option that brings it.
+const MODULES: &[(&str, &str)] =
+    &[("overlay", "OVERLAY_FS"), ("br_netfilter", "BRIDGE_NETFILTER"), ("vxlan", "VXLAN"), ("ip_vs", "IP_VS")];
+
+/// Mount options that skep always sets: a network mount that a dead server does not keep the boot from.
+const MOUNT_OPTIONS: &[&str] = &["_netdev", "nofail", "noatime", "vers=4.2"];
+
+/// What of a host decides which resources it should have.
+pub(super) struct Traits {
+    /// The engine is there already, from whatever source.
+    engine_present: bool,
+    /// The engine's client is a package of its own.
+    client_apart: bool,
+    /// The running kernel has AppArmor, so that the engine wants its parser.
+    apparmor: bool,
+    /// The kernel can do all that the inventory's shares ask of this node.
+    nfs: bool,
+    /// Modules to load, of [`MODULES`].
+    modules: Vec<&'static str>,
+}
+
+impl Traits {
+    /// Those of a host.
+    fn of(inventory: &Inventory, node: &Node, facts: &Facts) -> Self {
+        let loadable = |option: &str| facts.kernel.options.get(option) == Some(&Support::Module);
+        Self {
+            engine_present: facts.engine != facts::Engine::Absent,
+            client_apart: distribution::client_apart(&facts.system),
+            apparmor: facts.kernel.apparmor,
+            nfs: missing_nfs(inventory, node, facts).is_empty(),
+            modules: MODULES.iter().filter(|(_, option)| loadable(option)).map(|(name, _)| *name).collect(),
+        }
+    }
+}
+
+/// All that has to be observed on a node before it can be known what it should have.
+pub fn keys(inventory: &Inventory, node: &Node) -> Vec<Key> {
+    let modules: Vec<_> = MODULES.iter().map(|(name, _)| *name).collect();
+    let bare = Traits { engine_present: false, client_apart: true, apparmor: true, nfs: true, modules };
+    let mut keys = Vec::new();
+    for (_, resource) in want(inventory, node, &bare) {
+        let key = resource.key();
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+/// What a node should have, given what it is.
+pub(super) fn resources(inventory: &Inventory, node: &Node, facts: &Facts) -> Vec<(PhaseName, Resource)> {
+    want(inventory, node, &Traits::of(inventory, node, facts))
+}
+
+/// The kernel options that the inventory's shares need on this node and its kernel lacks.
+pub(super) fn missing_nfs(inventory: &Inventory, node: &Node, facts: &Facts) -> Vec<&'static str> {
+    let client = mounts(inventory, &node.name).next().is_some();
+    let server = served(inventory, &node.name).next().is_some();
+    let needed = [("NFS_FS", client), ("NFS_V4", client), ("NFSD", server), ("NFSD_V4", server)];
+    let lacks = |option: &str| {
+        matches!(facts.kernel.options.get(option), Some(Support::Missing | Support::ModuleMissing))
+    };
+    needed.into_iter().filter(|(option, needed)| *needed && lacks(option)).map(|(option, _)| option).collect()
+}
+
+/// Everything, in the order in which a node does it.
+fn want(inventory: &Inventory, node: &Node, traits: &Traits) -> Vec<(PhaseName, Resource)> {
+    let mut wanted = Vec::new();
+    // Options come before the engine's first start, so that it need not be restarted for them.
+    let options = (!inventory.engine.options.is_empty())
+        .then(|| Resource::Daemon(daemon::Desired { options: inventory.engine.options.clone() }));
+    let options_phase = if traits.engine_present { PhaseName::Engine } else { PhaseName::Packages };
+    wanted.extend(options.map(|resource| (options_phase, resource)));
+    wanted.push((PhaseName::Packages, packages(inventory, node, traits)));
+    wanted.extend(kernel(traits).into_iter().map(|resource| (PhaseName::Kernel, resource)));
+    wanted.push((PhaseName::Engine, running("docker.service")));
+    if traits.nfs {
+        wanted.extend(exporting(inventory, node).into_iter().map(|resource| (PhaseName::Exports, resource)));
+        wanted.extend(mounting(inventory, node).into_iter().map(|resource| (PhaseName::Mounts, resource)));
+    }
+    wanted
+}
+
+fn packages(inventory: &Inventory, node: &Node, traits: &Traits) -> Resource {
+    let mut install = distribution::BESIDES.to_vec();
+    let mut versions = BTreeMap::new();
+    if traits.apparmor {
+        install.push(distribution::APPARMOR);
+    }
+    if !traits.engine_present && inventory.engine.source == EngineSource::Distro {
+        install.push(distribution::ENGINE);
+        install.extend(traits.client_apart.then_some(distribution::CLIENT));
+        versions.extend(inventory.engine.version.clone().map(|glob| (distribution::ENGINE.to_owned(), glob)));
+    }
+    if traits.nfs && !inventory.shares.is_empty() {
+        install.push(distribution::NFS_CLIENT);
+        let serves = served(inventory, &node.name).next().is_some();
+        install.extend(serves.then_some(distribution::NFS_SERVER));
+    }
+    let install = install.into_iter().map(str::to_owned).collect();
+    Resource::Packages(packages::Desired { install, versions, asked: distribution::asked() })
+}
+
+fn kernel(traits: &Traits) -> Vec<Resource> {
+    let modules =
+        traits.modules.iter().map(|name| Resource::Module(module::Desired { name: (*name).to_owned(), at_boot: true }));
+    // The engine sets it when it starts; in a file of its own it survives a later `sysctl --system`.
+    let forwarding = sysctl::Desired { key: "net.ipv4.ip_forward".to_owned(), value: "1".to_owned() };
+    modules.chain([Resource::Sysctl(forwarding)]).collect()
+}
+
+fn running(name: &str) -> Resource {
+    Resource::Unit(unit::Desired { name: name.to_owned(), enabled: Some(true), active: Some(true) })
+}
+
+/// The shares of which a node is the server.
+fn served<'a>(inventory: &'a Inventory, node: &'a NodeName) -> impl Iterator<Item = &'a Share> {
+    inventory.shares.iter().filter(move |share| share.server == *node)
+}
+
+/// The shares that a node mounts.
+fn mounts<'a>(
+    inventory: &'a Inventory,
+    node: &'a NodeName,
+) -> impl Iterator<Item = (&'a Share, &'a ShareMount)> {
+    let mounted = inventory.shares.iter().filter_map(|share| Some((share, share.mount.as_ref()?)));
+    mounted.filter(move |(_, mount)| mount.on.contains(node))
+}
+
+fn exporting(inventory: &Inventory, node: &Node) -> Vec<Resource> {
+    let shares: Vec<_> = served(inventory, &node.name).collect();
+    let directories = shares.iter().map(|share| {
+        Resource::Directory(directory::Desired {
+            path: share.path.clone(),
+            mode: share.mode,
+            uid: share.owner.uid,
+            gid: share.owner.gid,
+        })
+    });
+    let exports = Resource::Exports(exports(&shares));
+    let server = (!shares.is_empty()).then(|| running("nfs-server.service"));
+    directories.chain(server).chain([exports]).collect()
+}
+
+/// The one file of a server's exports; without shares it is to be removed.
+fn exports(shares: &[&Share]) -> exports::Desired {
+    let entry = |share: &Share, client: &String| exports::Entry {
+        path: share.path.clone(),
+        client: client.clone(),
+        options: share.options.clone(),
+    };
+    let entries =
+        shares.iter().flat_map(|share| share.clients.iter().map(move |client| entry(share, client))).collect();
+    let lines: Vec<_> = shares
+        .iter()
+        .map(|share| {
+            json!({
+                "name": share.name,
+                "path": exports::escape(&share.path),
+                "clients": share.clients,
+                "options": share.options.join(","),
+            })
+        })
+        .collect();
+    let text = if lines.is_empty() { String::new() } else { render("exports.j2", json!({ "shares": lines })) };
+    exports::Desired { path: exports::FILE.into(), text, entries }
+}
+
+fn mounting(inventory: &Inventory, node: &Node) -> Vec<Resource> {
+    let mounts: Vec<_> = mounts(inventory, &node.name).collect();
+    let units: Vec<_> = mounts.iter().map(|(_, mount)| mount::unit_name(&mount.at)).collect();
+    let after = (!units.is_empty()).then(|| {
+        Resource::Dropin(dropin::Desired {
+            unit: "docker.service".to_owned(),
+            name: "10-skep-mounts.conf".to_owned(),
+            text: render("docker-after-mounts.conf.j2", json!({ "mounts": units.join(" ") })),
+        })
+    });
+    mounts.into_iter().map(|(share, mount)| mounted(inventory, share, mount)).chain(after).collect()
+}
+
+fn mounted(inventory: &Inventory, share: &Share, mount: &ShareMount) -> Resource {
+    let server = inventory.node(&share.server).map(reached_at).unwrap_or_default();
+    let source = format!("{server}:{}", mount.remote.display());
+    let options: Vec<_> =
+        MOUNT_OPTIONS.iter().copied().chain(mount.options.iter().map(String::as_str)).collect();
+    let text = render(
+        "nfs.mount.j2",
+        json!({
+            "name": share.name,
+            "server": share.server.0,
+            "source": systemd_value(&source),
+            "at": systemd_value(&mount.at.to_string_lossy()),
+            "options": systemd_value(&options.join(",")),
+        }),
+    );
+    Resource::Mount(mount::Desired {
+        at: mount.at.clone(),
+        unit: mount::unit_name(&mount.at),
+        text,
+        source,
+        required: vec!["vers=4.2".to_owned()],
+    })
+}
+
+/// The address at which the other nodes reach a server, from the inventory alone, so that a mount does not change
+/// with what happens to be reachable in a run.
+fn reached_at(node: &Node) -> String {
+    let address = node.advertise.map_or_else(|| node.address.clone(), |address| address.to_string());
+    if address.contains(':') { format!("[{address}]") } else { address }
+}
+
+/// Text as a value in a unit file, where `%` begins a specifier.
+fn systemd_value(text: &str) -> String {
+    text.replace('%', "%%")
+}
+

@@ -1,0 +1,141 @@
+//! Making the plan.
+
+use std::collections::BTreeMap;
+
+use super::desire;
+use super::validate::{self, list};
+use super::view::{Host, View};
+use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION};
+use crate::facts::Support;
+use crate::inventory::model::Node;
+use crate::resource::Resource;
+use crate::swarm;
+
+/// The plan that makes what was seen into what is wanted.
+pub fn make(view: &View<'_>) -> Plan {
+    let mut plan = Plan {
+        version: VERSION,
+        phases: Vec::new(),
+        refusals: validate::refusals(view),
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let mut phases: BTreeMap<PhaseName, Vec<Step>> = BTreeMap::new();
+    for (node, host) in seen(view) {
+        plan_host(node, host, view, &mut phases, &mut plan.problems);
+        plan.warnings.extend(kernel_warnings(node, host));
+    }
+    plan.problems.extend(nfs_problems(view));
+
+    let swarm = swarm::steps::steps(view);
+    phases.insert(PhaseName::Swarm, swarm.steps);
+    phases.insert(PhaseName::Labels, swarm.labels);
+    plan.refusals.extend(swarm.refusals);
+    plan.problems.extend(swarm.problems);
+    plan.warnings.extend(swarm.warnings);
+
+    keep_to_limit(view, &mut phases, &mut plan);
+    plan.phases = phases
+        .into_iter()
+        .filter(|(_, steps)| !steps.is_empty())
+        .map(|(name, steps)| Phase { name, steps })
+        .collect();
+    plan
+}
+
+/// Nodes that answered, in the order of the inventory.
+fn seen<'a>(view: &'a View<'_>) -> impl Iterator<Item = (&'a Node, &'a Host)> {
+    view.inventory.nodes.iter().filter_map(|node| Some((node, view.hosts.get(&node.name)?)))
+}
+
+/// Holds what one host has against what it should have.
+fn plan_host(
+    node: &Node,
+    host: &Host,
+    view: &View<'_>,
+    phases: &mut BTreeMap<PhaseName, Vec<Step>>,
+    problems: &mut Vec<Finding>,
+) {
+    for (phase, resource) in desire::resources(view.inventory, node, &host.facts) {
+        match change(&resource, host) {
+            Ok(None) => {}
+            Ok(Some(action)) => {
+                phases.entry(phase).or_default().push(Step { node: node.name.clone(), action });
+            }
+            Err((message, help)) => problems.push(Finding {
+                nodes: vec![node.name.clone()],
+                message: format!("{}: {message}", node.name),
+                help,
+            }),
+        }
+    }
+}
+
+/// The change that a resource needs on a host; a message and help where there is none to be had.
+fn change(resource: &Resource, host: &Host) -> Result<Option<Action>, (String, String)> {
+    let observed = match host.observed.get(&resource.key()) {
+        Some(Ok(observed)) => observed,
+        Some(Err(fault)) => {
+            let help = fault.help.clone().unwrap_or_else(|| "run `skep plan` again".to_owned());
+            return Err((fault.to_string(), help));
+        }
+        None => unreachable!("all keys that a plan may ask for were observed: {:?}", resource.key()),
+    };
+    let change = resource.diff(observed).map_err(|problem| (problem.message, problem.help))?;
+    Ok(change.map(Action::Change))
+}
+
+/// Nodes whose kernel cannot do the NFS that the inventory asks of them.
+fn nfs_problems(view: &View<'_>) -> Vec<Finding> {
+    let mut lacking: BTreeMap<Vec<&str>, Vec<&Node>> = BTreeMap::new();
+    for (node, host) in seen(view) {
+        let missing = desire::missing_nfs(view.inventory, node, &host.facts);
+        if !missing.is_empty() {
+            lacking.entry(missing).or_default().push(node);
+        }
+    }
+    let finding = |(options, nodes): (Vec<&str>, Vec<&Node>)| {
+        let nodes: Vec<_> = nodes.into_iter().map(|node| node.name.clone()).collect();
+        let options: Vec<_> = options.iter().map(|option| format!("CONFIG_{option}")).collect();
+        Finding {
+            message: format!("the kernel of {} lacks {}: NFS is left alone there", list(&nodes), list(&options)),
+            help: "boot a kernel that has it (Debian's and Armbian's own do), or leave the node out of `shares`"
+                .to_owned(),
+            nodes,
+        }
+    };
+    lacking.into_iter().map(finding).collect()
+}
+
+/// What a swarm does without on a node's kernel.
+fn kernel_warnings(node: &Node, host: &Host) -> Vec<Finding> {
+    let missing = |option: &str| {
+        matches!(host.facts.kernel.options.get(option), Some(Support::Missing | Support::ModuleMissing))
+    };
+    let about = |option: &str, lost: &str, help: &str| {
+        missing(option).then(|| Finding {
+            nodes: vec![node.name.clone()],
+            message: format!("the kernel of {} lacks CONFIG_{option}: {lost}", node.name),
+            help: help.to_owned(),
+        })
+    };
+    let vxlan = about("VXLAN", "overlay networks will not work there", "boot a kernel that has it");
+    let ip_vs = about(
+        "IP_VS",
+        "virtual IPs and the routing mesh will not work there",
+        "boot a kernel that has it, or use `endpoint_mode: dnsrr` and ports in `mode: host`",
+    );
+    vxlan.into_iter().chain(ip_vs).collect()
+}
+
+/// Leaves out what is only about nodes outside `--limit`.
+fn keep_to_limit(view: &View<'_>, phases: &mut BTreeMap<PhaseName, Vec<Step>>, plan: &mut Plan) {
+    for steps in phases.values_mut() {
+        steps.retain(|step| view.choices.includes(&step.node));
+    }
+    let concerns =
+        |finding: &Finding| finding.nodes.is_empty() || finding.nodes.iter().any(|node| view.choices.includes(node));
+    plan.refusals.retain(concerns);
+    plan.problems.retain(concerns);
+    plan.warnings.retain(concerns);
+}

@@ -1,0 +1,54 @@
+//! Everything a plan is made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::facts::Facts;
+use crate::inventory::model::{Inventory, NodeName};
+use crate::resource::{Fault, Key, Observed};
+
+/// Everything a plan is made from: desire, what was seen, and what the user allowed for this run.
+#[derive(Debug, Clone)]
+pub struct View<'a> {
+    /// What the user wants.
+    pub inventory: &'a Inventory,
+    /// What was seen of each node that answered.
+    pub hosts: BTreeMap<NodeName, Host>,
+    /// What the user said on the command line.
+    pub choices: Choices,
+}
+
+/// What was seen of one node.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// What it is.
+    pub facts: Facts,
+    /// What it has of all that could be wanted of it.
+    pub observed: BTreeMap<Key, Result<Observed, Fault>>,
+    /// How far its clock is ahead of this computer's, in milliseconds.
+    pub clock_offset_ms: i64,
+}
+
+/// What the user said on the command line that a plan depends on.
+#[derive(Debug, Clone, Default)]
+pub struct Choices {
+    /// The nodes to change; all where absent.
+    pub limit: Option<BTreeSet<NodeName>>,
+    /// The ID of a swarm that skep did not make and shall take over.
+    pub adopt: Option<String>,
+    /// Nodes that cannot be looked at and, on the user's word, hold no swarm.
+    pub assume_new: BTreeSet<NodeName>,
+}
+
+impl Choices {
+    /// Whether a node may be changed.
+    pub fn includes(&self, node: &NodeName) -> bool {
+        self.limit.as_ref().is_none_or(|limit| limit.contains(node))
+    }
+}
+
+impl View<'_> {
+    /// Nodes of the inventory that did not answer, in its order.
+    pub fn unseen(&self) -> impl Iterator<Item = &NodeName> {
+        self.inventory.nodes.iter().map(|node| &node.name).filter(|name| !self.hosts.contains_key(name))
+    }
+}

@@ -1,0 +1,247 @@
+//! From an address to a session: reach it, trust it, log in; again while it may still be booting.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::Preferred;
+use russh::client::{self, Handle};
+use russh::keys::Algorithm;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::auth::Login;
+use super::error::{ConnectError, ConnectFailure, Unreachable};
+use super::handler::{HandshakeError, Seen, Watcher};
+use super::host_key::HostKeyPolicy;
+use super::known_hosts::{self, HostRecords, Verdict};
+use super::session::Session;
+use super::target::{Options, Target};
+
+/// Unanswered keepalives after which the connection is given up.
+const KEEPALIVES: usize = 3;
+
+/// Pauses between tries: short at first, since a refused connection costs nothing, and never long.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Connects to `target` and logs in, trying again for [`Options::retry_for`] where it may still be booting.
+///
+/// # Errors
+/// See [`ConnectFailure`]; nothing is left open.
+pub async fn connect(target: &Target, options: &Options) -> Result<Session, ConnectError> {
+    let deadline = Instant::now() + options.retry_for;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let error = match connect_once(target, options).await {
+            Ok(session) => return Ok(session),
+            Err(failure) => ConnectError::new(target, failure),
+        };
+        if !error.is_transient() || Instant::now() + pause > deadline {
+            return Err(error);
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// One try, over as many connections as it takes to settle which key to trust.
+async fn connect_once(target: &Target, options: &Options) -> Result<Session, ConnectFailure> {
+    let mut accept_new = options.accept_new_host_keys;
+    let mut mismatches = Mismatches::default();
+    loop {
+        let records = HostRecords::read(&target.known_hosts, &target.host, target.port)?;
+        let policy = HostKeyPolicy::new(target, records, accept_new);
+        match handshake(target, options, policy, &mismatches.algorithms).await {
+            Ok((handle, seen)) => {
+                record_host_key(target, &seen).await?;
+                return log_in(target, options, handle, seen).await;
+            }
+            // Asked about between two connections: the user may take longer than the server's patience.
+            Err(ConnectFailure::HostKeyUnknown(key)) => match &options.ask {
+                Some(ask) if ask((*key).clone()).await => accept_new = true,
+                _ => return Err(ConnectFailure::HostKeyUnknown(key)),
+            },
+            Err(failure) => mismatches.note(failure)?,
+        }
+    }
+}
+
+/// The keys of a host that were not the pinned one: the pin may be that of another of its keys.
+#[derive(Default)]
+struct Mismatches {
+    algorithms: Vec<Algorithm>,
+    offered: Vec<String>,
+    pinned: String,
+}
+
+impl Mismatches {
+    /// Remembers a mismatch, so that the host is asked for its next key; gives back what ends the search.
+    fn note(&mut self, failure: ConnectFailure) -> Result<(), ConnectFailure> {
+        match failure {
+            ConnectFailure::HostKeyMismatch { pinned, mut offered } => {
+                let algorithm = offered
+                    .first()
+                    .and_then(|key| key.split(' ').next())
+                    .and_then(|name| Algorithm::new(name).ok());
+                self.offered.append(&mut offered);
+                self.pinned = pinned;
+                match algorithm {
+                    Some(algorithm) if !self.algorithms.contains(&algorithm) => {
+                        self.algorithms.push(algorithm);
+                        Ok(())
+                    }
+                    _ => Err(self.verdict()),
+                }
+            }
+            ConnectFailure::NoCommonAlgorithm { .. } if !self.offered.is_empty() => Err(self.verdict()),
+            other => Err(other),
+        }
+    }
+
+    fn verdict(&mut self) -> ConnectFailure {
+        ConnectFailure::HostKeyMismatch {
+            pinned: std::mem::take(&mut self.pinned),
+            offered: std::mem::take(&mut self.offered),
+        }
+    }
+}
+
+/// TCP and key exchange, together within the connect timeout.
+async fn handshake(
+    target: &Target,
+    options: &Options,
+    policy: HostKeyPolicy,
+    excluded: &[Algorithm],
+) -> Result<(Handle<Watcher>, Seen), ConnectFailure> {
+    let deadline = Instant::now() + options.connect_timeout;
+    let stream = open_stream(target, options, deadline).await?;
+    let config = Arc::new(config(options, policy.algorithms(excluded)));
+    let seen = Seen::default();
+    let watcher = Watcher { policy, seen: seen.clone() };
+    let exchange = client::connect_stream(config, stream, watcher);
+    match timeout_at(deadline, exchange).await {
+        Ok(Ok(handle)) => Ok((handle, seen)),
+        Ok(Err(error)) => Err(handshake_failure(error, &seen)),
+        Err(_) => Err(too_slow("the key exchange", options.connect_timeout)),
+    }
+}
+
+async fn open_stream(
+    target: &Target,
+    options: &Options,
+    deadline: Instant,
+) -> Result<TcpStream, ConnectFailure> {
+    let addresses = timeout_at(deadline, resolve(target))
+        .await
+        .map_err(|_| too_slow("the name lookup", options.connect_timeout))??;
+    let mut last = None;
+    for (index, address) in addresses.iter().enumerate() {
+        // Each address gets an equal share of what is left: a dead IPv6 route must not use up the time.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = left / (addresses.len() - index) as u32;
+        last = Some(match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                // Requests are small and wait for their answers; Nagle's algorithm would delay each. A
+                // socket that cannot be told so works all the same.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Ok(Err(error)) => Unreachable::Connection(error),
+            Err(_) => {
+                Unreachable::Timeout { doing: "the connection attempt", after: options.connect_timeout }
+            }
+        });
+    }
+    Err(ConnectFailure::Unreachable(
+        last.unwrap_or_else(|| Unreachable::Name(std::io::Error::other("it has no address"))),
+    ))
+}
+
+async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, ConnectFailure> {
+    tokio::net::lookup_host((target.host.as_str(), target.port))
+        .await
+        .map(Iterator::collect)
+        .map_err(|error| ConnectFailure::Unreachable(Unreachable::Name(error)))
+}
+
+fn config(options: &Options, host_keys: Cow<'static, [Algorithm]>) -> client::Config {
+    client::Config {
+        keepalive_interval: Some(options.keepalive),
+        keepalive_max: KEEPALIVES,
+        nodelay: true,
+        preferred: Preferred { key: host_keys, ..Preferred::DEFAULT },
+        ..client::Config::default()
+    }
+}
+
+fn too_slow(doing: &'static str, after: Duration) -> ConnectFailure {
+    ConnectFailure::Unreachable(Unreachable::Timeout { doing, after })
+}
+
+/// What an error of the key exchange says about the host.
+fn handshake_failure(error: HandshakeError, seen: &Seen) -> ConnectFailure {
+    let error = match error {
+        HandshakeError::Refused(failure) => return *failure,
+        HandshakeError::Ssh(error) => error,
+    };
+    match error {
+        russh::Error::Disconnect | russh::Error::HUP => {
+            ConnectFailure::Unreachable(Unreachable::Closed { server_said: seen.server_said() })
+        }
+        // A connection that is reset or ends in the middle of a packet: who is there is not ready.
+        russh::Error::IO(error) => {
+            ConnectFailure::Unreachable(Unreachable::Closed { server_said: Some(error.to_string()) })
+        }
+        russh::Error::NoCommonAlgo { kind, theirs, .. } => {
+            ConnectFailure::NoCommonAlgorithm { kind: kind_word(&kind).into(), offered: theirs }
+        }
+        other => ConnectFailure::Protocol(other.to_string()),
+    }
+}
+
+fn kind_word(kind: &russh::AlgorithmKind) -> &'static str {
+    match kind {
+        russh::AlgorithmKind::Kex => "key exchange",
+        russh::AlgorithmKind::Key => "host key",
+        russh::AlgorithmKind::Cipher => "cipher",
+        russh::AlgorithmKind::Compression => "compression",
+        russh::AlgorithmKind::Mac => "message authentication",
+    }
+}
+
+/// Records the key of a new host. Another run may have recorded a key for it in the meantime.
+async fn record_host_key(target: &Target, seen: &Seen) -> Result<(), ConnectFailure> {
+    let Some(key) = seen.new_host_key() else {
+        return Ok(());
+    };
+    let (path, host, port) = (target.known_hosts.clone(), target.host.clone(), target.port);
+    let recorded = {
+        let key = key.clone();
+        tokio::task::spawn_blocking(move || known_hosts::record(&path, &host, port, &key)).await
+    };
+    let verdict = recorded.map_err(|error| ConnectFailure::Protocol(error.to_string()))??;
+    if matches!(verdict, Verdict::Known | Verdict::Unknown) {
+        return Ok(());
+    }
+    let records = HostRecords::read(&target.known_hosts, &target.host, target.port)?;
+    HostKeyPolicy::new(target, records, true).judge(&key).map(|_| ())
+}
+
+async fn log_in(
+    target: &Target,
+    options: &Options,
+    mut handle: Handle<Watcher>,
+    seen: Seen,
+) -> Result<Session, ConnectFailure> {
+    let login = async {
+        let login = Login::prepare(&mut handle, target, &options.identities).await;
+        login.run(&seen).await
+    };
+    match timeout(options.login_timeout, login).await {
+        Ok(Ok(())) => Ok(Session::new(target.node.clone(), handle, seen)),
+        Ok(Err(failure)) => Err(failure),
+        Err(_) => Err(too_slow("the login", options.login_timeout)),
+    }
+}

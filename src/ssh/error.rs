@@ -1,0 +1,312 @@
+//! Why there is no session, and what to do about it.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::known_hosts::{KnownHostsError, recorded_name};
+use super::target::{Target, UnknownKey};
+
+/// A session that did not come about: with whom, why, and what helps.
+#[derive(Debug, Error)]
+pub struct ConnectError {
+    /// The inventory's name for the host.
+    pub node: String,
+    /// The login that was tried.
+    pub user: String,
+    /// Name or address that was tried.
+    pub host: String,
+    /// Port that was tried.
+    pub port: u16,
+    /// Why.
+    #[source]
+    pub cause: Box<ConnectFailure>,
+}
+
+/// Why there is no session.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConnectFailure {
+    /// Nothing answers there as an SSH server.
+    #[error("{0}")]
+    Unreachable(Unreachable),
+    /// Its key is not known, and nobody said that it may be trusted.
+    #[error("its {} host key {} is not known in {}{}", .0.algorithm, .0.fingerprint, .0.known_hosts.display(), authority_note(.0))]
+    HostKeyUnknown(Box<UnknownKey>),
+    /// Another key is recorded for it: the host was set up anew, or somebody sits between.
+    #[error("it offers the {algorithm} host key {fingerprint}, but {}:{line} records another {} key for it", known_hosts.display(), recorded)]
+    HostKeyChanged {
+        /// Fingerprint of the key that it offers.
+        fingerprint: String,
+        /// Algorithm of the key that it offers.
+        algorithm: String,
+        /// Algorithm of the key that is recorded.
+        recorded: String,
+        /// The file that contradicts.
+        known_hosts: PathBuf,
+        /// The line that contradicts, counted from 1.
+        line: usize,
+    },
+    /// Its key is recorded as one never to be trusted again.
+    #[error("its host key {fingerprint} is revoked by {}:{line}", known_hosts.display())]
+    HostKeyRevoked {
+        /// Fingerprint of the key.
+        fingerprint: String,
+        /// The file that revokes it.
+        known_hosts: PathBuf,
+        /// The line that revokes it, counted from 1.
+        line: usize,
+    },
+    /// None of its keys has the fingerprint that the inventory demands.
+    #[error("none of its host keys has the pinned fingerprint {pinned}; it offers {}", offered.join(", "))]
+    HostKeyMismatch {
+        /// The fingerprint demanded.
+        pinned: String,
+        /// `algorithm fingerprint` of each key that it offered.
+        offered: Vec<String>,
+    },
+    /// The file of known hosts cannot be read or written.
+    #[error(transparent)]
+    KnownHosts(#[from] KnownHostsError),
+    /// It lets this login in by none of the ways tried.
+    #[error("it refuses the login{}{}; tried: {}", accepts(offered), said(server_said), attempts(tried))]
+    AuthFailed {
+        /// What was tried, in order, and what came of it.
+        tried: Vec<String>,
+        /// The methods that the server would still accept, in its own words.
+        offered: Vec<String>,
+        /// What the server had to say: its banner, or why it closed the connection.
+        server_said: Option<String>,
+    },
+    /// The login works, but its password has to be changed before anything else.
+    #[error("the password of this login has expired{}", said(server_said))]
+    PasswordExpired {
+        /// What the server had to say.
+        server_said: Option<String>,
+    },
+    /// No algorithm of this kind is common to both sides.
+    #[error("it offers no {kind} that skep knows; it offers {}", offered.join(", "))]
+    NoCommonAlgorithm {
+        /// What for: `host key`, `key exchange`, `cipher` …
+        kind: String,
+        /// What it offers.
+        offered: Vec<String>,
+    },
+    /// It does not speak SSH as agreed.
+    #[error("the SSH protocol failed: {0}")]
+    Protocol(String),
+}
+
+/// How nothing answered.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Unreachable {
+    /// Its name has no address.
+    #[error("the name does not resolve: {0}")]
+    Name(io::Error),
+    /// No connection: refused, no route …
+    #[error("no connection: {0}")]
+    Connection(io::Error),
+    /// No answer in time.
+    #[error("no answer to {doing} within {} s", after.as_secs_f32())]
+    Timeout {
+        /// What there was no answer to.
+        doing: &'static str,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// It hung up before the login: still booting, too busy, or a service that is not SSH.
+    #[error("it closed the connection before the login{}", said(server_said))]
+    Closed {
+        /// Why, in the server's words.
+        server_said: Option<String>,
+    },
+}
+
+impl ConnectError {
+    pub(super) fn new(target: &Target, cause: ConnectFailure) -> Self {
+        Self {
+            node: target.node.clone(),
+            user: target.user.clone(),
+            host: target.host.clone(),
+            port: target.port,
+            cause: Box::new(cause),
+        }
+    }
+
+    /// Whether nothing answered there at all; else the host is there, and refuses or is refused.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(*self.cause, ConnectFailure::Unreachable(_))
+    }
+
+    /// Whether a host that is still booting would look like this, so that it is worth trying again.
+    pub fn is_transient(&self) -> bool {
+        match &*self.cause {
+            ConnectFailure::Unreachable(_) => true,
+            ConnectFailure::AuthFailed { server_said, .. } => server_said.as_deref().is_some_and(is_booting),
+            _ => false,
+        }
+    }
+
+    /// What the user can do about it.
+    pub fn help(&self) -> String {
+        let Self { user, host, port, .. } = self;
+        match &*self.cause {
+            ConnectFailure::Unreachable(Unreachable::Name(_)) => {
+                format!("check the address in the inventory, or `getent hosts {host}`")
+            }
+            ConnectFailure::Unreachable(_) => format!(
+                "check that it is switched on and that its SSH server runs: `ssh -p {port} {user}@{host} true`"
+            ),
+            ConnectFailure::HostKeyUnknown(key) => format!(
+                "compare the fingerprint on the host (`ssh-keygen -lf /etc/ssh/ssh_host_{}_key.pub`), then pass --accept-new-host-keys or pin it in the inventory",
+                key_file_word(&key.algorithm)
+            ),
+            ConnectFailure::HostKeyChanged { known_hosts, algorithm, recorded, .. } => {
+                let forget = format!(
+                    "if it was set up anew, forget the old key: `ssh-keygen -f {} -R '{}'`",
+                    known_hosts.display(),
+                    recorded_name(host, *port)
+                );
+                if algorithm == recorded {
+                    forget
+                } else {
+                    format!(
+                        "if this key is its own too, record it as well: `ssh-keyscan -p {port} {host}`; {forget}"
+                    )
+                }
+            }
+            ConnectFailure::HostKeyRevoked { .. } => {
+                "give the host new keys (`ssh-keygen -A` there, after removing the old ones)".into()
+            }
+            ConnectFailure::HostKeyMismatch { .. } => format!(
+                "check the pinned fingerprint against the host: `ssh-keyscan -p {port} {host} | ssh-keygen -lf -`"
+            ),
+            ConnectFailure::KnownHosts(error) => {
+                format!("check its owner and mode: `ls -l {}`", error.path.display())
+            }
+            ConnectFailure::AuthFailed { .. } => format!(
+                "check user and keys: `ssh -p {port} {user}@{host}`, or install a key: `ssh-copy-id -p {port} {user}@{host}`"
+            ),
+            ConnectFailure::PasswordExpired { .. } => {
+                format!("change it first: `ssh -p {port} {user}@{host}`")
+            }
+            ConnectFailure::NoCommonAlgorithm { kind, .. } if kind == "host key" => {
+                "make an ed25519 key on the host: `ssh-keygen -A`, then restart its SSH server".into()
+            }
+            ConnectFailure::NoCommonAlgorithm { .. } => {
+                "update the host's SSH server, or allow current algorithms in its sshd_config".into()
+            }
+            ConnectFailure::Protocol(_) => {
+                format!("see whether OpenSSH gets further: `ssh -v -p {port} {user}@{host}`")
+            }
+        }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, user, host, port, cause } = self;
+        write!(f, "{node}: cannot log in as {user} on {host} port {port}: {cause}; {}", self.help())
+    }
+}
+
+/// A command that was not run, or whose end was not seen.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ExecError {
+    /// The connection went away. What the command did until then, and whether it still runs, is unknown.
+    #[error(
+        "{node}: the connection was lost{}; run the same command again once the host answers",
+        because(why)
+    )]
+    Lost {
+        /// The inventory's name for the host.
+        node: String,
+        /// Why, as far as this side knows.
+        why: Option<String>,
+    },
+    /// The server opens no further channel, or runs no commands for this login.
+    #[error(
+        "{node}: the SSH server refuses to run a command ({why}); look for MaxSessions, ForceCommand and PermitTTY in its sshd_config and for `command=` in authorized_keys"
+    )]
+    Refused {
+        /// The inventory's name for the host.
+        node: String,
+        /// The server's reason.
+        why: String,
+    },
+    /// The server ran no command, because the login's password has to be changed first.
+    #[error("{node}: the password of this login has expired; change it first by logging in with `ssh`")]
+    PasswordExpired {
+        /// The inventory's name for the host.
+        node: String,
+    },
+    /// The command ended, but the server did not say how.
+    #[error(
+        "{node}: the SSH server closed the channel without an exit status{}; see `journalctl -u ssh` there",
+        said(stderr)
+    )]
+    NoStatus {
+        /// The inventory's name for the host.
+        node: String,
+        /// The end of what the command wrote to its standard error.
+        stderr: Option<String>,
+    },
+    /// Its output did not come through whole.
+    #[error("{node}: the command's output broke off: {source}")]
+    Output {
+        /// The inventory's name for the host.
+        node: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What pam_nologin says while systemd has not finished booting, or shuts down.
+fn is_booting(server_said: &str) -> bool {
+    ["System is booting up", "System is going down"].iter().any(|text| server_said.contains(text))
+}
+
+/// What pam_unix says of a login whose password has to be changed.
+pub(super) fn is_expired(server_said: &str) -> bool {
+    server_said.contains("required to change your password immediately")
+}
+
+fn said(text: &Option<String>) -> String {
+    text.as_ref().map(|text| format!(" (it said: {text})")).unwrap_or_default()
+}
+
+fn because(text: &Option<String>) -> String {
+    text.as_ref().map(|text| format!(" ({text})")).unwrap_or_default()
+}
+
+fn accepts(methods: &[String]) -> String {
+    if methods.is_empty() { String::new() } else { format!(" (it accepts {})", methods.join(", ")) }
+}
+
+fn attempts(attempts: &[String]) -> String {
+    if attempts.is_empty() {
+        "nothing, for there is neither key, agent nor password".into()
+    } else {
+        attempts.join("; ")
+    }
+}
+
+fn authority_note(key: &UnknownKey) -> String {
+    key.authority
+        .map(|line| format!(" (its line {line} names a certificate authority, but certificates of hosts are not checked yet)"))
+        .unwrap_or_default()
+}
+
+/// `ed25519` of `ssh-ed25519`, as in the names of sshd's key files.
+fn key_file_word(algorithm: &str) -> &str {
+    match algorithm {
+        "ssh-ed25519" => "ed25519",
+        ecdsa if ecdsa.starts_with("ecdsa-") => "ecdsa",
+        _ => "*",
+    }
+}

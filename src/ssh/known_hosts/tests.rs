@@ -1,0 +1,150 @@
+//! The file on disk, and OpenSSH's own opinion of the same lines.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use russh::keys::parse_public_key_base64;
+
+use super::*;
+
+const ED1: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+const ED2: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIA6rWI3G1sz07DnfFlrouTcysQlj2P+jpNSOEWD9OJ3X";
+
+fn key(encoded: &str) -> PublicKey {
+    parse_public_key_base64(encoded).expect("a key of the tests")
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn a_missing_file_says_nothing_and_an_unreadable_one_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = HostRecords::read(&dir.path().join("none"), "pi", 22).unwrap();
+    assert_eq!(missing.judge(&key(ED1)), Verdict::Unknown);
+
+    // A directory cannot be read as a file, whoever asks: root reads any mode.
+    let error = HostRecords::read(dir.path(), "pi", 22).unwrap_err();
+    assert_eq!(error.action, "read");
+    assert!(error.to_string().contains(&dir.path().display().to_string()));
+}
+
+#[test]
+fn recording_makes_the_directory_and_the_file_private() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(".ssh/known_hosts");
+    assert_eq!(record(&path, "Pi", 22, &key(ED1)).unwrap(), Verdict::Unknown);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("pi ssh-ed25519 {ED1}\n"));
+}
+
+#[test]
+fn recording_twice_changes_nothing_and_a_conflict_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("known_hosts");
+    record(&path, "pi", 2222, &key(ED1)).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert_eq!(record(&path, "pi", 2222, &key(ED1)).unwrap(), Verdict::Known);
+    let conflict = record(&path, "pi", 2222, &key(ED2)).unwrap();
+    assert!(matches!(conflict, Verdict::Changed { line: 1, .. }));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_last_line_without_newline_stays_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("known_hosts");
+    std::fs::write(&path, format!("other ssh-ed25519 {ED2}")).unwrap();
+    record(&path, "pi", 22, &key(ED1)).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap(),
+        format!("other ssh-ed25519 {ED2}\npi ssh-ed25519 {ED1}\n")
+    );
+}
+
+#[test]
+fn the_bare_name_confirms_a_key_on_another_port_but_never_contradicts_it() {
+    let file = |encoded: &str, marker: &str| format!("{marker}pi ssh-ed25519 {encoded}\n");
+    for (text, expected) in [
+        (file(ED1, ""), Verdict::Known),
+        (file(ED2, ""), Verdict::Unknown),
+        (file(ED1, "@revoked "), Verdict::Revoked { line: 1 }),
+    ] {
+        let records = HostRecords::find(&text, "pi", 2222);
+        assert_eq!(records.judge(&key(ED1)), expected, "{text}");
+    }
+}
+
+#[test]
+fn parallel_writers_lose_no_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("known_hosts");
+    std::thread::scope(|scope| {
+        for host in 0..24 {
+            let path = &path;
+            scope.spawn(move || record(path, &format!("n{}", host % 12), 22, &key(ED1)).unwrap());
+        }
+    });
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut names: Vec<_> = text.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    names.sort_unstable();
+    let mut expected: Vec<_> = (0..12).map(|n| format!("n{n}")).collect();
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+}
+
+/// Whether OpenSSH finds `name` in the file.
+fn ssh_keygen_finds(path: &Path, name: &str) -> bool {
+    let status = Command::new("ssh-keygen")
+        .arg("-F")
+        .arg(name)
+        .arg("-f")
+        .arg(path)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .expect("ssh-keygen (package openssh-client) is needed by this test");
+    status.success()
+}
+
+/// Replaces the names in the file by their hashes.
+fn hash_names(path: &Path) {
+    let status = Command::new("ssh-keygen")
+        .args(["-q", "-H", "-f"])
+        .arg(path)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    assert!(status.expect("ssh-keygen runs").success());
+}
+
+#[test]
+fn matching_agrees_with_ssh_keygen() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("known_hosts");
+    let pattern = "!?[a-c*?.]{1,4}|!?\\[[a-c*?.]{1,3}\\]:(22|23|\\*)";
+    let field = prop::collection::vec(pattern, 1..4).prop_map(|list| list.join(","));
+    let host = "[a-c.]{1,4}";
+    let port = prop_oneof![Just(22_u16), Just(23), Just(2222)];
+    let case = (field, host, port, any::<bool>());
+
+    let config = Config { cases: 64, failure_persistence: None, ..Config::default() };
+    TestRunner::new(config)
+        .run(&case, |(field, host, port, hashed)| {
+            let name = recorded_name(&host, port);
+            let field = if hashed { name.clone() } else { field };
+            std::fs::write(&path, format!("{field} ssh-ed25519 {ED1}\n")).unwrap();
+            if hashed {
+                hash_names(&path);
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let ours = Records::find(&text, &name).judge(&key(ED1)) == Verdict::Known;
+            prop_assert_eq!(ours, ssh_keygen_finds(&path, &name), "{} for {}", text, name);
+            Ok(())
+        })
+        .unwrap();
+}

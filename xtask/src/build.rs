@@ -1,0 +1,161 @@
+//! One run of `cargo build`.
+
+use std::env;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::failure::{Failure, Result};
+use crate::toolchain::Toolchain;
+
+/// What is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Product {
+    /// `skep-agent`: small, static, without the controller's dependencies.
+    Agent,
+    /// `skep`, with the agents of this directory inside.
+    Controller { agents: PathBuf },
+}
+
+/// One run of `cargo build`.
+#[derive(Debug)]
+pub(crate) struct Build {
+    /// What is built.
+    pub(crate) product: Product,
+    /// The compiler and the target.
+    pub(crate) toolchain: Toolchain,
+    /// The directory that cargo builds in, without the toolchain's own part.
+    pub(crate) target_dir: PathBuf,
+}
+
+impl Build {
+    /// Runs cargo; the path of the binary.
+    pub(crate) fn run(&self) -> Result<PathBuf> {
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(repository()).arg("build").args(self.arguments()).envs(self.environment());
+        // The target's own flags would not count beside these, and the agent would not be static.
+        cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        if !io::stderr().is_terminal() {
+            cargo.arg("--quiet");
+        }
+        run(&mut cargo, &format!("cargo build {}", self.arguments().join(" ")))?;
+        Ok(self.binary())
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let directory = self.directory();
+        let mut arguments = vec![
+            "--locked",
+            "--package=skep",
+            "--bin",
+            self.name(),
+            "--profile",
+            self.profile(),
+            "--target",
+            self.toolchain.target,
+        ];
+        if self.product == Product::Agent {
+            arguments.push("--no-default-features");
+        }
+        let mut arguments: Vec<_> = arguments.into_iter().map(str::to_owned).collect();
+        arguments.push(format!("--target-dir={}", directory.display()));
+        arguments
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        let mut environment = self.toolchain.environment();
+        match &self.product {
+            Product::Agent => {
+                let target = self.toolchain.target.replace('-', "_").to_uppercase();
+                let flags = "-C target-feature=+crt-static".to_owned();
+                environment.push((format!("CARGO_TARGET_{target}_RUSTFLAGS"), flags));
+            }
+            Product::Controller { agents } => {
+                environment.push(("SKEP_AGENTS".to_owned(), agents.display().to_string()));
+            }
+        }
+        environment
+    }
+
+    fn binary(&self) -> PathBuf {
+        self.directory().join(self.toolchain.target).join(self.profile()).join(self.name())
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.target_dir.join(self.toolchain.directory())
+    }
+
+    fn name(&self) -> &'static str {
+        match self.product {
+            Product::Agent => "skep-agent",
+            Product::Controller { .. } => "skep",
+        }
+    }
+
+    fn profile(&self) -> &'static str {
+        match self.product {
+            Product::Agent => "agent",
+            Product::Controller { .. } => "release",
+        }
+    }
+}
+
+/// The directory of the repository.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a directory of the repository")
+}
+
+/// The directory that cargo builds in.
+pub(crate) fn target_dir() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
+}
+
+/// Runs a program to its end; `what` names it in the error.
+pub(crate) fn run(command: &mut Command, what: &str) -> Result<()> {
+    let status = command.status().map_err(Failure::io(what))?;
+    if status.success() { Ok(()) } else { Err(Failure::Program { what: what.to_owned(), status }) }
+}
+
+/// Runs a program to its end; what it printed. `what` names it in the error.
+pub(crate) fn output(command: &mut Command, what: &str) -> Result<Vec<u8>> {
+    let output = command.stderr(std::process::Stdio::inherit()).output().map_err(Failure::io(what))?;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(Failure::Program { what: what.to_owned(), status: output.status })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::{AARCH64, X86_64};
+
+    fn build(product: Product, rustc: Option<&'static str>, target: &'static str) -> Build {
+        let toolchain = Toolchain { target, rustc, linker: None, cc: None };
+        Build { product, toolchain, target_dir: PathBuf::from("/src/target") }
+    }
+
+    #[test]
+    fn the_agent_is_static_and_without_the_controller() {
+        let build = build(Product::Agent, None, X86_64.gnu);
+        let arguments = "--locked --package=skep --bin skep-agent --profile agent \
+                         --target x86_64-unknown-linux-gnu --no-default-features --target-dir=/src/target/";
+        assert_eq!(build.arguments().join(" "), arguments);
+        let flags = ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static");
+        assert_eq!(build.environment(), [(flags.0.to_owned(), flags.1.to_owned())]);
+        assert_eq!(build.binary(), Path::new("/src/target/x86_64-unknown-linux-gnu/agent/skep-agent"));
+    }
+
+    #[test]
+    fn the_controller_embeds_the_agents_and_stays_dynamic() {
+        let agents = PathBuf::from("/src/target/agents");
+        let build = build(Product::Controller { agents }, Some("/usr/bin/rustc"), AARCH64.gnu);
+        let arguments = "--locked --package=skep --bin skep --profile release \
+                         --target aarch64-unknown-linux-gnu --target-dir=/src/target/cross";
+        assert_eq!(build.arguments().join(" "), arguments);
+        let expected = [("RUSTC", "/usr/bin/rustc"), ("SKEP_AGENTS", "/src/target/agents")];
+        assert_eq!(build.environment(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(build.binary(), Path::new("/src/target/cross/aarch64-unknown-linux-gnu/release/skep"));
+    }
+}
