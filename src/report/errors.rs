@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn commands_are_coloured() {
         let text = error("no route", Some("run `ip route` and `ip addr`"), &COLOURED);
-        insta::assert_snapshot!(text.escape_debug().to_string().replace("\\n", "\n"), @r"");
+        insta::assert_snapshot!(text.escape_debug().to_string().replace("\\n", "\n"));
         assert_eq!(commands("a lone ` sign", &COLOURED), "a lone ` sign");
         assert_eq!(commands("", &COLOURED), "");
     }

@@ -12,6 +12,8 @@ mod plain;
 mod plan;
 mod printer;
 mod quiet;
+#[cfg(test)]
+mod samples;
 mod summary;
 mod surface;
 mod table;

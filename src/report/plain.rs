@@ -86,7 +86,7 @@ impl Plain {
             }
             Event::Connected { node, ms } => self.step(|plain| plain.done(node, "connect", "", *ms)),
             Event::Unreachable { node, fault } => {
-                self.step(|plain| plain.failed(node, "connect", "unreachable", &fault.to_string()))
+                self.step(|plain| plain.failed(node, "connect", "", &fault.to_string()))
             }
             Event::Planned { plan } => vec![Line::Out(plan::plan(plan, &self.all, &out))],
             Event::StepStarted { node, phase, title, .. } if err.verbose => self.step(|plain| {
@@ -176,4 +176,55 @@ fn finished(summary: &Summary, out: &Surface, err: &Surface) -> Vec<Line> {
         summary::failures(summary, err).into_iter().map(|failure| Line::Err(format!("\n{failure}")));
     let next = summary::next(summary, err).map(|next| Line::Err(format!("\n{next}")));
     table.into_iter().chain(failures).chain(next).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::printer::Verbosity;
+    use crate::report::samples::{Paper, calm_run, eventful_run};
+
+    /// What goes to stdout and to stderr.
+    fn tell(printer: &Printer, steps: bool, events: &[Event]) -> (String, String) {
+        let (out, err) = (Paper::default(), Paper::default());
+        let streams = Streams { out: Box::new(out.clone()), err: Box::new(err.clone()) };
+        let mut plain = Plain::new(printer, steps, streams);
+        events.iter().for_each(|event| plain.event(event));
+        (out.text(), err.text())
+    }
+
+    #[test]
+    fn a_calm_run() {
+        let (out, err) = tell(&Printer::plain(Verbosity::Normal), true, &calm_run());
+        insta::assert_snapshot!("a_calm_run_stdout", out);
+        insta::assert_snapshot!("a_calm_run_stderr", err);
+    }
+
+    #[test]
+    fn an_eventful_run() {
+        let (out, err) = tell(&Printer::plain(Verbosity::Normal), true, &eventful_run());
+        insta::assert_snapshot!("an_eventful_run_stdout", out);
+        insta::assert_snapshot!("an_eventful_run_stderr", err);
+    }
+
+    #[test]
+    fn verbose_tells_when_a_step_begins_too() {
+        let (_, err) = tell(&Printer::plain(Verbosity::Verbose), true, &eventful_run());
+        assert!(err.contains("n3  packages  install docker.io …\n"), "{err}");
+    }
+
+    #[test]
+    fn above_live_lines_only_results_and_diagnosis_are_told() {
+        let (out, err) = tell(&Printer::plain(Verbosity::Normal), false, &eventful_run());
+        assert_eq!(out, tell(&Printer::plain(Verbosity::Normal), true, &eventful_run()).0);
+        insta::assert_snapshot!(err);
+    }
+
+    #[test]
+    fn a_log_holds_no_carriage_return_and_no_escape() {
+        for verbosity in [Verbosity::Normal, Verbosity::Verbose] {
+            let (out, err) = tell(&Printer::plain(verbosity), true, &eventful_run());
+            assert!(!(out + &err).contains(['\r', '\u{1b}']));
+        }
+    }
 }

@@ -36,3 +36,33 @@ impl Reporter for Quiet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+    use crate::report::samples::{Paper, calm_run, eventful_run, finding, swarm_plan};
+
+    fn tell(events: &[Event]) -> String {
+        let paper = Paper::default();
+        let mut quiet = Quiet::new(Surface::PLAIN, Box::new(paper.clone()));
+        events.iter().for_each(|event| quiet.event(event));
+        paper.text()
+    }
+
+    #[test]
+    fn a_run_that_goes_well_prints_nothing() {
+        assert_eq!(tell(&calm_run()), "");
+    }
+
+    #[test]
+    fn failures_are_told() {
+        insta::assert_snapshot!(tell(&eventful_run()));
+    }
+
+    #[test]
+    fn refusals_are_told() {
+        let plan = Plan { refusals: vec![finding(&["n2"], "is in a foreign swarm", "")], ..swarm_plan() };
+        assert_eq!(tell(&[Event::Planned { plan }]), "error: n2: is in a foreign swarm\n");
+    }
+}
