@@ -10,9 +10,7 @@ pub(super) async fn run(common: &Common) -> Result<u8, Failure> {
     let inventory = load(common)?;
     let run = Run::begin(common, &inventory, choices(common, &Default::default()), "status", false)?;
     let observation = run.observe(false).await?;
-    let view = run.view(&observation);
-    let health = Health::of(&view);
-    report::show_status(&run.printer, &view, &health, &observation.unreachable);
+    let health = Health::read(&inventory, &run.view(&observation).facts());
     let end =
         End { unreachable: &observation.unreachable, accounts: &Accounts::new(), findings: &[], code: None };
     Ok(run.finish(&end))
