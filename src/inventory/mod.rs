@@ -1,4 +1,28 @@
 //! Desire: what the user wants, from one YAML file.
+//!
+//! [`load`] is the way in: the text becomes a [`file::File`] (what is written), `check` turns that into
+//! an [`Inventory`] (what is meant) and gathers everything that is wrong with it as [`Diagnostic`]s.
+//! [`scaffold`] writes the first inventory, [`edit`] changes one without touching what it did not add.
 
+pub mod diagnostic;
+pub mod edit;
+pub mod file;
+pub mod scaffold;
+pub mod schema;
+pub mod secret;
+
+mod check;
+mod load;
+mod mask;
 pub mod model;
-mod secret { #[derive(Debug, Clone)] pub struct SecretSource; }
+mod outline;
+mod parse;
+mod spot;
+mod write;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use load::{DEFAULT_PATH, Loaded, Surroundings, load, read};
+pub use model::Inventory;
+pub use secret::{SecretError, SecretSource};
+pub use spot::{Entries, Spot};
+pub use write::write_atomically;

@@ -1,0 +1,66 @@
+//! Section `engine`.
+
+use serde_json::Value;
+
+use super::Checker;
+use crate::inventory::model::{Engine, EngineSource};
+use crate::inventory::spot::Spot;
+
+impl Checker<'_> {
+    pub(super) fn engine(&mut self) -> Engine {
+        let engine = &self.file.engine;
+        if let Some(version) = &engine.version {
+            self.engine_version(version);
+        }
+        for (key, value) in engine.options.iter() {
+            self.engine_option(key, value);
+        }
+        Engine {
+            source: engine.source.map_or(EngineSource::Distro, EngineSource::from),
+            version: engine.version.as_ref().map(|version| version.value.clone()),
+            options: engine.options.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect(),
+        }
+    }
+
+    fn engine_version(&mut self, version: &Spot<String>) {
+        let fits = |c: char| c.is_ascii_alphanumeric() || ".+~:-*".contains(c);
+        if version.is_empty() || !version.chars().all(fits) {
+            let message = format!("`{}` is not a version", version.escape_debug());
+            self.error(version, message, "write it with `*` for what may differ: `\"20.10.*\"`");
+        }
+    }
+
+    /// Refuses what dockerd itself would refuse, or what no swarm can run with.
+    fn engine_option(&mut self, key: &Spot<String>, value: &Spot<Value>) {
+        let is_true = value.value == Value::Bool(true);
+        match key.as_str() {
+            "live-restore" if is_true => {
+                let message = "Swarm cannot run with `live-restore`".to_owned();
+                self.error(key, message, "take it out: swarm services are restarted elsewhere instead");
+            }
+            "firewall-backend" if value.value == "nftables" => {
+                let message = "Swarm cannot run with the nftables firewall backend".to_owned();
+                self.error(value, message, "take it out, or write `firewall-backend: iptables`");
+            }
+            "hosts" => {
+                let message = "`hosts` stops the engine from starting: its systemd unit already has `-H`".to_owned();
+                self.error(key, message, "take it out; skep reaches the engine through SSH");
+            }
+            "iptables" if value.value == Value::Bool(false) => {
+                let message = "without iptables neither published ports nor overlay networks work".to_owned();
+                self.warn(key, message, "take it out unless rules of your own do the same");
+            }
+            "log-opts" => self.log_options(value),
+            _ => {}
+        }
+    }
+
+    /// dockerd wants a string for each: `max-file: 3` keeps it from starting.
+    fn log_options(&mut self, options: &Spot<Value>) {
+        let Value::Object(map) = &options.value else { return };
+        for (key, value) in map.iter().filter(|(_, value)| !value.is_string()) {
+            let message = format!("`log-opts` wants text, but `{key}` is {value}");
+            self.error(options, message, format!("put it in quotes: `{key}: \"{value}\"`"));
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Section `nodes`, with `defaults` filled in.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::{Checker, Problem};
+use crate::inventory::file::{self, Defaults};
+use crate::inventory::model::{Login, Node, NodeName, Role, Sudo};
+use crate::inventory::secret::{Secret, SecretSource};
+use crate::inventory::spot::{Entries, Spot};
+
+const SSH_PORT: u16 = 22;
+/// Stands for every node in `on:`, so no node can have this name.
+pub(super) const ALL: &str = "all";
+
+impl Checker<'_> {
+    pub(super) fn nodes(&mut self) -> Vec<Node> {
+        let file = self.file;
+        let Some(entries) = file.nodes.as_ref().filter(|nodes| !nodes.0.is_empty()) else {
+            let span = file.nodes.as_ref().map_or(0..0, |nodes| nodes.span.clone());
+            let help = "add `nodes: {n1: {address: 192.168.2.1, role: manager}}`, or start from `skep init`";
+            self.report(Problem::error(span, "the inventory has no nodes".into()).help(help));
+            return Vec::new();
+        };
+        self.default_labels();
+        let nodes: Vec<_> = entries.iter().map(|(name, node)| self.node(name, node)).collect();
+        self.one_address_each(entries, &nodes);
+        self.one_advertise_each(entries);
+        if entries.iter().all(|(_, node)| self.role_of(node) == Some(Role::Worker)) {
+            let at = &entries.0[0].0;
+            self.error(at, "no node is a manager".into(), "give one node, or three, `role: manager`");
+        }
+        nodes
+    }
+
+    fn node(&mut self, name: &Spot<String>, node: &file::Node) -> Node {
+        self.node_name(name);
+        if self.role_of(node).is_none() {
+            let message = format!("`{}` has no role", name.value);
+            self.error(name, message, "add `role: manager` or `role: worker`, here or under `defaults`");
+        }
+        let mut labels = text_labels(&self.file.defaults.labels);
+        self.labels(&node.labels);
+        labels.extend(text_labels(&node.labels));
+        Node {
+            name: NodeName(name.value.clone()),
+            place: name.place,
+            address: self.address(name, node),
+            role: self.role_of(node).unwrap_or(Role::Worker),
+            login: self.login(node),
+            advertise: node.advertise.as_ref().and_then(|text| self.advertise(text)),
+            labels,
+        }
+    }
+
+    fn role_of(&self, node: &file::Node) -> Option<Role> {
+        node.role.or(self.file.defaults.role).map(Role::from)
+    }
+
+    fn node_name(&mut self, name: &Spot<String>) {
+        let first = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let fits = name.starts_with(first) && name.chars().all(|c| first(c) || c == '.' || c == '-');
+        if !fits || name.len() > 63 {
+            let message = format!("`{}` cannot be the name of a node", name.escape_debug());
+            let help = "use up to 63 lower-case letters, digits, `.` and `-`, a letter or digit first";
+            self.error(name, message, help);
+        } else if name.value == ALL {
+            self.error(name, "no node can be called `all`: it stands for every node".into(), "choose another name");
+        }
+    }
+
+    fn address(&mut self, name: &Spot<String>, node: &file::Node) -> String {
+        let Some(address) = &node.address else {
+            let message = format!("`{}` has no address", name.value);
+            self.error(name, message, "add `address:` with the IP address or host name that SSH shall connect to");
+            return String::new();
+        };
+        if let Some((trouble, help)) = address_trouble(address) {
+            self.error(address, format!("`{}` {trouble}", address.escape_debug()), help);
+        }
+        address.value.clone()
+    }
+
+    fn advertise(&mut self, text: &Spot<String>) -> Option<IpAddr> {
+        let Ok(address) = text.parse::<IpAddr>() else {
+            let message = format!("`{}` is not an IP address", text.escape_debug());
+            self.error(text, message, "a swarm advertises an IP address of the node, no host name and no port");
+            return None;
+        };
+        if address.is_unspecified() || address.is_loopback() || address.is_multicast() {
+            let message = format!("no other node can reach `{address}`");
+            self.error(text, message, "use the address that `ip address` shows on the node's network card");
+        }
+        Some(address)
+    }
+
+    fn login(&mut self, node: &file::Node) -> Login {
+        let defaults = &self.file.defaults;
+        let user = node.user.as_ref().or(defaults.user.as_ref());
+        let port = node.port.as_ref().or(defaults.port.as_ref());
+        let password = node.password.as_ref().or(defaults.password.as_ref());
+        let known_hosts = node.known_hosts.as_ref().or(defaults.known_hosts.as_ref());
+        if let Some(user) = user {
+            self.user(user);
+        }
+        if let Some(port) = port.filter(|port| port.value == 0) {
+            self.error(port, "0 is no port to connect to".into(), "the SSH server usually listens on 22");
+        }
+        if let Some(fingerprint) = &node.host_key {
+            self.fingerprint(fingerprint);
+        }
+        Login {
+            user: user.map_or_else(|| self.surroundings.user.clone(), |user| user.value.clone()),
+            port: port.map_or(SSH_PORT, |port| port.value),
+            keys: self.keys(node, defaults),
+            password: password.and_then(|secret| self.secret(secret)),
+            host_key: node.host_key.as_ref().map(|text| text.value.clone()),
+            known_hosts: known_hosts.map(|path| self.local_path(path)),
+            sudo: node.sudo.or(defaults.sudo).map_or(Sudo::Auto, Sudo::from),
+        }
+    }
+
+    /// A node's own keys stand in for those of `defaults`; they are not added to them.
+    fn keys(&mut self, node: &file::Node, defaults: &Defaults) -> Vec<PathBuf> {
+        let own = node.key.is_some() || node.keys.is_some();
+        let (key, keys) = if own { (&node.key, &node.keys) } else { (&defaults.key, &defaults.keys) };
+        key.iter().chain(keys.iter().flatten()).map(|path| self.local_path(path)).collect()
+    }
+
+    fn user(&mut self, user: &Spot<String>) {
+        let odd = |c: char| c.is_whitespace() || c.is_control() || "@:/'\"`$;&|<>()".contains(c);
+        if user.is_empty() || user.starts_with('-') || user.contains(odd) {
+            let message = format!("`{}` cannot be a user name", user.escape_debug());
+            self.error(user, message, "write the name alone: `user: pi`");
+        }
+    }
+
+    fn secret(&mut self, secret: &Spot<Secret>) -> Option<SecretSource> {
+        let forms = "write where it comes from: `{env: NAME}`, `{file: PATH}` or `{command: \"pass show pi\"}`";
+        match &secret.value {
+            Secret::Source(SecretSource::File(path)) => {
+                let path = Spot { value: path.clone(), span: secret.span.clone(), place: secret.place };
+                Some(SecretSource::File(self.local_path(&path)))
+            }
+            Secret::Source(source) => Some(source.clone()),
+            Secret::Plain => {
+                let problem = Problem::error(secret.span.clone(), "a password stands in the inventory itself".into());
+                self.report(problem.label("anyone who reads this file has it").help(forms).secret());
+                None
+            }
+            Secret::Odd(why) => {
+                let problem = Problem::error(secret.span.clone(), format!("no source of a password: {why}"));
+                self.report(problem.help(forms).secret());
+                None
+            }
+        }
+    }
+
+    fn fingerprint(&mut self, text: &Spot<String>) {
+        let base64 = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
+        // SHA-256 is 32 bytes, 43 characters of unpadded base64.
+        let fits = text.strip_prefix("SHA256:").is_some_and(|hash| hash.len() == 43 && hash.chars().all(base64));
+        if !fits {
+            let message = format!("`{}` is not the fingerprint of a host key", text.escape_debug());
+            let help = "it looks like `SHA256:` and 43 characters; on the node, \
+                        `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints it";
+            self.error(text, message, help);
+        }
+    }
+
+    fn default_labels(&mut self) {
+        let file = self.file;
+        self.labels(&file.defaults.labels);
+    }
+
+    fn labels(&mut self, labels: &Entries<Spot<String>>) {
+        for (key, value) in labels.iter() {
+            if key.is_empty() || key.contains(|c: char| c.is_whitespace() || c.is_control() || c == '=') {
+                let message = format!("`{}` cannot be the name of a label", key.escape_debug());
+                self.error(key, message, "use letters, digits, `.`, `_`, `-`");
+            } else if key.starts_with("skep.") {
+                let message = format!("the label `{}` is skep's own", key.value);
+                self.error(key, message, "labels that begin with `skep.` bind nodes to this file; choose another name");
+            }
+            if key.ends_with("arch") && ["arm64", "amd64"].contains(&value.as_str()) {
+                let real = if value.value == "arm64" { "aarch64" } else { "x86_64" };
+                let help = format!("`node.platform.arch == {real}` matches without any label; `{}` never does", value.value);
+                self.warn(key, "Swarm knows each node's architecture already".into(), help);
+            }
+        }
+    }
+
+    fn one_address_each(&mut self, entries: &Entries<file::Node>, nodes: &[Node]) {
+        let mut seen: HashMap<(String, u16), &NodeName> = HashMap::new();
+        for ((name, raw), node) in entries.iter().zip(nodes).filter(|(_, node)| !node.address.is_empty()) {
+            let address = node.address.parse::<IpAddr>().map_or(node.address.to_lowercase(), |ip| ip.to_string());
+            let Some(first) = seen.get(&(address.clone(), node.login.port)) else {
+                seen.insert((address, node.login.port), &node.name);
+                continue;
+            };
+            let at = raw.address.as_ref().unwrap_or(name);
+            let message = format!("`{}` and `{first}` have the same address `{}`", node.name, node.address);
+            self.error(at, message, "each node is a machine of its own; correct one address, or its port");
+        }
+    }
+
+    fn one_advertise_each(&mut self, entries: &Entries<file::Node>) {
+        let mut seen: HashMap<IpAddr, &str> = HashMap::new();
+        for (name, node) in entries.iter() {
+            let Some((text, address)) = node.advertise.as_ref().and_then(|text| Some((text, text.parse().ok()?))) else {
+                continue;
+            };
+            if let Some(first) = seen.insert(address, name.as_str()) {
+                let message = format!("`{}` and `{first}` advertise the same address `{address}`", name.value);
+                self.error(text, message, "a swarm needs an address of its own for each node");
+            }
+        }
+    }
+}
+
+fn text_labels(labels: &Entries<Spot<String>>) -> BTreeMap<String, String> {
+    labels.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect()
+}
+
+/// What is wrong with an address and what helps.
+fn address_trouble(address: &str) -> Option<(&'static str, &'static str)> {
+    const WANTED: &str = "write an IP address (`192.168.2.1`, `fd00::1`) or a host name";
+    if let Ok(ip) = address.parse::<IpAddr>() {
+        let nobody = ip.is_unspecified() || ip.is_multicast();
+        return nobody.then_some(("is no machine's address", WANTED));
+    }
+    if address.contains('@') {
+        return Some(("holds a user name", "write the user with the key `user:`"));
+    }
+    if address.starts_with('[') {
+        return Some(("holds brackets", "write an IPv6 address without brackets, and the port with the key `port:`"));
+    }
+    if address.contains('/') {
+        return Some(("is a network or a path", "write the machine's own address, without `/`"));
+    }
+    if address.matches(':').count() == 1 {
+        return Some(("holds a port", "write the port with the key `port:`"));
+    }
+    let label = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 63
+            && !part.starts_with('-')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    };
+    let name = address.strip_suffix('.').unwrap_or(address);
+    let number = name.rsplit('.').next().is_some_and(|last| last.chars().all(|c| c.is_ascii_digit()));
+    (number || name.len() > 253 || !name.split('.').all(label)).then_some(("is neither an IP address nor a host name", WANTED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_ips_or_host_names() {
+        for good in ["192.168.2.1", "fd00::1", "n1", "n1.lan", "pi_4.local", "Board-3.example.org.", "127.0.0.1"] {
+            assert_eq!(address_trouble(good), None, "{good}");
+        }
+        for (bad, why) in [
+            ("pi@n1", "user"),
+            ("[fd00::1]", "brackets"),
+            ("n1:2222", "port"),
+            ("192.168.2.0/24", "network"),
+            ("192.168.2.300", "neither"),
+            ("192.168.2", "neither"),
+            ("", "neither"),
+            ("a..b", "neither"),
+            ("-a", "neither"),
+            ("a b", "neither"),
+            ("0.0.0.0", "no machine"),
+            ("::", "no machine"),
+            ("224.0.0.1", "no machine"),
+        ] {
+            let trouble = address_trouble(bad).unwrap_or_else(|| panic!("{bad} passed"));
+            assert!(trouble.0.contains(why), "{bad}: {}", trouble.0);
+        }
+    }
+}

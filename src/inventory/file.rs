@@ -1,0 +1,223 @@
+//! What the inventory file says, key by key, before anything is looked up or filled in.
+//!
+//! The doc comments of these types are the descriptions in the JSON Schema, so they speak to the user.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::model;
+use super::secret::Secret;
+use super::spot::{Entries, Spot};
+
+/// An inventory: the machines of one Docker Swarm and what they shall be.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "skep inventory")]
+pub struct File {
+    /// Where the JSON Schema of this file is, for editors. skep does not read it.
+    #[serde(rename = "$schema")]
+    pub schema: Option<String>,
+    /// Name of the swarm. Default: `swarm`.
+    pub name: Option<Spot<String>>,
+    /// What holds for every node that does not say otherwise.
+    #[serde(default)]
+    pub defaults: Defaults,
+    /// The machines, by the names you call them.
+    #[schemars(required, extend("propertyNames" = {"pattern": "^[a-z0-9][a-z0-9.-]{0,62}$"}, "minProperties" = 1))]
+    pub nodes: Option<Spot<Entries<Node>>>,
+    /// The Docker engine, the same on every node.
+    #[serde(default)]
+    pub engine: Engine,
+    /// Directories that one node shares with others over NFS, by the names you call them.
+    #[serde(default)]
+    pub shares: Entries<Share>,
+    /// Options of the swarm itself.
+    #[serde(default)]
+    pub swarm: Swarm,
+}
+
+/// What holds for every node that does not say otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Defaults {
+    /// Role in the swarm.
+    pub role: Option<Role>,
+    /// User to log in as. Default: your own user name.
+    pub user: Option<Spot<String>>,
+    /// TCP port of the SSH server. Default: 22.
+    #[schemars(range(min = 1))]
+    pub port: Option<Spot<u16>>,
+    /// Private key file; relative to the inventory's folder, `~/` is your home.
+    pub key: Option<Spot<PathBuf>>,
+    /// More private key files to try.
+    pub keys: Option<Vec<Spot<PathBuf>>>,
+    /// Where the password for SSH comes from; never the password itself.
+    pub password: Option<Spot<Secret>>,
+    /// The known_hosts file to read and to add to. Default: `~/.ssh/known_hosts`.
+    pub known_hosts: Option<Spot<PathBuf>>,
+    /// Whether commands run through sudo. Default: `auto`, unless the user is root.
+    pub sudo: Option<Sudo>,
+    /// Labels of the swarm node; a node's own are added to these.
+    #[serde(default)]
+    pub labels: Entries<Spot<String>>,
+}
+
+/// One machine.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Where SSH connects to: an IP address or a host name.
+    #[schemars(required)]
+    pub address: Option<Spot<String>>,
+    /// Role in the swarm: an odd number of managers, the rest workers.
+    pub role: Option<Role>,
+    /// The IP address that the other nodes reach it at. Default: found out on the node.
+    pub advertise: Option<Spot<String>>,
+    /// User to log in as.
+    pub user: Option<Spot<String>>,
+    /// TCP port of the SSH server.
+    #[schemars(range(min = 1))]
+    pub port: Option<Spot<u16>>,
+    /// Private key file; relative to the inventory's folder, `~/` is your home.
+    pub key: Option<Spot<PathBuf>>,
+    /// More private key files to try.
+    pub keys: Option<Vec<Spot<PathBuf>>>,
+    /// Where the password for SSH comes from; never the password itself.
+    pub password: Option<Spot<Secret>>,
+    /// Fingerprint that the host's key must have, as `ssh-keygen -lf` prints it: `SHA256:…`.
+    pub host_key: Option<Spot<String>>,
+    /// The known_hosts file to read and to add to.
+    pub known_hosts: Option<Spot<PathBuf>>,
+    /// Whether commands run through sudo.
+    pub sudo: Option<Sudo>,
+    /// Labels of the swarm node, added to those of `defaults`.
+    #[serde(default)]
+    pub labels: Entries<Spot<String>>,
+}
+
+/// A node's role in the swarm.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Keeps the swarm's state and decides; runs tasks too.
+    Manager,
+    /// Runs tasks only.
+    Worker,
+}
+
+impl From<Role> for model::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Manager => Self::Manager,
+            Role::Worker => Self::Worker,
+        }
+    }
+}
+
+/// Whether commands run through sudo.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Sudo {
+    /// Unless the user is root.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl From<Sudo> for model::Sudo {
+    fn from(sudo: Sudo) -> Self {
+        match sudo {
+            Sudo::Auto => Self::Auto,
+            Sudo::Always => Self::Always,
+            Sudo::Never => Self::Never,
+        }
+    }
+}
+
+/// The Docker engine.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    /// Where it comes from. Default: `distro`.
+    pub source: Option<EngineSource>,
+    /// Wanted version, `*` for any run of characters: `"20.10.*"`. Default: whatever the source has.
+    pub version: Option<Spot<String>>,
+    /// Options for `/etc/docker/daemon.json`, merged over what a node has there.
+    #[serde(default)]
+    pub options: Entries<Spot<serde_json::Value>>,
+}
+
+/// Where the Docker engine comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineSource {
+    /// The distribution's own packages.
+    Distro,
+    /// Whatever is installed already; nothing is installed.
+    Keep,
+}
+
+impl From<EngineSource> for model::EngineSource {
+    fn from(source: EngineSource) -> Self {
+        match source {
+            EngineSource::Distro => Self::Distro,
+            EngineSource::Keep => Self::Keep,
+        }
+    }
+}
+
+/// A directory that one node shares over NFS.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// The node that shares it.
+    #[schemars(required)]
+    pub server: Option<Spot<String>>,
+    /// The directory on the server, made if it is not there.
+    #[schemars(required)]
+    pub path: Option<Spot<String>>,
+    /// Who may mount it: addresses, networks (`192.168.2.0/24`), host names, netgroups (`@name`).
+    #[schemars(required, length(min = 1))]
+    pub clients: Option<Vec<Spot<String>>>,
+    /// Export options as in exports(5). Default: `[rw, sync, no_subtree_check]`.
+    pub options: Option<Vec<Spot<String>>>,
+    /// Numeric owner of the directory, `"1000:1000"`. Default: `anonuid:anongid` of an `all_squash` share, else `"0:0"`.
+    pub owner: Option<Spot<String>>,
+    /// Mode of the directory, in octal. Default: `"0775"`.
+    pub mode: Option<Spot<String>>,
+    /// Where it is mounted. Default: nowhere.
+    pub mount: Option<Mount>,
+}
+
+/// Where and how a share is mounted.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mount {
+    /// Mount point, the same on each node.
+    pub at: Spot<String>,
+    /// The nodes that mount it. Default: `[all]`, every node but the server.
+    pub on: Option<Vec<Spot<String>>>,
+    /// Mount options besides those that skep always sets.
+    #[serde(default)]
+    pub options: Vec<Spot<String>>,
+    /// The path to ask the server for. Default: the share's path, below an `fsid=0` share what is left of it.
+    pub remote: Option<Spot<String>>,
+}
+
+/// Options of the swarm itself.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Swarm {
+    /// Networks that overlay networks are cut from, fixed at init. Default: Docker's own, `10.0.0.0/8`.
+    #[serde(default)]
+    pub address_pool: Vec<Spot<String>>,
+    /// Prefix length of each overlay network, fixed at init. Default: Docker's own, 24.
+    #[schemars(range(min = 8, max = 29))]
+    pub subnet_size: Option<Spot<u8>>,
+    /// How many finished tasks a slot keeps. Default: Docker's own, 5.
+    pub task_history: Option<i64>,
+}
