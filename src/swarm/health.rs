@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{Facts, SwarmNode};
+use crate::facts::SwarmNode;
 use crate::inventory::model::{Inventory, Node, NodeName, Role};
-use crate::plan::Finding;
+use crate::plan::{Finding, View};
 use crate::swarm::membership::{Membership, Standing, Unknown, is_manager};
 use crate::swarm::quorum::{Managers, quorum, tolerance};
 
@@ -82,12 +82,8 @@ pub struct Missing {
 
 impl Health {
     /// The swarm's health as told by the hosts that answered.
-    pub fn read(inventory: &Inventory, facts: &BTreeMap<NodeName, Facts>) -> Self {
-        Self::of(inventory, &Membership::read(inventory, facts, None))
-    }
-
-    /// The swarm's health, from who is a member.
-    pub fn of(inventory: &Inventory, membership: &Membership) -> Self {
+    pub fn of(view: &View<'_>) -> Self {
+        let (inventory, membership) = (view.inventory, &Membership::read(view));
         let records = membership.ours.as_ref().map_or(&[][..], |roster| &roster.nodes);
         let place = |name: Option<&NodeName>| {
             let place = name.and_then(|name| inventory.nodes.iter().position(|node| node.name == *name));
@@ -124,7 +120,8 @@ impl Health {
     }
 
     /// What is not as the inventory wants it; empty when all is well.
-    pub fn findings(&self, inventory: &Inventory) -> Vec<Finding> {
+    pub fn findings(&self, view: &View<'_>) -> Vec<Finding> {
+        let inventory = view.inventory;
         if self.cluster.is_none() {
             let why: Vec<String> =
                 self.missing.iter().map(|node| format!("{} is {}", node.name, node.why)).collect();
@@ -264,8 +261,8 @@ mod tests {
     }
 
     fn health(world: &World) -> (Health, Vec<String>) {
-        let health = Health::read(&world.inventory, &world.facts);
-        let findings = health.findings(&world.inventory).into_iter().map(|finding| finding.message).collect();
+        let health = Health::of(&world.view());
+        let findings = health.findings(&world.view()).into_iter().map(|finding| finding.message).collect();
         (health, findings)
     }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::facts::{Engine, Facts, SwarmNode};
+use crate::facts::{Engine, SwarmNode};
 use crate::inventory::model::{Inventory, Node, NodeName};
-use crate::plan::Finding;
+use crate::plan::{Choices, Finding, View};
 use crate::swarm::NODE_LABEL;
 use crate::swarm::membership::{Membership, Other, Roster, Standing, Unknown, is_manager};
 use crate::swarm::quorum::{Managers, quorum};
-use crate::swarm::steps::{Options, is_bound};
+use crate::swarm::steps::Scene;
 
 /// Hosts in swarms that are not ours, and a swarm to adopt that is not there.
 pub(super) fn strangers(membership: &Membership, adopt: Option<&str>) -> Vec<Finding> {
@@ -93,10 +93,10 @@ fn foreign(name: &NodeName, node_id: &str, managers: &[String], membership: &Mem
 }
 
 /// Hosts that have one node ID between them, as those cloned from one card do.
-pub(super) fn clones(facts: &BTreeMap<NodeName, Facts>) -> Vec<Finding> {
+pub(super) fn clones(view: &View<'_>) -> Vec<Finding> {
     let mut holders: BTreeMap<&str, Vec<NodeName>> = BTreeMap::new();
-    for (name, facts) in facts {
-        if let Engine::Running(running) = &facts.engine
+    for (name, host) in &view.hosts {
+        if let Engine::Running(running) = &host.facts.engine
             && !running.swarm.node_id.is_empty()
         {
             holders.entry(&running.swarm.node_id).or_default().push(name.clone());
@@ -168,12 +168,12 @@ fn stuck_words(name: &NodeName, standing: &Standing) -> Option<(String, String)>
 }
 
 /// Hosts that were not reached and may hold a swarm.
-pub(super) fn unreachable(membership: &Membership, options: &Options) -> Option<Finding> {
+pub(super) fn unreachable(membership: &Membership, choices: &Choices) -> Option<Finding> {
     let nodes: Vec<NodeName> = membership
         .standings
         .iter()
         .filter(|(name, standing)| {
-            **standing == Standing::Unknown(Unknown::Unreachable) && !options.assume_new.contains(*name)
+            **standing == Standing::Unknown(Unknown::Unreachable) && !choices.assume_new.contains(*name)
         })
         .map(|(name, _)| name.clone())
         .collect();
@@ -195,8 +195,8 @@ pub(super) fn unreachable(membership: &Membership, options: &Options) -> Option<
 }
 
 /// Hosts that answer, but whose engine does not, so that no swarm is made yet.
-pub(super) fn unasked(membership: &Membership, options: &Options) -> Vec<Finding> {
-    let unasked = membership.standings.iter().filter(|(name, _)| !options.assume_new.contains(*name));
+pub(super) fn unasked(membership: &Membership, choices: &Choices) -> Vec<Finding> {
+    let unasked = membership.standings.iter().filter(|(name, _)| !choices.assume_new.contains(*name));
     unasked
         .filter_map(|(name, standing)| engine_down(name, standing))
         .map(|mut finding| {
@@ -209,9 +209,15 @@ pub(super) fn unasked(membership: &Membership, options: &Options) -> Vec<Finding
 /// Hosts whose engine does not answer, and that our swarm does not know by name either.
 pub(super) fn unplaced(membership: &Membership, newcomers: &[&Node]) -> Vec<Finding> {
     let asked =
-        |name: &NodeName| newcomers.iter().any(|node| node.name == *name) || is_bound(membership, name);
+        |name: &NodeName| newcomers.iter().any(|node| node.name == *name) || has_record(membership, name);
     let unasked = membership.standings.iter().filter(|(name, _)| !asked(name));
     unasked.filter_map(|(name, standing)| engine_down(name, standing)).collect()
+}
+
+/// Whether our swarm knows a node by its label although its engine does not answer.
+fn has_record(membership: &Membership, name: &NodeName) -> bool {
+    let mut records = membership.ours.iter().flat_map(|roster| &roster.nodes);
+    records.any(|record| membership.name_of(record) == Some(name))
 }
 
 fn engine_down(name: &NodeName, standing: &Standing) -> Option<Finding> {
@@ -234,12 +240,17 @@ fn engine_down(name: &NodeName, standing: &Standing) -> Option<Finding> {
 }
 
 /// No desired manager can make the swarm.
-pub(super) fn no_manager(inventory: &Inventory) -> Finding {
-    let managers: Vec<NodeName> = inventory.managers().map(|node| node.name.clone()).collect();
+pub(super) fn no_manager(scene: &Scene<'_>) -> Finding {
+    let managers: Vec<NodeName> = scene.view.inventory.managers().map(|node| node.name.clone()).collect();
+    let limited = managers.iter().any(|name| !scene.view.choices.includes(name));
     finding(
         &managers,
-        format!("no manager of the inventory answers, so nobody can make the swarm: {}", join(&managers)),
-        "switch one of them on, or give a node that answers `role: manager`".to_owned(),
+        format!("there is no swarm yet, and none of its managers can make it: {}", join(&managers)),
+        if limited {
+            format!("add one of them to `--limit`: {}", join(&managers))
+        } else {
+            "bring one of them up, or give a node that answers `role: manager`".to_owned()
+        },
     )
 }
 

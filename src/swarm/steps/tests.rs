@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::facts::{Engine, SwarmNode, SwarmState};
+use crate::plan::Choices;
 use crate::swarm::NODE_LABEL;
 use crate::swarm::world::{World, down, interface, lead, outside, record, running};
 
@@ -9,12 +10,19 @@ const M: Role = Role::Manager;
 const W: Role = Role::Worker;
 
 fn plan(world: &World) -> SwarmPlan {
-    plan_with(world, &Options::default())
+    steps(&world.view())
 }
 
-fn plan_with(world: &World, options: &Options) -> SwarmPlan {
-    let membership = Membership::read(&world.inventory, &world.facts, options.adopt.as_deref());
-    steps(&world.inventory, &world.facts, &membership, options)
+fn plan_with(world: &World, choices: Choices) -> SwarmPlan {
+    steps(&View { choices, ..world.view() })
+}
+
+fn adopt(id: &str) -> Choices {
+    Choices { adopt: Some(id.to_owned()), ..Choices::default() }
+}
+
+fn names(names: &[&str]) -> BTreeSet<NodeName> {
+    names.iter().map(|name| NodeName::from(*name)).collect()
 }
 
 /// Steps in short: `n1 init`, `n2 join manager`.
@@ -107,8 +115,7 @@ fn a_settled_swarm_is_left_alone() {
     world.inventory.swarm.subnet_size = Some(24);
     world.inventory.swarm.task_history = Some(5);
     assert_settled("with the options that it has", &plan(&world));
-    let adopt = Options { adopt: Some("c1".to_owned()), ..Options::default() };
-    assert_settled("adopted already", &plan_with(&world, &adopt));
+    assert_settled("adopted already", &plan_with(&world, adopt("c1")));
 }
 
 #[test]
@@ -128,12 +135,12 @@ fn no_swarm_is_made_while_one_may_be_there() {
         ("two off", three().off("n1").off("n4"), &["--assume-new n1 --assume-new n4"], &[]),
         ("stopped", three().engine("n4", Engine::Stopped), &[], &["--assume-new n4"]),
         ("silent", three().engine("n2", silent), &[], &["does not answer, so its swarm is unknown: refused"]),
-        ("joining", three().view("n2", outside(SwarmState::Pending)), &["n2 is joining"], &[]),
-        ("locked", three().view("n1", outside(SwarmState::Locked)), &["docker swarm unlock"], &[]),
-        ("in error", three().view("n1", error), &["n1 is in a swarm but cannot work: expired"], &[]),
+        ("joining", three().sees("n2", outside(SwarmState::Pending)), &["n2 is joining"], &[]),
+        ("locked", three().sees("n1", outside(SwarmState::Locked)), &["docker swarm unlock"], &[]),
+        ("in error", three().sees("n1", error), &["n1 is in a swarm but cannot work: expired"], &[]),
         (
             "without a leader",
-            three().view("n1", headless),
+            three().sees("n1", headless),
             &["answers for: The swarm does not have a leader."],
             &[],
         ),
@@ -155,11 +162,8 @@ fn no_swarm_is_made_while_one_may_be_there() {
 
 #[test]
 fn the_user_may_vouch_for_hosts_that_cannot_be_asked() {
-    let vouch = |names: &[&str]| Options {
-        assume_new: names.iter().map(|name| NodeName::from(*name)).collect(),
-        ..Options::default()
-    };
-    let off = plan_with(&three().off("n1"), &vouch(&["n1"]));
+    let vouch = |vouched: &[&str]| Choices { assume_new: names(vouched), ..Choices::default() };
+    let off = plan_with(&three().off("n1"), vouch(&["n1"]));
     assert_eq!(short(&off.steps), ["n2 init", "n3 join manager", "n4 join worker"]);
     assert_findings(
         "two managers for now",
@@ -167,11 +171,15 @@ fn the_user_may_vouch_for_hosts_that_cannot_be_asked() {
         &["2 managers, not 3: 2 managers need 2 for a quorum"],
     );
 
-    let stopped = plan_with(&three().engine("n4", Engine::Stopped), &vouch(&["n4"]));
+    let stopped = plan_with(&three().engine("n4", Engine::Stopped), vouch(&["n4"]));
     assert_eq!(short(&stopped.steps), ["n1 init", "n2 join manager", "n3 join manager", "n4 join worker"]);
 
-    let nobody = plan_with(&three().off("n1").off("n2").off("n3"), &vouch(&["n1", "n2", "n3"]));
-    assert_findings("no manager left", &nobody.refusals, &["nobody can make the swarm: n1, n2, n3"]);
+    let nobody = plan_with(&three().off("n1").off("n2").off("n3"), vouch(&["n1", "n2", "n3"]));
+    assert_findings(
+        "no manager left",
+        &nobody.refusals,
+        &["none of its managers can make it: n1, n2, n3 | bring one"],
+    );
 }
 
 #[test]
@@ -184,7 +192,7 @@ fn nodes_are_added() {
 
 #[test]
 fn an_interrupted_run_is_taken_up() {
-    let world = three().swarm("c1", Some("home"), &THREE[..1]).view("n2", outside(SwarmState::Pending));
+    let world = three().swarm("c1", Some("home"), &THREE[..1]).sees("n2", outside(SwarmState::Pending));
     let plan = plan(&world);
     assert_eq!(short(&plan.steps), ["n2 await", "n3 join manager", "n4 join worker"]);
     assert_eq!(
@@ -227,7 +235,7 @@ fn no_step_endangers_the_quorum() {
     assert_findings("demote", &plan.problems, &["cannot demote n2: 2 of 3 managers answer, 2 are needed"]);
 
     // Its host answers, so it is demoted first, and the quorum is lower then.
-    let plan = plan_with(&world.roster("c1", Some("home"), nodes), &Options::default());
+    let plan = plan_with(&world.roster("c1", Some("home"), nodes), Choices::default());
     assert_eq!(short(&plan.steps), ["n3 demote id-n3", "n2 demote id-n2"]);
     assert_findings("demote", &plan.problems, &[]);
 }
@@ -330,22 +338,22 @@ fn foreign_swarms_are_named_and_refused() {
         ),
         (
             "a worker of another swarm",
-            ours.clone().view("n4", stranger("x", "10.9.9.9:2377")),
+            ours.clone().sees("n4", stranger("x", "10.9.9.9:2377")),
             &["n4 is the member x of a swarm that is not ours, managed at 10.9.9.9:2377"],
         ),
         (
             "a worker that was removed",
-            ours.clone().view("n4", stranger("x", "192.168.2.2:2377")),
+            ours.clone().sees("n4", stranger("x", "192.168.2.2:2377")),
             &["n4 still takes itself for the member x, which our swarm has removed"],
         ),
         (
             "a second swarm",
-            ours.view("n4", second),
+            ours.sees("n4", second),
             &["n4 is in the swarm c2, and n1 is in the swarm c1: one inventory is one swarm"],
         ),
         (
             "two swarms, neither ours",
-            World::new("home").manager("n1").worker("n2").swarm("c1", None, &[("n1", M)]).view("n2", {
+            World::new("home").manager("n1").worker("n2").swarm("c1", None, &[("n1", M)]).sees("n2", {
                 let cluster = crate::swarm::world::cluster(
                     "c2",
                     None,
@@ -371,12 +379,11 @@ fn foreign_swarms_are_named_and_refused() {
 #[test]
 fn an_unlabelled_swarm_is_taken_over_when_named() {
     let world = three().swarm("c1", None, &THREE[..3]);
-    let adopt = |id: &str| Options { adopt: Some(id.to_owned()), ..Options::default() };
-    let plan = plan_with(&world, &adopt("c1"));
+    let plan = plan_with(&world, adopt("c1"));
     assert_eq!(short(&plan.steps), ["n1 adopt home", "n4 join worker"]);
     assert_findings("adopted", &plan.refusals, &[]);
 
-    let wrong = plan_with(&world, &adopt("c9"));
+    let wrong = plan_with(&world, adopt("c9"));
     assert_findings(
         "another ID",
         &wrong.refusals,
@@ -411,7 +418,7 @@ fn members_that_cannot_work_are_told_and_the_others_go_on() {
     let error =
         crate::facts::SwarmView { error: "certificate has expired".to_owned(), ..outside(SwarmState::Error) };
     let world = three().worker("n5").swarm("c1", Some("home"), THREE);
-    let plan = plan(&world.view("n2", outside(SwarmState::Locked)).view("n4", error));
+    let plan = plan(&world.sees("n2", outside(SwarmState::Locked)).sees("n4", error));
     assert_findings(
         "stuck",
         &plan.problems,
@@ -432,7 +439,7 @@ fn an_engine_that_is_stopped_is_not_joined_before_it_is_known() {
 #[test]
 fn addresses_must_be_chosen_and_differ() {
     let network = |world: &mut World, name: &str, nets: &[&str]| {
-        world.facts.get_mut(&NodeName::from(name)).unwrap().network = vec![interface("eth0", nets)];
+        world.facts_mut(name).network = vec![interface("eth0", nets)];
     };
     let mut several = three();
     several.node_mut("n2").address = "n2.lan".to_owned();
@@ -454,10 +461,9 @@ fn addresses_must_be_chosen_and_differ() {
 
 #[test]
 fn clones_are_refused() {
-    let world = three().swarm("c1", Some("home"), THREE);
-    let Engine::Running(engine) = &world.facts[&NodeName::from("n4")].engine else { unreachable!() };
-    let clone = engine.swarm.clone();
-    let plan = plan(&world.worker("n5").view("n5", clone));
+    let mut world = three().swarm("c1", Some("home"), THREE);
+    let clone = world.engine_view("n4").clone();
+    let plan = plan(&world.worker("n5").sees("n5", clone));
     assert_findings("a clone", &plan.refusals, &["n4, n5 have one node ID between them: id-n4"]);
 }
 
@@ -471,5 +477,49 @@ fn a_wrong_number_of_managers_is_refused_whatever_the_hosts_say() {
             "{plan:?}"
         );
         assert_eq!(short(&plan.steps), [""; 0]);
+    }
+}
+
+#[test]
+fn only_nodes_within_the_limit_are_changed() {
+    let limit = |limited: &[&str]| Choices { limit: Some(names(limited)), ..Choices::default() };
+    let world = three().worker("n5").swarm("c1", Some("home"), &THREE[..3]);
+    let one = plan_with(&world, limit(&["n5"]));
+    assert_eq!(short(&one.steps), ["n5 join worker"]);
+    assert_eq!(short(&one.labels), ["n5 label ? skep.node=n5"]);
+
+    let stranger = crate::facts::SwarmView { node_id: "x".to_owned(), ..outside(SwarmState::Active) };
+    let beside = plan_with(&world.sees("n4", stranger), limit(&["n5"]));
+    assert_eq!(
+        short(&beside.steps),
+        ["n5 join worker"],
+        "a foreign host outside the limit: {:?}",
+        beside.refusals
+    );
+
+    let roles = World::new("home").manager("n1").worker("n2").worker("n3").manager("n4");
+    let roles = roles.swarm("c1", Some("home"), &[("n1", M), ("n2", M), ("n3", M), ("n4", W)]);
+    assert!(
+        short(&plan_with(&roles, limit(&["n3"])).steps).is_empty(),
+        "two managers are refused whatever the limit"
+    );
+}
+
+#[test]
+fn the_limit_hides_nothing_that_keeps_a_swarm_from_being_made() {
+    let limit = |limited: &[&str]| Choices { limit: Some(names(limited)), ..Choices::default() };
+    let stranger = crate::facts::SwarmView { node_id: "x".to_owned(), ..outside(SwarmState::Active) };
+    let first = plan_with(&three(), limit(&["n2", "n4"]));
+    assert_eq!(short(&first.steps), ["n2 init", "n4 join worker"]);
+
+    let table: &[(&str, World, &[&str], &str)] = &[
+        ("no manager", three(), &["n4"], "add one of them to `--limit`: n1, n2, n3"),
+        ("one off", three().off("n4"), &["n1", "n2"], "--assume-new n4"),
+        ("a stranger", three().sees("n4", stranger), &["n1", "n2"], "n4 is the member x"),
+    ];
+    for (case, world, limited, refusal) in table {
+        let plan = plan_with(world, limit(limited));
+        assert_findings(case, &plan.refusals, &[refusal]);
+        assert_eq!(short(&plan.steps), [""; 0], "{case}");
     }
 }
