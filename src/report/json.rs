@@ -2,8 +2,10 @@
 
 use std::io::Write;
 
-use super::Reporter;
+use serde::Serialize;
+
 use super::printer::write_line;
+use super::{Reporter, Status};
 use crate::event::Event;
 
 /// Writes events as they are.
@@ -15,13 +17,21 @@ impl Json {
     pub(super) fn new(out: Box<dyn Write + Send>) -> Self {
         Self { out }
     }
+
+    fn line(&mut self, value: &impl Serialize) {
+        let line =
+            serde_json::to_string(value).expect("maps in events have strings as keys, so nothing can fail");
+        write_line(&mut self.out, &line);
+    }
 }
 
 impl Reporter for Json {
     fn event(&mut self, event: &Event) {
-        let line =
-            serde_json::to_string(event).expect("events have string keys only and cannot fail to serialise");
-        write_line(&mut self.out, &line);
+        self.line(event);
+    }
+
+    fn status(&mut self, status: &Status) {
+        self.line(status);
     }
 }
 

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::Reporter;
 use super::board::{Board, FRAME};
 use super::plain::Plain;
 use super::surface::Surface;
+use super::{Reporter, Status};
 use crate::event::Event;
 
 /// Draws the board, and prints above it what [`Plain`] tells.
@@ -86,6 +86,11 @@ impl Reporter for Live {
                 None => above.write(&lines),
             }
         }
+    }
+
+    fn status(&mut self, status: &Status) {
+        self.hide();
+        self.above.status(status);
     }
 
     fn pause(&mut self, ask: &mut dyn FnMut()) {

@@ -8,7 +8,7 @@ use super::errors::{Level, finding, findings};
 use super::printer::{Printer, write_line};
 use super::surface::{Surface, Tone};
 use super::text::{bytes, clean, count, duration, pad};
-use super::{Reporter, plan, summary};
+use super::{Reporter, Status, plan, status, summary};
 use crate::event::{Event, Summary};
 use crate::inventory::model::NodeName;
 
@@ -159,6 +159,11 @@ impl Reporter for Plain {
     fn event(&mut self, event: &Event) {
         let lines = self.tell(event);
         self.write(&lines);
+    }
+
+    fn status(&mut self, status: &Status) {
+        let text = status::status(status, self.printer.stdout());
+        self.write(&[Line::Out(text)]);
     }
 }
 

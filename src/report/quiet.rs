@@ -5,7 +5,7 @@ use std::io::Write;
 use super::errors::{Level, findings};
 use super::printer::write_line;
 use super::surface::Surface;
-use super::{Reporter, summary};
+use super::{Reporter, Status, summary};
 use crate::event::Event;
 
 /// Tells what went wrong, on stderr.
@@ -20,7 +20,19 @@ impl Quiet {
     }
 }
 
+impl Quiet {
+    fn errors(&mut self, errors: &[String]) {
+        for error in errors {
+            write_line(&mut self.err, error);
+        }
+    }
+}
+
 impl Reporter for Quiet {
+    fn status(&mut self, status: &Status) {
+        self.errors(&findings(Level::Error, &status.findings, &self.surface));
+    }
+
     fn event(&mut self, event: &Event) {
         let errors = match event {
             Event::Planned { plan } => {
@@ -31,9 +43,7 @@ impl Reporter for Quiet {
             Event::Finished { summary } => summary::failures(summary, &self.surface),
             _ => vec![],
         };
-        for error in errors {
-            write_line(&mut self.err, &error);
-        }
+        self.errors(&errors);
     }
 }
 
