@@ -13,7 +13,8 @@ use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
 use crate::inventory::model::{Login, Node, NodeName, Sudo};
 use crate::resource::Fault;
-use crate::ssh::{self, AskHostKey, Identities, Target};
+use crate::inventory::secret::SecretSource;
+use crate::ssh::{self, AskHostKey, ConnectError, Identities, Target};
 
 /// How hosts are connected to.
 #[derive(Clone)]
@@ -43,7 +44,7 @@ pub async fn connect(
     sink: Sink,
 ) -> Result<Vec<(NodeName, Result<HostSession, Fault>)>, std::io::Error> {
     let agents = Arc::new(Agents::find(options.agent_dir.as_deref())?);
-    let identities = Arc::new(Identities::load().await);
+    let identities = Arc::new(Identities::from_env());
     let ssh = ssh::Options {
         connect_timeout: options.connect_timeout,
         retry_for: options.retry_for,
@@ -51,19 +52,26 @@ pub async fn connect(
         ask: options.ask.clone(),
         ..ssh::Options::new(identities)
     };
+    let passwords = Passwords::resolve(nodes).await;
     let opened = stream::iter(nodes).map(|node| async {
-        let session = open(node, &ssh, Arc::clone(&agents), &sink).await;
+        let session = open(node, &passwords, &ssh, Arc::clone(&agents), &sink).await;
         (node.name.clone(), session)
     });
     Ok(opened.buffered(options.forks.max(1)).collect().await)
 }
 
-async fn open(node: &Node, ssh: &ssh::Options, agents: Arc<Agents>, sink: &Sink) -> Result<HostSession, Fault> {
+async fn open(
+    node: &Node,
+    passwords: &Passwords,
+    ssh: &ssh::Options,
+    agents: Arc<Agents>,
+    sink: &Sink,
+) -> Result<HostSession, Fault> {
     let begun = Instant::now();
     sink(Event::Connecting { node: node.name.clone() });
     let name = &node.name.0;
-    let password = password(&node.login).await.map_err(|cause| Fault::new(name, cause))?;
-    let session = ssh::connect(&target(node, password), ssh).await.map_err(|error| unreachable(&error))?;
+    let target = target(node, passwords.of(&node.login).map_err(|cause| Fault::new(name, cause))?);
+    let session = ssh::connect(&target, ssh).await.map_err(|error| fault(name, &error))?;
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
     let opened =
         HostSession::open(node.name.clone(), Box::new(session), agents, privilege(&node.login), &mut on_push).await;
@@ -71,4 +79,55 @@ async fn open(node: &Node, ssh: &ssh::Options, agents: Arc<Agents>, sink: &Sink)
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     sink(Event::Connected { node: node.name.clone(), ms });
     Ok(opened)
+}
+
+/// The passwords of all nodes, each source asked once.
+struct Passwords(Vec<(SecretSource, Result<SecretString, String>)>);
+
+impl Passwords {
+    /// One after the other and before any host is connected to: a command may have to ask the user.
+    async fn resolve(nodes: &[Node]) -> Self {
+        let mut known: Vec<(SecretSource, Result<SecretString, String>)> = Vec::new();
+        for source in nodes.iter().filter_map(|node| node.login.password.as_ref()) {
+            if !known.iter().any(|(other, _)| other == source) {
+                let secret = source.resolve().await.map_err(|error| error.to_string());
+                known.push((source.clone(), secret));
+            }
+        }
+        Self(known)
+    }
+
+    fn of(&self, login: &Login) -> Result<Option<SecretString>, String> {
+        let Some(wanted) = &login.password else { return Ok(None) };
+        let found = self.0.iter().find(|(source, _)| source == wanted);
+        found.map(|(_, secret)| secret.clone()).transpose()
+    }
+}
+
+fn target(node: &Node, password: Option<SecretString>) -> Target {
+    let Login { user, port, keys, host_key, known_hosts, .. } = &node.login;
+    let usual = || std::env::home_dir().unwrap_or_default().join(".ssh/known_hosts");
+    Target {
+        node: node.name.0.clone(),
+        host: node.address.clone(),
+        port: *port,
+        user: user.clone(),
+        keys: keys.clone(),
+        password,
+        host_key: host_key.clone(),
+        known_hosts: known_hosts.clone().unwrap_or_else(usual),
+    }
+}
+
+fn privilege(login: &Login) -> Privilege {
+    let sudo = match login.sudo {
+        Sudo::Auto => login.user != "root",
+        Sudo::Always => true,
+        Sudo::Never => false,
+    };
+    Privilege { sudo, directory: super::DIRECTORY.to_owned() }
+}
+
+fn fault(node: &str, error: &ConnectError) -> Fault {
+    Fault::new(node, &error.cause).help(error.help())
 }
