@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::super::{Command, CommandOutput, Fault, Host, Progress};
 use super::glob::matches;
 use super::lock;
+use super::status::Status;
 
 /// How long fetching the lists may take.
 const UPDATE: Duration = Duration::from_secs(600);
@@ -49,13 +50,19 @@ impl Apt<'_> {
         (self.progress)(Progress::text("finishing an interrupted package installation"));
         let configure = ["--configure", "-a", "--force-confdef", "--force-confold"];
         let configured = quiet(self.host.command("dpkg").args(configure)).limit(INSTALL).run()?;
-        // What dpkg cannot configure may lack a dependency, or must be unpacked again; apt sees to both.
-        let fixed = self.run(&["install", "--fix-broken", "--no-install-recommends"], INSTALL)?;
-        match (configured.success(), fixed.success()) {
-            (_, true) => Ok(()),
-            (_, false) => Err(Fault::new("dpkg", format!("{}\n{}", errors(&configured), errors(&fixed)))
-                .help("run `dpkg --configure -a` and `apt-get install -f` on the host and read what they say")),
+        // What dpkg cannot configure may lack a dependency, or its own files; apt takes the latter for installed.
+        let broken = Status::read(self.host)?.broken;
+        let mut args = vec!["install", "--fix-broken", "--no-install-recommends"];
+        if !broken.is_empty() {
+            args.extend(["--reinstall", "--"]);
+            args.extend(broken.iter().map(String::as_str));
         }
+        let fixed = self.run(&args, INSTALL)?;
+        if fixed.success() {
+            return Ok(());
+        }
+        Err(Fault::new("dpkg", format!("{}\n{}", errors(&configured), errors(&fixed)))
+            .help("run `dpkg --configure -a` and `apt-get install -f` on the host and read what they say"))
     }
 
     /// Installs packages, each in the best version that matches what is wanted of it.
