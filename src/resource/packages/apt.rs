@@ -219,7 +219,6 @@ fn progress_of(line: &str) -> Option<Progress> {
     let text = fields.next()?.trim();
     let mut letters = text.chars();
     let text = letters.next()?.to_lowercase().chain(letters).collect();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a percentage")]
     let done = percent.clamp(0.0, 100.0) as u64;
     Some(Progress { text, done, total: 100 })
 }
