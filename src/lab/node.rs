@@ -338,11 +338,11 @@ mod tests {
         let mut state = state();
         state.nodes[0].base = base;
         let unit = Unit::new(&dir.path().join("lab"), &state, &state.nodes[0]);
+        fs::create_dir_all(unit.upper("")).unwrap();
         let parents = |path: &str| unit.parents(Path::new(path)).unwrap();
         parents("root/x");
         parents("etc/network/x");
         let mode = |path: &str| fs::metadata(unit.upper(path)).map(|found| found.mode() & 0o7777);
-        fs::create_dir_all(unit.upper("")).unwrap();
         assert_eq!(mode("root").unwrap(), 0o700);
         unit.place("etc/hostname", "n2\n").unwrap();
         unit.place("etc/hostname", "other\n").unwrap();
