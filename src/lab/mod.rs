@@ -37,7 +37,7 @@ use base::Recipe;
 use error::at;
 use lock::Lock;
 use node::{BOOT_LIMIT, Unit};
-use state::{Id, NodeState, State, write_atomically};
+use state::{Id, NodeState, State, with_suffix, write_atomically};
 
 /// How long another skep that works on the same lab is waited for.
 const LAB_LIMIT: Duration = Duration::from_secs(5 * 60);
@@ -155,6 +155,30 @@ pub fn up(spec: &Spec, progress: &mut dyn FnMut(Progress)) -> Result<Lab, LabErr
 pub fn find(name: &str) -> Result<Option<Lab>, LabError> {
     let folder = state::folder(name)?;
     Ok(State::load(&folder)?.map(|state| Lab { folder, state }))
+}
+
+/// Ends the nodes of that lab and removes all that it made, running or not, complete or not, whatever was killed
+/// when; whether there was anything.
+pub fn down(name: &str) -> Result<bool, LabError> {
+    remove_at(&state::folder(name)?)
+}
+
+fn remove_at(folder: &Path) -> Result<bool, LabError> {
+    if !nix::unistd::geteuid().is_root() {
+        return Err(LabError::Unavailable("the lab is root's: `sudo skep lab down`".into()));
+    }
+    if !folder.exists() {
+        return Ok(false);
+    }
+    let lock = lab_lock(folder)?;
+    // Read under the lock: another `up` may have added nodes, another `down` may have been here already.
+    if let Some(state) = State::load(folder)? {
+        Lab { folder: folder.to_owned(), state }.remove()?;
+    } else {
+        state::remove_unfinished(folder)?;
+    }
+    lock.remove()?;
+    Ok(true)
 }
 
 /// Every lab, by name.
@@ -300,17 +324,9 @@ impl Lab {
         wait_for(vec![unit], &mut |_| ())
     }
 
-    /// Ends the nodes and removes all that the lab made, running or not, complete or not.
+    /// Ends the nodes and removes all that the lab made; see [`down`].
     pub fn down(self) -> Result<(), LabError> {
-        if !nix::unistd::geteuid().is_root() {
-            return Err(LabError::Unavailable("the lab is root's: `sudo skep lab down`".into()));
-        }
-        let lock = lab_lock(&self.folder)?;
-        // Another `up` may have added nodes since, and another `down` may have been here already.
-        if let Some(state) = State::load(&self.folder)? {
-            Self { folder: self.folder, state }.remove()?;
-        }
-        lock.remove()
+        remove_at(&self.folder).map(drop)
     }
 
     fn remove(&self) -> Result<(), LabError> {
@@ -335,20 +351,14 @@ impl Lab {
             at(fs::remove_dir_all(&nodes), "remove", &nodes)?;
         }
         let key = self.key();
-        let files = [
-            self.inventory(),
-            self.known_hosts(),
-            key.with_added_extension("pub"),
-            key,
-            state::file(&self.folder),
-        ];
+        let files =
+            [self.inventory(), self.known_hosts(), with_suffix(&key, ".pub"), key, state::file(&self.folder)];
         for file in files {
             if file.exists() {
                 at(fs::remove_file(&file), "remove", &file)?;
             }
         }
-        let _ = fs::remove_dir(&self.folder); // a folder with the user's own files in it stays
-        Ok(())
+        state::remove_unfinished(&self.folder)
     }
 
     fn units(&self) -> impl Iterator<Item = Unit<'_>> {
@@ -383,7 +393,7 @@ impl Lab {
         before: Option<&State>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), LabError> {
-        let public = self.key().with_added_extension("pub");
+        let public = with_suffix(&self.key(), ".pub");
         let key = at(fs::read_to_string(&public), "read", &public)?;
         for unit in self.units().filter(|unit| !unit.is_alive()) {
             unit.prepare(&key)?;

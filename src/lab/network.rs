@@ -136,7 +136,8 @@ fn device(name: &str) -> PathBuf {
 pub(super) fn create(id: &Id, subnet: &Ipv4Net) -> Result<(), LabError> {
     let bridge = id.bridge();
     if !device_exists(&bridge) {
-        short("ip", &["link", "add", "name", &bridge, "type", "bridge"])?;
+        // Without a fixed one the bridge takes a node's, and its neighbours lose sight of it when that one stops.
+        short("ip", &["link", "add", "name", &bridge, "address", &id.mac(), "type", "bridge"])?;
     }
     let address = format!("{}/{}", gateway(subnet), subnet.prefix_len());
     short("ip", &["address", "replace", &address, "dev", &bridge])?;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::command::{SHORT, short, tail, tool};
 use super::error::{LabError, at};
 use super::network::{gateway, node_address, resolvers, veth};
-use super::state::{NodeState, State, write_atomically};
+use super::state::{NodeState, State, with_suffix, write_atomically};
 use super::{cgroup, network, process};
 
 /// How long a node may take until sshd answers: it is 2 s where nothing else runs.
@@ -261,12 +261,12 @@ impl<'a> Unit<'a> {
 
 /// Makes an ed25519 key pair, unless there is one; the public half comes last and shows that all is done.
 pub(super) fn make_key(path: &Path, comment: &str) -> Result<(), LabError> {
-    let public = path.with_added_extension("pub");
+    let public = with_suffix(path, ".pub");
     if public.exists() && path.exists() {
         return Ok(());
     }
-    let new = path.with_added_extension("new");
-    let new_public = new.with_added_extension("pub");
+    let new = with_suffix(path, ".new");
+    let new_public = with_suffix(&new, ".pub");
     for leftover in [&new, &new_public] {
         let _ = fs::remove_file(leftover);
     }
