@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::command::{SHORT, short, tail, tool};
 use super::error::{LabError, at};
 use super::network::{gateway, node_address, resolvers, veth};
-use super::state::{NodeState, State, with_suffix, write_atomically};
+use super::state::{NodeState, State, remove_file, with_suffix, write_atomically};
 use super::{cgroup, network, process};
 
 /// How long a node may take until sshd answers: it is 2 s where nothing else runs.
@@ -268,7 +268,7 @@ pub(super) fn make_key(path: &Path, comment: &str) -> Result<(), LabError> {
     let new = with_suffix(path, ".new");
     let new_public = with_suffix(&new, ".pub");
     for leftover in [&new, &new_public] {
-        let _ = fs::remove_file(leftover);
+        remove_file(leftover)?;
     }
     let target = new.display().to_string();
     short("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", &target])?;

@@ -136,12 +136,17 @@ pub(super) fn file(folder: &Path) -> PathBuf {
 
 /// Removes what a lab folder has before its first state and after its last; the user's own files in it stay.
 pub(super) fn remove_unfinished(folder: &Path) -> Result<(), LabError> {
-    let draft = with_suffix(&file(folder), ".new");
-    if draft.exists() {
-        at(fs::remove_file(&draft), "remove", &draft)?;
-    }
+    remove_file(&with_suffix(&file(folder), ".new"))?;
     let _ = fs::remove_dir(folder);
     Ok(())
+}
+
+/// Removes a file, if it is there.
+pub(super) fn remove_file(path: &Path) -> Result<(), LabError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => at(result, "remove", path),
+    }
 }
 
 fn parse(text: &str) -> Result<State, String> {
