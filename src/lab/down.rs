@@ -1,9 +1,12 @@
 //! Removing a lab.
 
 use std::fs;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use super::error::{LabError, at};
+use super::node::Unit;
 use super::state::{self, State, remove_file, with_suffix};
 use super::{Lab, cgroup, forwarding, lab_lock, network, network_lock};
 
@@ -29,10 +32,7 @@ pub(super) fn remove(folder: &Path) -> Result<bool, LabError> {
 impl Lab {
     fn remove_all(&self) -> Result<(), LabError> {
         let id = &self.state.id;
-        for unit in self.units() {
-            unit.stop()?;
-            unit.remove_leftovers()?;
-        }
+        self.end_nodes()?;
         let network = network_lock()?;
         // Each is tried, whatever became of the others; the state stays until all succeeded.
         let steps =
@@ -40,6 +40,15 @@ impl Lab {
         steps.into_iter().collect::<Result<Vec<()>, _>>()?;
         drop(network);
         self.remove_files()
+    }
+
+    /// All at once: a node with an engine takes the kernel a second or two to wind up.
+    fn end_nodes(&self) -> Result<(), LabError> {
+        let end = |unit: Unit<'_>| unit.stop().and_then(|()| unit.remove_leftovers());
+        thread::scope(|scope| {
+            let ends: Vec<_> = self.units().map(|unit| scope.spawn(move || end(unit))).collect();
+            ends.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        })
     }
 
     /// Only what skep made; the state last, so that an interrupted removal can be repeated.

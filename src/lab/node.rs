@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use super::command::{SHORT, short, tail, tool};
+use super::command::{run, short, tail, tool};
 use super::error::{LabError, at};
 use super::network::{gateway, node_address, resolvers, veth};
 use super::state::{NodeState, State, remove_file, with_suffix, write_atomically};
@@ -297,7 +297,7 @@ pub(super) fn enter(init: u32, argv: &[&str], limit: Duration) -> Result<std::pr
         .arg(format!("--target={init}"))
         .args(["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd", "--"])
         .args(argv);
-    super::command::run(&mut command, "", limit.max(SHORT / 30), &mut |_| ())
+    run(&mut command, "", limit, &mut |_| ())
 }
 
 #[cfg(test)]
