@@ -17,9 +17,9 @@ const KEPT_ROWS: usize = 4;
 /// Lines of nodes that an eye can still follow.
 const MOST_NODES: usize = 40;
 /// Columns of a bar.
-const BAR: usize = 20;
+const BAR: usize = 12;
 /// Columns of a step's title, where a bar follows.
-const TITLE: usize = 36;
+const TITLE: usize = 30;
 /// How long a frame of the spinner stands.
 pub(super) const FRAME: Duration = Duration::from_millis(100);
 
@@ -27,7 +27,6 @@ pub(super) const FRAME: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(super) struct Board {
     nodes: Vec<Node>,
-    planned: bool,
     stopping: bool,
 }
 
@@ -37,6 +36,13 @@ struct Node {
     state: State,
     steps: usize,
     done: usize,
+}
+
+/// Columns of what is aligned over all lines.
+struct Widths {
+    name: usize,
+    counter: usize,
+    title: usize,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -84,7 +90,6 @@ impl Board {
                 self.set(node, |_| State::failed("connect", &fault.to_string()))
             }
             Event::Planned { plan } => {
-                self.planned = true;
                 for step in plan.phases.iter().flat_map(|phase| &phase.steps) {
                     self.node(&step.node).into_iter().for_each(|node| node.await_step());
                 }
@@ -122,6 +127,16 @@ impl Board {
         }
     }
 
+    /// How many steps are done, on all nodes together.
+    pub(super) fn done(&self) -> usize {
+        self.nodes.iter().map(|node| node.done).sum()
+    }
+
+    /// Whether some node could not be reached or failed.
+    pub(super) fn has_failures(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.state, State::Failed { .. }))
+    }
+
     /// Columns of the longest name.
     pub(super) fn name_width(&self) -> usize {
         self.nodes.iter().map(|node| measure_text_width(&clean(&node.name.0))).max().unwrap_or_default()
@@ -135,8 +150,8 @@ impl Board {
         let crowded = all.len() > most;
         let mut shown = if crowded { all.into_iter().filter(|node| node.works()).collect() } else { all };
         shown.truncate(most);
-        let width = self.name_width();
-        let mut lines: Vec<_> = shown.iter().map(|node| self.line(node, width, now, surface)).collect();
+        let widths = self.widths(&shown);
+        let mut lines: Vec<_> = shown.iter().map(|node| self.line(node, &widths, now, surface)).collect();
         if crowded {
             lines.push(surface.paint(Tone::Dim, &self.footer()));
         }
@@ -146,25 +161,26 @@ impl Board {
         lines.iter().map(|line| fit(line, columns.saturating_sub(1), surface)).collect()
     }
 
-    fn line(&self, node: &Node, width: usize, now: Duration, surface: &Surface) -> String {
+    fn line(&self, node: &Node, widths: &Widths, now: Duration, surface: &Surface) -> String {
         let symbols = surface.symbols();
-        let name = surface.paint(Tone::Strong, &pad(&clean(&node.name.0), width));
-        let counter = if self.planned { format!("{:>7}  ", node.counter()) } else { String::new() };
-        let counter = surface.paint(Tone::Dim, &counter);
-        let head = |tone, sign: &str| format!("{} {name}  {counter}", surface.paint(tone, sign));
+        let name = surface.paint(Tone::Strong, &pad(&clean(&node.name.0), widths.name));
+        let counter = surface.paint(Tone::Dim, &format!("{:>1$}", node.counter(), widths.counter));
+        let line = |tone, sign: &str, rest: &str| {
+            let line = format!("{} {name}  {counter}{rest}", surface.paint(tone, sign));
+            line.trim_end().to_owned()
+        };
         match &node.state {
-            State::Waiting => {
-                format!("{}{}", head(Tone::Dim, symbols.waiting), surface.paint(Tone::Dim, "waiting"))
-            }
-            State::Done => head(Tone::Good, symbols.done).trim_end().to_owned(),
+            State::Waiting => line(Tone::Dim, symbols.waiting, &surface.paint(Tone::Dim, "waiting")),
+            State::Done => line(Tone::Good, symbols.done, ""),
             State::Failed { phase, cause } => {
-                format!("{}{phase:<8}  {}", head(Tone::Bad, symbols.failed), surface.paint(Tone::Bad, cause))
+                line(Tone::Bad, symbols.failed, &format!("{phase:<8}  {}", surface.paint(Tone::Bad, cause)))
             }
             State::Working { since, phase, title, progress } => {
                 let frame = (now.as_millis() / FRAME.as_millis()) as usize % symbols.spinner.len();
-                let spent = surface.paint(Tone::Dim, &format!("{:>6}", seconds(now.saturating_sub(*since))));
-                let doing = doing(title, progress.as_ref(), surface);
-                format!("{}{phase:<8}  {spent}  {doing}", head(Tone::Accent, symbols.spinner[frame]))
+                let spent = format!("{:>6}", seconds(now.saturating_sub(*since)));
+                let doing = doing(title, progress.as_ref(), widths.title, surface);
+                let rest = format!("{phase:<8}  {}  {doing}", surface.paint(Tone::Dim, &spent));
+                line(Tone::Accent, symbols.spinner[frame], &rest)
             }
         }
     }
@@ -182,6 +198,12 @@ impl Board {
             parts.extend((number > 0).then(|| format!("{number} {what}")));
         }
         parts.join(", ")
+    }
+
+    fn widths(&self, shown: &[&Node]) -> Widths {
+        let counter = shown.iter().map(|node| node.counter().len()).max().unwrap_or_default();
+        let title = shown.iter().map(|node| node.title_before_bar()).max().unwrap_or_default();
+        Widths { name: self.name_width(), counter, title: title.min(TITLE) }
     }
 
     fn node(&mut self, name: &NodeName) -> Option<&mut Node> {
@@ -214,8 +236,19 @@ impl Node {
         self.state = if self.done < self.steps { State::Waiting } else { State::Done };
     }
 
+    /// Steps done of all, with the gap that follows; empty before the plan.
     fn counter(&self) -> String {
-        if self.steps == 0 { String::new() } else { format!("{}/{}", self.done, self.steps) }
+        if self.steps == 0 { String::new() } else { format!("{}/{}  ", self.done, self.steps) }
+    }
+
+    /// Columns of the title of a step that shows a bar.
+    fn title_before_bar(&self) -> usize {
+        match &self.state {
+            State::Working { title, progress: Some(Progress { total: 1.., .. }), .. } => {
+                measure_text_width(title)
+            }
+            _ => 0,
+        }
     }
 }
 
@@ -234,13 +267,13 @@ impl State {
 }
 
 /// The step's title with how far it has come.
-fn doing(title: &str, progress: Option<&Progress>, surface: &Surface) -> String {
+fn doing(title: &str, progress: Option<&Progress>, width: usize, surface: &Surface) -> String {
     let Some(Progress { text, done, total }) = progress else { return title.to_owned() };
     let text = surface.paint(Tone::Dim, &clean(text));
     if *total == 0 {
         return format!("{title}  {text}");
     }
-    format!("{}  {}  {text}", pad(&fit(title, TITLE, surface), TITLE), bar(*done, *total, surface))
+    format!("{}  {}  {text}", pad(&fit(title, width, surface), width), bar(*done, *total, surface))
 }
 
 fn bar(done: u64, total: u64, surface: &Surface) -> String {
@@ -250,4 +283,110 @@ fn bar(done: u64, total: u64, surface: &Surface) -> String {
     let full = surface.paint(Tone::Accent, &full.repeat(filled));
     let open = surface.paint(Tone::Dim, &open.repeat(BAR - filled));
     format!("{full}{open} {:>3}%", part(100))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::PhaseName;
+    use crate::report::samples::{eventful_run, nodes, progress};
+
+    const AT: Duration = Duration::from_millis(12_300);
+
+    fn board(events: &[Event]) -> Board {
+        let mut board = Board::default();
+        for event in events {
+            board.apply(event, Duration::ZERO);
+        }
+        board
+    }
+
+    fn show(events: &[Event]) -> String {
+        board(events).lines(AT, 24, 100, &Surface::PLAIN).join("\n")
+    }
+
+    /// The run so far, up to and with the event that `last` picks.
+    fn until(last: impl Fn(&Event) -> bool) -> Vec<Event> {
+        let mut events = eventful_run();
+        let place = events.iter().rposition(last).expect("the run has such an event");
+        events.truncate(place + 1);
+        events
+    }
+
+    fn crowd(number: usize, working: usize) -> Vec<Event> {
+        let all = nodes(number);
+        let started =
+            Event::Started { run: "r".into(), command: "up".into(), version: "0".into(), nodes: all.clone() };
+        let steps = all.into_iter().take(working).map(|node| Event::StepStarted {
+            node,
+            phase: PhaseName::Packages,
+            step: 0,
+            title: "install docker.io".into(),
+        });
+        std::iter::once(started).chain(steps).collect()
+    }
+
+    #[test]
+    fn while_connecting() {
+        insta::assert_snapshot!(show(&until(|event| matches!(event, Event::Pushing { .. }))));
+    }
+
+    #[test]
+    fn in_the_middle_of_a_phase() {
+        insta::assert_snapshot!(show(&until(|event| matches!(event, Event::StepFailed { .. }))));
+        let ascii = Surface { unicode: false, ..Surface::PLAIN };
+        let events = until(|event| matches!(event, Event::StepFailed { .. }));
+        insta::assert_snapshot!(
+            "in_the_middle_of_a_phase_ascii",
+            board(&events).lines(AT, 24, 100, &ascii).join("\n")
+        );
+    }
+
+    #[test]
+    fn a_stop_is_acknowledged() {
+        insta::assert_snapshot!(show(&until(|event| matches!(event, Event::Stopping))));
+    }
+
+    #[test]
+    fn of_a_crowd_only_the_working_are_shown() {
+        insta::assert_snapshot!(show(&crowd(100, 3)));
+    }
+
+    #[test]
+    fn lines_never_exceed_the_terminal() {
+        for (rows, columns) in [(24, 80), (10, 40), (3, 20), (1, 1), (200, 200)] {
+            for events in [crowd(100, 90), crowd(5, 5), eventful_run()] {
+                let lines =
+                    board(&events).lines(AT, rows, columns, &Surface { colour: true, ..Surface::PLAIN });
+                assert!(
+                    lines.len() <= (rows.max(6) - 2).min(MOST_NODES + 2),
+                    "{} lines in {rows} rows",
+                    lines.len()
+                );
+                assert!(lines.iter().all(|line| measure_text_width(line) < columns.max(2)), "{lines:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bar_fills_up() {
+        let shown = |done, total| bar(done, total, &Surface::PLAIN);
+        assert_eq!(shown(0, 100), "────────────   0%");
+        assert_eq!(shown(45, 100), "━━━━━───────  45%");
+        assert_eq!(shown(7, 5), "━━━━━━━━━━━━ 100%");
+        assert_eq!(shown(u64::MAX, u64::MAX), "━━━━━━━━━━━━ 100%");
+    }
+
+    #[test]
+    fn events_of_unknown_nodes_are_ignored() {
+        let stray = Event::StepProgress { node: "nobody".into(), progress: progress("x", 1, 2) };
+        assert_eq!(show(&[stray]), "");
+    }
+
+    #[test]
+    fn no_text_of_a_host_steers_the_terminal() {
+        let mut events = crowd(1, 1);
+        events.push(Event::StepProgress { node: "n1".into(), progress: progress("a\u{1b}[2J\r\nb", 1, 2) });
+        assert!(!show(&events).contains(char::is_control));
+    }
 }

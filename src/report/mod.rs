@@ -12,6 +12,10 @@ mod plain;
 mod plan;
 mod printer;
 mod quiet;
+#[cfg(test)]
+mod samples;
+mod screen;
+mod status;
 mod summary;
 mod surface;
 mod table;
@@ -22,6 +26,7 @@ use std::io;
 pub use errors::{Level, error, fault, finding};
 pub use plan::plan;
 pub use printer::{Printer, Verbosity};
+pub use status::{STATUS_VERSION, Status, status};
 pub use surface::{Surface, Symbols, Tone};
 pub use table::{Cell, Table};
 
@@ -33,6 +38,9 @@ use crate::event::Event;
 pub trait Reporter {
     /// Shows what happened.
     fn event(&mut self, event: &Event);
+
+    /// Shows the cluster as it is.
+    fn status(&mut self, status: &Status);
 
     /// Calls `ask`, which may write to the terminal and read from it, while nothing is redrawn.
     fn pause(&mut self, ask: &mut dyn FnMut()) {

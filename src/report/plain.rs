@@ -8,9 +8,10 @@ use super::errors::{Level, finding, findings};
 use super::printer::{Printer, write_line};
 use super::surface::{Surface, Tone};
 use super::text::{bytes, clean, count, duration, pad};
-use super::{Reporter, plan, summary};
+use super::{Reporter, Status, plan, status, summary};
 use crate::event::{Event, Summary};
 use crate::inventory::model::NodeName;
+use crate::plan::Finding;
 
 /// Text for one of the two streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,12 +87,13 @@ impl Plain {
             }
             Event::Connected { node, ms } => self.step(|plain| plain.done(node, "connect", "", *ms)),
             Event::Unreachable { node, fault } => {
-                self.step(|plain| plain.failed(node, "connect", "unreachable", &fault.to_string()))
+                self.step(|plain| plain.failed(node, "connect", "", &fault.to_string()))
             }
             Event::Planned { plan } => vec![Line::Out(plan::plan(plan, &self.all, &out))],
-            Event::StepStarted { node, phase, title, .. } if err.verbose => self.step(|plain| {
-                plain.about(node, phase, &format!("{} {}", clean(title), err.symbols().ellipsis))
-            }),
+            Event::StepStarted { node, phase, title, .. } if err.verbose && !self.printer.live() => self
+                .step(|plain| {
+                    plain.about(node, phase, &format!("{} {}", clean(title), err.symbols().ellipsis))
+                }),
             Event::StepProgress { node, progress } if progress.total == 0 => {
                 self.once(node, "", &clean(&progress.text))
             }
@@ -105,7 +107,7 @@ impl Plain {
             Event::Stopping => {
                 self.step(|_| "stopping: steps in hand are finished, no others begun".to_owned())
             }
-            Event::Verified { findings: found } => verified(found, &err),
+            Event::Verified { findings: found } => self.verified(found),
             Event::Finished { summary } => finished(summary, &out, &err),
             Event::Connecting { .. }
             | Event::Surveyed { .. }
@@ -113,6 +115,17 @@ impl Plain {
             | Event::StepStarted { .. }
             | Event::StepProgress { .. } => vec![],
         }
+    }
+
+    /// What the second look found; where nothing was done there is nothing new to say.
+    fn verified(&self, found: &[Finding]) -> Vec<Line> {
+        let surface = self.printer.stderr();
+        if !found.is_empty() {
+            return findings(Level::Error, found, surface).into_iter().map(Line::Err).collect();
+        }
+        let what = if self.board.has_failures() { "all other nodes are" } else { "all is" };
+        let line = surface.paint(Tone::Good, &format!("verified: {what} as the inventory wants"));
+        if self.board.done() > 0 { vec![Line::Err(line)] } else { vec![] }
     }
 
     fn step(&self, line: impl FnOnce(&Self) -> String) -> Vec<Line> {
@@ -160,13 +173,11 @@ impl Reporter for Plain {
         let lines = self.tell(event);
         self.write(&lines);
     }
-}
 
-fn verified(found: &[crate::plan::Finding], surface: &Surface) -> Vec<Line> {
-    if found.is_empty() {
-        return vec![Line::Err(surface.paint(Tone::Good, "verified: all is as the inventory wants"))];
+    fn status(&mut self, status: &Status) {
+        let text = status::status(status, self.printer.stdout());
+        self.write(&[Line::Out(text)]);
     }
-    findings(Level::Error, found, surface).into_iter().map(Line::Err).collect()
 }
 
 /// The table, then who failed and what helps, then what to run: the eye rests at the end.
@@ -176,4 +187,68 @@ fn finished(summary: &Summary, out: &Surface, err: &Surface) -> Vec<Line> {
         summary::failures(summary, err).into_iter().map(|failure| Line::Err(format!("\n{failure}")));
     let next = summary::next(summary, err).map(|next| Line::Err(format!("\n{next}")));
     table.into_iter().chain(failures).chain(next).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::printer::Verbosity;
+    use crate::report::samples::{Paper, calm_run, eventful_run};
+
+    /// What goes to stdout and to stderr.
+    fn tell(printer: &Printer, steps: bool, events: &[Event]) -> (String, String) {
+        let (out, err) = (Paper::default(), Paper::default());
+        let streams = Streams { out: Box::new(out.clone()), err: Box::new(err.clone()) };
+        let mut plain = Plain::new(printer, steps, streams);
+        events.iter().for_each(|event| plain.event(event));
+        (out.text(), err.text())
+    }
+
+    #[test]
+    fn a_calm_run() {
+        let (out, err) = tell(&Printer::plain(Verbosity::Normal), true, &calm_run());
+        insta::assert_snapshot!("a_calm_run_stdout", out);
+        insta::assert_snapshot!("a_calm_run_stderr", err);
+    }
+
+    #[test]
+    fn an_eventful_run() {
+        let (out, err) = tell(&Printer::plain(Verbosity::Normal), true, &eventful_run());
+        insta::assert_snapshot!("an_eventful_run_stdout", out);
+        insta::assert_snapshot!("an_eventful_run_stderr", err);
+    }
+
+    #[test]
+    fn verbose_tells_when_a_step_begins_too() {
+        let (_, err) = tell(&Printer::plain(Verbosity::Verbose), true, &eventful_run());
+        assert!(err.contains("n3  packages  install docker.io …\n"), "{err}");
+    }
+
+    #[test]
+    fn verifying_says_no_more_than_is_true() {
+        let said = |events: &[Event]| {
+            let (_, err) = tell(&Printer::plain(Verbosity::Normal), false, events);
+            err.lines().find(|line| line.starts_with("verified")).map(str::to_owned)
+        };
+        let well = Event::Verified { findings: vec![] };
+        assert_eq!(said(&[&calm_run()[..1], std::slice::from_ref(&well)].concat()), None);
+        assert_eq!(said(&calm_run()).as_deref(), Some("verified: all is as the inventory wants"));
+        let failed = [&eventful_run()[..28], &[well]].concat();
+        assert_eq!(said(&failed).as_deref(), Some("verified: all other nodes are as the inventory wants"));
+    }
+
+    #[test]
+    fn above_live_lines_only_results_and_diagnosis_are_told() {
+        let (out, err) = tell(&Printer::plain(Verbosity::Normal), false, &eventful_run());
+        assert_eq!(out, tell(&Printer::plain(Verbosity::Normal), true, &eventful_run()).0);
+        insta::assert_snapshot!(err);
+    }
+
+    #[test]
+    fn a_log_holds_no_carriage_return_and_no_escape() {
+        for verbosity in [Verbosity::Normal, Verbosity::Verbose] {
+            let (out, err) = tell(&Printer::plain(verbosity), true, &eventful_run());
+            assert!(!(out + &err).contains(['\r', '\u{1b}']));
+        }
+    }
 }

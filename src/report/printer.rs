@@ -103,7 +103,7 @@ impl Printer {
         &self.stderr
     }
 
-    /// Prints a result that was asked for, ended with a newline. A closed pipe is no error: whoever reads has seen enough,
+    /// Prints a result that was asked for, ended with a newline; nothing where there is no text, as all three do. A closed pipe is no error: whoever reads has seen enough,
     /// and a run must not die of it.
     pub fn result(&self, text: &str) {
         write_line(&mut io::stdout().lock(), text);
@@ -124,6 +124,9 @@ impl Printer {
 
 /// Writes `text` and one newline in one go, so that lines of several writers do not mix; ignores a closed pipe.
 pub(super) fn write_line(out: &mut dyn Write, text: &str) {
+    if text.is_empty() {
+        return;
+    }
     let mut line = text.trim_end_matches('\n').to_owned();
     line.push('\n');
     let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
