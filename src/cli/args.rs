@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::inventory::model::{NodeName, Role};
-use crate::inventory::scaffold::HostArg;
+use crate::inventory::HostArg;
 use crate::report::Printer;
 
 const EXAMPLES: &str = "Examples:
@@ -128,7 +128,7 @@ pub(super) struct Changing {
     pub(super) assume_new: Vec<NodeName>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct Plan {
     #[command(flatten)]
     pub(super) changing: Changing,

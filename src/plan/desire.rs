@@ -11,9 +11,6 @@ use crate::facts::{self, Facts, Support};
 use crate::inventory::model::{EngineSource, Inventory, Node, NodeName, Share, ShareMount};
 use crate::resource::{Key, Resource, daemon, directory, dropin, exports, module, mount, packages, sysctl, unit};
 
-/// The file that holds everything skep exports on a host.
-const EXPORTS: &str = "/etc/exports.d/skep.exports";
-
 /// Modules that Docker and Swarm need, each with the kernel option that brings it.
 const MODULES: &[(&str, &str)] =
     &[("overlay", "OVERLAY_FS"), ("br_netfilter", "BRIDGE_NETFILTER"), ("vxlan", "VXLAN"), ("ip_vs", "IP_VS")];
@@ -119,7 +116,7 @@ fn packages(inventory: &Inventory, node: &Node, traits: &Traits) -> Resource {
 
 fn kernel(traits: &Traits) -> Vec<Resource> {
     let modules =
-        traits.modules.iter().map(|name| Resource::Module(module::Desired { name: (*name).to_owned() }));
+        traits.modules.iter().map(|name| Resource::Module(module::Desired { name: (*name).to_owned(), at_boot: true }));
     // The engine sets it when it starts; in a file of its own it survives a later `sysctl --system`.
     let forwarding = sysctl::Desired { key: "net.ipv4.ip_forward".to_owned(), value: "1".to_owned() };
     modules.chain([Resource::Sysctl(forwarding)]).collect()
@@ -179,7 +176,7 @@ fn exports(shares: &[&Share]) -> exports::Desired {
         })
         .collect();
     let text = if lines.is_empty() { String::new() } else { render("exports.j2", json!({ "shares": lines })) };
-    exports::Desired { path: EXPORTS.into(), text, entries }
+    exports::Desired { path: exports::FILE.into(), text, entries }
 }
 
 fn mounting(inventory: &Inventory, node: &Node) -> Vec<Resource> {
@@ -210,7 +207,13 @@ fn mounted(inventory: &Inventory, share: &Share, mount: &ShareMount) -> Resource
             "options": systemd_value(&options.join(",")),
         }),
     );
-    Resource::Mount(mount::Desired { at: mount.at.clone(), unit: mount::unit_name(&mount.at), text, source })
+    Resource::Mount(mount::Desired {
+        at: mount.at.clone(),
+        unit: mount::unit_name(&mount.at),
+        text,
+        source,
+        required: vec!["vers=4.2".to_owned()],
+    })
 }
 
 /// The address at which the other nodes reach a server, from the inventory alone, so that a mount does not change

@@ -80,18 +80,18 @@ mod tests {
     fn a_changed_file_shows_what_is_around() {
         let before = "{\n  \"a\": 1,\n  \"b\": 2,\n  \"c\": 3,\n  \"d\": 4,\n  \"e\": 5\n}\n";
         let changed = change(Some(before), Some(&before.replace("\"e\": 5", "\"e\": 5,\n  \"f\": 6")));
-        insta::assert_snapshot!(show(&changed, "change the engine's options"), @"");
+        insta::assert_snapshot!(show(&changed, "change the engine's options"));
         assert!(!show(&changed, "write /etc/docker/daemon.json").contains("daemon.json"));
     }
 
     #[test]
     fn a_new_file_is_shown_whole() {
-        insta::assert_snapshot!(show(&change(None, Some("[Unit]\n\tAfter=a\n\n")), "write it"), @"");
+        insta::assert_snapshot!(show(&change(None, Some("[Unit]\n\tAfter=a\n\n")), "write it"));
     }
 
     #[test]
     fn a_file_that_goes_is_shown_as_gone() {
-        insta::assert_snapshot!(show(&change(Some("a\nb"), None), "remove it"), @"");
+        insta::assert_snapshot!(show(&change(Some("a\nb"), None), "remove it"));
     }
 
     #[test]
@@ -118,6 +118,6 @@ mod tests {
     fn additions_and_removals_are_coloured() {
         let surface = Surface { colour: true, ..Surface::PLAIN };
         let text = lines(&change(Some("a\nb\n"), Some("a\nc\n")), "", &surface).join("\n");
-        insta::assert_snapshot!(text.escape_debug().to_string().replace("\\n", "\n"), @"");
+        insta::assert_snapshot!(text.escape_debug().to_string().replace("\\n", "\n"));
     }
 }

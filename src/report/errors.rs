@@ -42,7 +42,7 @@ fn render(level: Level, about: &str, message: &str, help: Option<&str>, surface:
         Level::Warning => surface.paint(Tone::Warn, "warning:"),
     };
     let mut head = label;
-    if !about.is_empty() {
+    if !about.is_empty() && !names_all(message, about) {
         head.push(' ');
         head.push_str(&surface.paint(Tone::Strong, &format!("{}:", clean(about))));
     }
@@ -52,6 +52,12 @@ fn render(level: Level, about: &str, message: &str, help: Option<&str>, surface:
     lines.extend(message.map(|line| format!("  {line}")));
     lines.extend(help.map(|help| help_lines(help, surface)).unwrap_or_default());
     lines.join("\n")
+}
+
+/// Whether the message says itself which nodes it is about.
+fn names_all(message: &str, about: &str) -> bool {
+    let words: Vec<_> = message.split(|c: char| c.is_whitespace() || ":,;()`".contains(c)).collect();
+    about.split(' ').all(|name| words.contains(&name))
 }
 
 fn help_lines(help: &str, surface: &Surface) -> Vec<String> {
@@ -138,9 +144,24 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_the_message_names_is_not_named_twice() {
+        let text = |message: &str| {
+            let about = Finding { nodes: nodes(&["n2"]), message: message.into(), help: String::new() };
+            finding(Level::Error, &about, &Surface::PLAIN)
+        };
+        assert_eq!(text("n2 is down, not ready"), "error: n2 is down, not ready");
+        assert_eq!(text("the manager n2, a clone"), "error: the manager n2, a clone");
+        assert_eq!(text("n20 is down"), "error: n2: n20 is down");
+        assert_eq!(
+            fault(&nodes(&["n2"]), &Fault::new("n2", "no connection"), &Surface::PLAIN),
+            "error: n2: no connection"
+        );
+    }
+
+    #[test]
     fn commands_are_coloured() {
         let text = error("no route", Some("run `ip route` and `ip addr`"), &COLOURED);
-        insta::assert_snapshot!(text.escape_debug().to_string().replace("\\n", "\n"), @r"");
+        insta::assert_snapshot!(text.escape_debug().to_string().replace("\\n", "\n"));
         assert_eq!(commands("a lone ` sign", &COLOURED), "a lone ` sign");
         assert_eq!(commands("", &COLOURED), "");
     }

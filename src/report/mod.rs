@@ -3,17 +3,60 @@
 //! One [`Printer`] decides how a run is told. [`reporter`] makes the one reader of events that fits it; the functions
 //! beside it render single values for a [`Surface`], and print nothing themselves.
 
+mod board;
 mod diff;
 mod errors;
+mod json;
+mod live;
+mod plain;
 mod plan;
 mod printer;
+mod quiet;
+#[cfg(test)]
+mod samples;
+mod status;
 mod summary;
 mod surface;
 mod table;
 mod text;
 
+use std::io;
+
 pub use errors::{Level, error, fault, finding};
 pub use plan::plan;
 pub use printer::{Printer, Verbosity};
+pub use status::{STATUS_VERSION, Status, status};
 pub use surface::{Surface, Symbols, Tone};
 pub use table::{Cell, Table};
+
+use crate::event::Event;
+
+/// Reads the events of a run and shows them.
+///
+/// Shows everything that events hold, the plan and the summary too: nobody else needs to print them.
+pub trait Reporter {
+    /// Shows what happened.
+    fn event(&mut self, event: &Event);
+
+    /// Shows the cluster as it is.
+    fn status(&mut self, status: &Status);
+
+    /// Calls `ask`, which may write to the terminal and read from it, while nothing is redrawn.
+    fn pause(&mut self, ask: &mut dyn FnMut()) {
+        ask();
+    }
+}
+
+/// The reader of events that fits how the user wants the run told: JSON, quiet, live lines or plain ones.
+pub fn reporter(printer: &Printer) -> Box<dyn Reporter + Send> {
+    let (out, err) = (Box::new(io::stdout()), Box::new(io::stderr()));
+    let steps = !printer.live() || printer.verbosity() == Verbosity::Verbose;
+    match (printer.json(), printer.verbosity()) {
+        (true, _) => Box::new(json::Json::new(out)),
+        (_, Verbosity::Quiet) => Box::new(quiet::Quiet::new(*printer.stderr(), err)),
+        _ => {
+            let plain = plain::Plain::new(printer, steps, plain::Streams { out, err });
+            if printer.live() { Box::new(live::Live::new(plain, *printer.stderr())) } else { Box::new(plain) }
+        }
+    }
+}

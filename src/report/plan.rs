@@ -1,6 +1,6 @@
 //! The plan as people read it: by phase, in the order of doing; what several nodes share is said once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use console::measure_text_width;
 
@@ -9,7 +9,7 @@ use super::errors::{Level, findings};
 use super::surface::{Surface, Tone};
 use super::text::{clean, count, names, pad, wrap};
 use crate::inventory::model::NodeName;
-use crate::plan::{Action, Phase, Plan, Step};
+use crate::plan::{Action, PhaseName, Plan, Step};
 use crate::resource::Description;
 use crate::swarm::SwarmAction;
 
@@ -18,40 +18,86 @@ const NAMES: usize = 24;
 
 /// The plan for `nodes`, all that were looked at: its steps, then what it has to say, then one line that sums it up.
 pub fn plan(plan: &Plan, nodes: &[NodeName], surface: &Surface) -> String {
-    let phases: Vec<_> = plan.phases.iter().map(|phase| (phase, groups(phase, nodes, surface))).collect();
-    let width =
-        phases.iter().flat_map(|(_, groups)| groups).map(|group| measure_text_width(&group.who)).max();
-    let width = width.unwrap_or_default().min(NAMES);
-    let mut blocks: Vec<String> =
-        phases.iter().map(|(phase, groups)| block(phase, groups, width, surface)).collect();
-    blocks.extend(findings(Level::Warning, &plan.warnings, surface));
-    blocks.extend(findings(Level::Error, &plan.problems, surface));
-    blocks.extend(findings(Level::Error, &plan.refusals, surface));
-    blocks.push(verdict(plan, nodes, surface));
-    blocks.join("\n\n")
+    render(&sections(plan), plan, nodes, surface)
 }
 
-/// The same step on one or several nodes.
-struct Group {
-    who: String,
+/// A phase's steps as they are described.
+struct Section {
+    name: PhaseName,
+    rows: Vec<Row>,
+}
+
+/// What one step says of itself.
+struct Row {
+    node: NodeName,
     what: Description,
     /// What is only known once earlier steps are done.
     later: Option<&'static str>,
 }
 
-fn groups(phase: &Phase, all: &[NodeName], surface: &Surface) -> Vec<Group> {
-    let mut folded: Vec<(Description, Option<&'static str>, Vec<NodeName>)> = vec![];
-    for Step { node, action } in &phase.steps {
-        let (what, later) = (action.describe(), later(action));
-        match folded.iter_mut().find(|(known, known_later, _)| (known, *known_later) == (&what, later)) {
-            Some((_, _, nodes)) => nodes.push(node.clone()),
-            None => folded.push((what, later, vec![node.clone()])),
+/// The same step on one or several nodes.
+struct Group<'a> {
+    nodes: Vec<NodeName>,
+    what: &'a Description,
+    later: Option<&'static str>,
+}
+
+fn sections(plan: &Plan) -> Vec<Section> {
+    let row = |Step { node, action }: &Step| Row {
+        node: node.clone(),
+        what: action.describe(),
+        later: later(action),
+    };
+    plan.phases
+        .iter()
+        .map(|phase| Section { name: phase.name, rows: phase.steps.iter().map(row).collect() })
+        .collect()
+}
+
+fn later(action: &Action) -> Option<&'static str> {
+    match action {
+        Action::Swarm(SwarmAction::Label { node_id: None, .. }) => Some("node ID known after the join"),
+        _ => None,
+    }
+}
+
+fn render(sections: &[Section], said: &Plan, nodes: &[NodeName], surface: &Surface) -> String {
+    let folded: Vec<_> =
+        sections.iter().map(|section| (section.name, groups(&section.rows, nodes))).collect();
+    let labels = folded.iter().flat_map(|(_, groups)| groups).map(|group| who(&group.nodes, nodes, surface));
+    let width = labels.map(|label| measure_text_width(&label)).max().unwrap_or_default().min(NAMES);
+    let mut blocks: Vec<String> = vec![];
+    for (name, groups) in &folded {
+        let mut lines = vec![surface.paint(Tone::Strong, &name.to_string())];
+        for group in groups {
+            lines.extend(group_lines(group, &who(&group.nodes, nodes, surface), width, surface));
+        }
+        blocks.push(lines.join("\n"));
+    }
+    blocks.extend(findings(Level::Warning, &said.warnings, surface));
+    blocks.extend(findings(Level::Error, &said.problems, surface));
+    blocks.extend(findings(Level::Error, &said.refusals, surface));
+    blocks.push(verdict(sections, said, nodes, surface));
+    blocks.join("\n\n")
+}
+
+fn groups<'a>(rows: &'a [Row], all: &[NodeName]) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = vec![];
+    for Row { node, what, later } in rows {
+        match groups.iter_mut().find(|group| (group.what, group.later) == (what, *later)) {
+            Some(group) => group.nodes.push(node.clone()),
+            None => groups.push(Group { nodes: vec![node.clone()], what, later: *later }),
         }
     }
-    folded
-        .into_iter()
-        .map(|(what, later, nodes)| Group { who: who(&nodes, all, surface), what, later })
-        .collect()
+    for group in &mut groups {
+        in_order(&mut group.nodes, all);
+    }
+    groups
+}
+
+/// Sorts nodes as the inventory has them.
+fn in_order(nodes: &mut [NodeName], all: &[NodeName]) {
+    nodes.sort_by_key(|node| all.iter().position(|known| known == node));
 }
 
 fn who(nodes: &[NodeName], all: &[NodeName], surface: &Surface) -> String {
@@ -62,26 +108,11 @@ fn who(nodes: &[NodeName], all: &[NodeName], surface: &Surface) -> String {
     names(nodes, surface)
 }
 
-fn later(action: &Action) -> Option<&'static str> {
-    match action {
-        Action::Swarm(SwarmAction::Label { node_id: None, .. }) => {
-            Some("its node ID is known after the join")
-        }
-        _ => None,
-    }
-}
-
-fn block(phase: &Phase, groups: &[Group], width: usize, surface: &Surface) -> String {
-    let mut lines = vec![surface.paint(Tone::Strong, &phase.name.to_string())];
-    lines.extend(groups.iter().flat_map(|group| group_lines(group, width, surface)));
-    lines.join("\n")
-}
-
-fn group_lines(group: &Group, width: usize, surface: &Surface) -> Vec<String> {
+fn group_lines(group: &Group<'_>, who: &str, width: usize, surface: &Surface) -> Vec<String> {
     let indent = 2 + width + 2;
     let room = surface.width.map_or(usize::MAX, |columns| columns.saturating_sub(indent).max(30));
     let mut titles = title(group, room, surface).into_iter();
-    let mut who = wrap(&group.who, width).into_iter();
+    let mut who = wrap(who, width).into_iter();
     let mut lines = vec![];
     loop {
         let (left, right) = (who.next(), titles.next());
@@ -96,7 +127,7 @@ fn group_lines(group: &Group, width: usize, surface: &Surface) -> Vec<String> {
     lines
 }
 
-fn title(group: &Group, room: usize, surface: &Surface) -> Vec<String> {
+fn title(group: &Group<'_>, room: usize, surface: &Surface) -> Vec<String> {
     let mut lines = wrap(&clean(&group.what.title), room);
     let mut note = |tone, text: &str| {
         let last = lines.last_mut().expect("wrapping gives at least one line");
@@ -113,43 +144,219 @@ fn title(group: &Group, room: usize, surface: &Surface) -> Vec<String> {
     lines
 }
 
-fn verdict(plan: &Plan, nodes: &[NodeName], surface: &Surface) -> String {
-    let steps = || plan.phases.iter().flat_map(|phase| &phase.steps);
-    let changes = steps().count();
-    let undoable = plan.problems.len();
-    if !plan.refusals.is_empty() {
-        return surface
-            .paint(Tone::Bad, "Refused: nothing of this plan is done until the errors above are resolved.");
+fn verdict(sections: &[Section], said: &Plan, nodes: &[NodeName], surface: &Surface) -> String {
+    let rows: Vec<&Row> = sections.iter().flat_map(|section| &section.rows).collect();
+    let problems = said.problems.len();
+    if !said.refusals.is_empty() {
+        return surface.paint(Tone::Bad, "Refused: nothing is done until the errors above are resolved.");
     }
-    if changes == 0 && undoable == 0 {
-        let wants = if nodes.len() == 1 { "1 node is" } else { &format!("{} nodes are", nodes.len()) };
-        return surface.paint(Tone::Good, &format!("Nothing to do: {wants} as the inventory wants."));
+    if rows.is_empty() && problems == 0 {
+        let are = if nodes.len() == 1 { "is" } else { "are" };
+        let line = format!("Nothing to do: {} {are} as the inventory wants.", count(nodes.len(), "node"));
+        return surface.paint(Tone::Good, &line);
     }
-    let touched: std::collections::BTreeSet<_> = steps().map(|step| &step.node).collect();
-    let mut line = match changes {
+    let touched: BTreeSet<_> = rows.iter().map(|row| &row.node).collect();
+    let mut line = match rows.len() {
         0 => "Nothing can be done".to_owned(),
-        _ => format!("Plan: {} on {}", count(changes, "change"), count(touched.len(), "node")),
+        changes => format!("Plan: {} on {}", count(changes, "change"), count(touched.len(), "node")),
     };
-    for (what, who) in disruptions(plan) {
-        line.push_str(&format!("; {} on {}", surface.paint(Tone::Warn, &what), names(&who, surface)));
+    for (what, mut who) in disruptions(&rows) {
+        in_order(&mut who, nodes);
+        let names = names(&who, surface);
+        let who = if measure_text_width(&names) > 2 * NAMES { count(who.len(), "node") } else { names };
+        line.push_str(&format!("; {} on {who}", surface.paint(Tone::Warn, &what)));
     }
-    if undoable > 0 {
-        let left = if undoable == 1 { "1 error leaves" } else { &format!("{undoable} errors leave") };
-        line.push_str(&surface.paint(Tone::Bad, &format!("; {left} a part undone")));
+    if problems > 0 {
+        let note = format!("; {} cannot be resolved by skep", count(problems, "error"));
+        line.push_str(&surface.paint(Tone::Bad, &note));
     }
     line + "."
 }
 
 /// What is interrupted, and on which nodes, each named once.
-fn disruptions(plan: &Plan) -> BTreeMap<String, Vec<NodeName>> {
+fn disruptions(rows: &[&Row]) -> BTreeMap<String, Vec<NodeName>> {
     let mut found: BTreeMap<String, Vec<NodeName>> = BTreeMap::new();
-    for step in plan.phases.iter().flat_map(|phase| &phase.steps) {
-        if let Some(what) = step.action.describe().disrupts {
-            let nodes = found.entry(clean(&what)).or_default();
-            if !nodes.contains(&step.node) {
-                nodes.push(step.node.clone());
+    for row in rows {
+        if let Some(what) = &row.what.disrupts {
+            let nodes = found.entry(clean(what)).or_default();
+            if !nodes.contains(&row.node) {
+                nodes.push(row.node.clone());
             }
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples::{finding, node_names, nodes, swarm_plan};
+    use crate::resource::TextChange;
+
+    const COLOURED: Surface = Surface { colour: true, width: Some(80), ..Surface::PLAIN };
+
+    fn line(title: &str) -> Description {
+        Description { title: title.into(), text: None, disrupts: None }
+    }
+
+    fn section(name: PhaseName, rows: &[(&str, Description)]) -> Section {
+        let row = |(node, what): &(&str, Description)| Row {
+            node: (*node).into(),
+            what: what.clone(),
+            later: None,
+        };
+        Section { name, rows: rows.iter().map(row).collect() }
+    }
+
+    fn silent() -> Plan {
+        Plan { version: 1, phases: vec![], refusals: vec![], problems: vec![], warnings: vec![] }
+    }
+
+    fn engine_options() -> Description {
+        Description {
+            title: "change /etc/docker/daemon.json".into(),
+            text: Some(TextChange {
+                path: "/etc/docker/daemon.json".into(),
+                before: Some("{\n  \"log-driver\": \"json-file\"\n}\n".into()),
+                after: Some("{\n  \"log-driver\": \"local\",\n  \"debug\": false\n}\n".into()),
+            }),
+            disrupts: Some("restarts docker".into()),
+        }
+    }
+
+    fn three_nodes() -> Vec<Section> {
+        let packages = line("install apparmor docker.io nfs-common");
+        let mount = Description {
+            text: Some(TextChange {
+                path: "/etc/systemd/system/mnt-shared.mount".into(),
+                before: None,
+                after: Some("[Mount]\nWhat=192.168.2.1:/\nWhere=/mnt/shared\n".into()),
+            }),
+            ..line("mount 192.168.2.1:/ at /mnt/shared")
+        };
+        vec![
+            section(
+                PhaseName::Packages,
+                &[
+                    ("n1", packages.clone()),
+                    ("n1", line("install nfs-kernel-server")),
+                    ("n2", packages.clone()),
+                    ("n3", packages),
+                ],
+            ),
+            section(
+                PhaseName::Engine,
+                &[
+                    ("n1", line("enable and start docker.service")),
+                    ("n2", engine_options()),
+                    ("n3", line("enable and start docker.service")),
+                ],
+            ),
+            section(PhaseName::Mounts, &[("n2", mount.clone()), ("n3", mount)]),
+        ]
+    }
+
+    #[test]
+    fn what_nodes_share_is_said_once() {
+        insta::assert_snapshot!(render(&three_nodes(), &silent(), &nodes(3), &Surface::PLAIN));
+    }
+
+    #[test]
+    fn colours_show_what_disrupts_and_what_changes() {
+        let text = render(&three_nodes(), &silent(), &nodes(3), &COLOURED);
+        insta::assert_snapshot!(text.replace('\u{1b}', "^"));
+        assert_eq!(
+            anstream::adapter::strip_str(&text).to_string(),
+            render(&three_nodes(), &silent(), &nodes(3), &Surface { colour: false, ..COLOURED })
+        );
+    }
+
+    #[test]
+    fn what_is_only_known_later_is_said_so() {
+        insta::assert_snapshot!(plan(&swarm_plan(), &nodes(3), &Surface::PLAIN));
+    }
+
+    #[test]
+    fn an_empty_plan_says_that_all_is_well() {
+        assert_eq!(
+            plan(&silent(), &nodes(3), &Surface::PLAIN),
+            "Nothing to do: 3 nodes are as the inventory wants."
+        );
+        assert_eq!(
+            plan(&silent(), &nodes(1), &Surface::PLAIN),
+            "Nothing to do: 1 node is as the inventory wants."
+        );
+    }
+
+    #[test]
+    fn remarks_stand_at_the_end_the_worst_last() {
+        let said = Plan {
+            warnings: vec![finding(&[], "one manager survives no loss", "make it 3 managers")],
+            problems: vec![finding(&["n3"], "its kernel has no NFS client (CONFIG_NFS_FS)", "")],
+            refusals: vec![finding(&["n2"], "is in the foreign swarm abc", "run `docker swarm leave` there")],
+            ..silent()
+        };
+        insta::assert_snapshot!(render(&three_nodes()[..1], &said, &nodes(3), &Surface::PLAIN));
+    }
+
+    #[test]
+    fn problems_are_counted_in_the_last_line() {
+        let said = Plan { problems: vec![finding(&["n3"], "no NFS", "")], ..silent() };
+        let last = |sections: &[Section]| {
+            let text = render(sections, &said, &nodes(3), &Surface::PLAIN);
+            text.lines().last().unwrap_or_default().to_owned()
+        };
+        assert_eq!(last(&[]), "Nothing can be done; 1 error cannot be resolved by skep.");
+        assert_eq!(
+            last(&three_nodes()[..1]),
+            "Plan: 4 changes on 3 nodes; 1 error cannot be resolved by skep."
+        );
+    }
+
+    #[test]
+    fn a_hundred_nodes_and_long_texts_stay_readable() {
+        let all = nodes(100);
+        let long = line(
+            "install apparmor containerd docker.io iptables nfs-common nfs-kernel-server runc tini xz-utils",
+        );
+        let everywhere: Vec<_> = all.iter().map(|node| (node.0.as_str(), long.clone())).collect();
+        let mut some = vec![];
+        for node in all.iter().step_by(7).chain(&all[50..80]) {
+            some.push((
+                node.0.as_str(),
+                Description { disrupts: Some("restarts docker".into()), ..long.clone() },
+            ));
+        }
+        let sections = [section(PhaseName::Packages, &everywhere), section(PhaseName::Engine, &some)];
+        insta::assert_snapshot!(render(
+            &sections,
+            &silent(),
+            &all,
+            &Surface { width: Some(80), ..Surface::PLAIN }
+        ));
+    }
+
+    #[test]
+    fn names_of_any_alphabet_keep_the_columns() {
+        let rows = [("küche", line("install docker.io")), ("日本", line("install nfs-common"))];
+        let nodes = node_names(&["küche", "日本"]);
+        insta::assert_snapshot!(render(
+            &[section(PhaseName::Packages, &rows)],
+            &silent(),
+            &nodes,
+            &Surface::PLAIN
+        ));
+    }
+
+    #[test]
+    fn no_text_of_a_host_steers_the_terminal() {
+        let evil = Description { disrupts: Some("\u{1b}[2Jx".into()), ..line("write \u{9b}31m\r\u{7}it") };
+        let text = render(
+            &[section(PhaseName::Kernel, &[("n\u{1b}c1", evil)])],
+            &silent(),
+            &nodes(1),
+            &Surface::PLAIN,
+        );
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    }
 }

@@ -37,7 +37,12 @@ struct Stream {
 
 impl Printer {
     /// Decides for this process: looks at its environment and its standard streams.
-    pub fn detect(verbosity: Verbosity, json: bool) -> Self {
+    pub fn new(quiet: bool, verbose: bool, json: bool) -> Self {
+        let verbosity = match (quiet, verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        };
         let stdout = Stream { terminal: io::stdout().is_terminal(), width: width(&console::Term::stdout()) };
         let stderr = Stream { terminal: io::stderr().is_terminal(), width: width(&console::Term::stderr()) };
         Self::decide(verbosity, json, stdout, stderr, |name| std::env::var(name).ok())
@@ -98,12 +103,10 @@ impl Printer {
         &self.stderr
     }
 
-    /// Prints a result, ended with a newline, unless the user wants none. A closed pipe is no error: whoever reads has seen
-    /// enough, and a run must not die of it.
+    /// Prints a result that was asked for, ended with a newline; nothing where there is no text, as all three do. A closed pipe is no error: whoever reads has seen enough,
+    /// and a run must not die of it.
     pub fn result(&self, text: &str) {
-        if self.verbosity > Verbosity::Quiet {
-            write_line(&mut io::stdout().lock(), text);
-        }
+        write_line(&mut io::stdout().lock(), text);
     }
 
     /// Prints what the user should know but did not ask for, unless they asked for quiet.
@@ -121,6 +124,9 @@ impl Printer {
 
 /// Writes `text` and one newline in one go, so that lines of several writers do not mix; ignores a closed pipe.
 pub(super) fn write_line(out: &mut dyn Write, text: &str) {
+    if text.is_empty() {
+        return;
+    }
     let mut line = text.trim_end_matches('\n').to_owned();
     line.push('\n');
     let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());

@@ -13,7 +13,7 @@ const QUIET_NODES: usize = 10;
 
 /// The table of all nodes with one line that sums it up; none where the run changed nothing and was not cut short,
 /// such as a `plan`.
-pub fn table(summary: &Summary, surface: &Surface) -> Option<String> {
+pub(super) fn table(summary: &Summary, surface: &Surface) -> Option<String> {
     summary.nodes.iter().any(worth_telling).then(|| {
         let (shown, hidden) = shown(summary);
         let mut table = Table::new(&["node", "", "outcome", "changed>", "time>"]);
@@ -23,7 +23,7 @@ pub fn table(summary: &Summary, surface: &Surface) -> Option<String> {
         let mut lines = vec![table.render(surface)];
         if hidden > 0 {
             lines.push(
-                surface.paint(Tone::Dim, &format!("{} more with nothing to do", count(hidden, "node"))),
+                surface.paint(Tone::Dim, &format!("{} with nothing to do", count(hidden, "more node"))),
             );
         }
         format!("{}\n\n{}", lines.join("\n"), verdict(summary, surface))
@@ -74,7 +74,7 @@ fn verdict(summary: &Summary, surface: &Surface) -> String {
     let (tone, word) = match (failed + unreachable, stopped, summary.exit_code) {
         (0, 0, 0) => (Tone::Good, "Done"),
         (0, 1.., _) => (Tone::Warn, "Stopped"),
-        _ => (Tone::Bad, "Not done"),
+        _ => (Tone::Bad, "Incomplete"),
     };
     let touched = summary.nodes.iter().filter(|node| node.changed > 0).count();
     let mut line =
@@ -88,7 +88,7 @@ fn verdict(summary: &Summary, surface: &Surface) -> String {
 }
 
 /// What went wrong on which nodes; what several nodes share is said once. Empty where nothing did.
-pub fn failures(summary: &Summary, surface: &Surface) -> Vec<String> {
+pub(super) fn failures(summary: &Summary, surface: &Surface) -> Vec<String> {
     let mut folded: Vec<(&Fault, Vec<NodeName>)> = vec![];
     for node in &summary.nodes {
         let (Outcome::Failed { fault } | Outcome::Unreachable { fault }) = &node.outcome else { continue };
@@ -101,9 +101,79 @@ pub fn failures(summary: &Summary, surface: &Surface) -> Vec<String> {
 }
 
 /// What to run next; none where nothing is left to do.
-pub fn next(summary: &Summary, surface: &Surface) -> Option<String> {
+pub(super) fn next(summary: &Summary, surface: &Surface) -> Option<String> {
     let commands =
         summary.next.iter().map(|command| format!("  {}", surface.paint(Tone::Accent, &clean(command))));
     let lines: Vec<_> = std::iter::once("next:".to_owned()).chain(commands).collect();
     (lines.len() > 1).then(|| lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples::{ended, eventful_summary, no_route, nodes};
+
+    fn summary(exit_code: u8, nodes: Vec<NodeSummary>) -> Summary {
+        Summary { exit_code, ms: 62_000, nodes, next: vec![] }
+    }
+
+    #[test]
+    fn a_run_with_failures() {
+        let summary = eventful_summary();
+        insta::assert_snapshot!(table(&summary, &Surface::PLAIN).expect("something happened"));
+        insta::assert_snapshot!("the_failures_of_a_run", failures(&summary, &Surface::PLAIN).join("\n"));
+        assert_eq!(next(&summary, &Surface::PLAIN).as_deref(), Some("next:\n  skep up --limit n2,n3,n4"));
+    }
+
+    #[test]
+    fn a_run_that_went_well() {
+        let nodes = vec![
+            ended("n1", Outcome::Changed, 12, 61_000),
+            ended("n2", Outcome::Ok, 0, 0),
+            ended("n3", Outcome::Skipped, 0, 0),
+        ];
+        let summary = summary(0, nodes);
+        insta::assert_snapshot!(table(&summary, &Surface::PLAIN).expect("something happened"));
+        insta::assert_snapshot!(
+            "a_run_that_went_well_ascii",
+            table(&summary, &Surface { unicode: false, ..Surface::PLAIN }).expect("something happened")
+        );
+        assert!(failures(&summary, &Surface::PLAIN).is_empty());
+        assert_eq!(next(&summary, &Surface::PLAIN), None);
+    }
+
+    #[test]
+    fn a_run_that_did_nothing_has_no_table() {
+        assert_eq!(
+            table(
+                &summary(0, vec![ended("n1", Outcome::Ok, 0, 0), ended("n2", Outcome::Skipped, 0, 0)]),
+                &Surface::PLAIN
+            ),
+            None
+        );
+        assert_eq!(
+            table(
+                &summary(5, vec![ended("n4", Outcome::Unreachable { fault: no_route() }, 0, 0)]),
+                &Surface::PLAIN
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn of_many_nodes_the_idle_ones_are_only_counted() {
+        let mut all: Vec<_> = nodes(100).iter().map(|node| ended(&node.0, Outcome::Ok, 0, 0)).collect();
+        all[6] = ended("n7", Outcome::Changed, 1, 250);
+        insta::assert_snapshot!(table(&summary(0, all), &Surface::PLAIN).expect("something happened"));
+    }
+
+    #[test]
+    fn a_cause_that_nodes_share_is_said_once() {
+        let fault = Fault::new("ssh", "connection timed out");
+        let all = nodes(60)
+            .iter()
+            .map(|node| ended(&node.0, Outcome::Unreachable { fault: fault.clone() }, 0, 0))
+            .collect();
+        assert_eq!(failures(&summary(5, all), &Surface::PLAIN), ["error: n1…n60: ssh: connection timed out"]);
+    }
 }

@@ -82,7 +82,7 @@ mod tests {
         table.row(vec!["n1".into(), "".into(), "14.2s".into()]);
         table.row(vec!["日本".into(), "".into(), "1m 02s".into()]);
         table.row(vec![Cell::new("a\u{1b}[1mb", Tone::Bad)]);
-        insta::assert_snapshot!(table.render(&Surface::PLAIN), @"");
+        insta::assert_snapshot!(table.render(&Surface::PLAIN),);
     }
 
     #[test]

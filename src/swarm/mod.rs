@@ -3,6 +3,17 @@
 //! Nothing here is keyed by hostname: hosts by inventory name, members by node ID. The binding between the two is
 //! the node label [`NODE_LABEL`] in the swarm's own raft store.
 
+pub mod advertise;
+pub mod health;
+pub mod membership;
+pub mod quorum;
+mod labels;
+mod refusal;
+mod roles;
+pub mod steps;
+#[cfg(test)]
+mod world;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

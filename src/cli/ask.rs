@@ -1,0 +1,78 @@
+//! Questions to the user, on a terminal only.
+
+use std::io::IsTerminal;
+use std::sync::{Arc, PoisonError};
+
+use dialoguer::Confirm;
+
+use super::args::Common;
+use super::context::{Failure, Run, SharedReporter};
+use super::exit;
+use crate::ssh::{AskHostKey, UnknownKey};
+
+/// Asks before something is done; with `--yes` it is not asked.
+///
+/// # Errors
+/// Where nobody can be asked.
+pub(super) fn go_ahead(run: &Run<'_>, question: &str) -> Result<bool, Failure> {
+    let common = run.common;
+    if common.yes {
+        return Ok(true);
+    }
+    if !can_ask(common) {
+        return Err(nobody());
+    }
+    Ok(confirm(&run.reporter, question))
+}
+
+/// Asks where no live lines are shown.
+///
+/// # Errors
+/// Where nobody can be asked.
+pub(super) fn plainly(common: &Common, question: &str) -> Result<bool, Failure> {
+    if common.yes {
+        return Ok(true);
+    }
+    if !can_ask(common) {
+        return Err(nobody());
+    }
+    Ok(Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false))
+}
+
+fn nobody() -> Failure {
+    Failure::new(exit::USAGE, "nobody to ask here: say `--yes` to go ahead")
+}
+
+/// Asks while the live lines keep still; no answer is a no.
+fn confirm(reporter: &SharedReporter, question: &str) -> bool {
+    let mut yes = false;
+    reporter.lock().unwrap_or_else(PoisonError::into_inner).pause(&mut || {
+        yes = Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false);
+    });
+    yes
+}
+
+fn can_ask(common: &Common) -> bool {
+    !common.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks about the keys of hosts that known_hosts does not list; none where nobody can be asked.
+///
+/// The lock on the reporter makes it one question at a time, however many hosts are connected to at once.
+pub(super) fn host_key(common: &Common, reporter: &SharedReporter) -> Option<AskHostKey> {
+    let reporter = Arc::clone(reporter);
+    let ask = move |key: UnknownKey| {
+        let reporter = Arc::clone(&reporter);
+        let asked = tokio::task::spawn_blocking(move || confirm(&reporter, &question(&key)));
+        Box::pin(async move { asked.await.unwrap_or(false) }) as _
+    };
+    can_ask(common).then(|| Arc::new(ask) as AskHostKey)
+}
+
+fn question(key: &UnknownKey) -> String {
+    let UnknownKey { node, host, algorithm, fingerprint, known_hosts, .. } = key;
+    format!(
+        "{node} ({host}) has an {algorithm} key that {} does not list: {fingerprint}\nTrust it from now on?",
+        known_hosts.display()
+    )
+}

@@ -1,0 +1,30 @@
+//! `skep init`: the first inventory.
+
+use super::args::{Common, Init};
+use super::context::Failure;
+use super::exit;
+use crate::inventory::{scaffold, schema, write_atomically};
+
+pub(super) fn run(common: &Common, arguments: &Init) -> Result<u8, Failure> {
+    let path = &common.inventory;
+    if path.exists() && !arguments.force {
+        let text = format!(
+            "{} is there already: add a node with `skep node add HOST`, or replace it with `--force`",
+            path.display()
+        );
+        return Err(Failure::new(exit::USAGE, text));
+    }
+    let text = scaffold::scaffold("home", &arguments.hosts).map_err(|error| Failure::new(exit::USAGE, error))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(".".as_ref());
+    // The schema goes beside it, so that editors complete and check it without a network.
+    let schema_path = folder.join("schema.json");
+    let written = std::fs::create_dir_all(folder)
+        .and_then(|()| write_atomically(&schema_path, &schema::schema()))
+        .and_then(|()| write_atomically(path, &text));
+    written.map_err(|error| Failure::new(exit::FAILED, format!("{}: {error}", path.display())))?;
+
+    let printer = common.printer();
+    printer.note(&format!("wrote {} and {}", path.display(), schema_path.display()));
+    printer.note("look it over, then run `skep plan`");
+    Ok(exit::OK)
+}

@@ -1,0 +1,362 @@
+//! How the swarm is: who leads, who works, and how many losses it survives.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::facts::SwarmNode;
+use crate::inventory::model::{Inventory, Node, NodeName, Role};
+use crate::plan::{Finding, View};
+use crate::swarm::membership::{Membership, Standing, Unknown, is_manager};
+use crate::swarm::quorum::{Managers, quorum, tolerance};
+
+/// How the swarm is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The swarm's name, as in the inventory.
+    pub name: String,
+    /// The swarm's ID; none where no manager answers for it.
+    pub cluster: Option<String>,
+    /// Who leads.
+    pub leader: Option<NodeRef>,
+    /// Its managers, counted.
+    pub managers: Managers,
+    /// How many managers must agree.
+    pub quorum: usize,
+    /// How many more managers may be lost from here on.
+    pub tolerance: usize,
+    /// Its members: those of the inventory in its order, then the others.
+    pub nodes: Vec<NodeHealth>,
+    /// Nodes of the inventory that are no members, in its order.
+    pub missing: Vec<Missing>,
+}
+
+/// A member, by its name in the inventory where it has one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRef {
+    /// Its name in the inventory.
+    pub name: Option<NodeName>,
+    /// Its node ID.
+    pub node_id: String,
+    /// Its hostname.
+    pub hostname: String,
+}
+
+/// A member as the managers have it on record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeHealth {
+    /// Its name in the inventory; none where the inventory lacks it.
+    pub name: Option<NodeName>,
+    /// Its node ID.
+    pub node_id: String,
+    /// Its hostname; may be shared by several members.
+    pub hostname: String,
+    /// Its role.
+    pub role: Role,
+    /// `active`, `pause` or `drain`.
+    pub availability: String,
+    /// `ready`, `down`, `unknown` or `disconnected`.
+    pub state: String,
+    /// Its IP address as the managers see it.
+    pub addr: String,
+    /// Whether it leads.
+    pub leader: bool,
+    /// `reachable`, `unreachable` or `unknown`, of managers only.
+    pub reachability: Option<String>,
+    /// Node labels.
+    pub labels: BTreeMap<String, String>,
+    /// Engine version.
+    pub engine_version: String,
+    /// `uname -m` of the node.
+    pub architecture: String,
+}
+
+/// A node of the inventory that is no member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// Its name.
+    pub name: NodeName,
+    /// What it is instead: `in no swarm`, `not reached`.
+    pub why: String,
+}
+
+impl Health {
+    /// The swarm's health as told by the hosts that answered.
+    pub fn of(view: &View<'_>) -> Self {
+        let (inventory, membership) = (view.inventory, &Membership::read(view));
+        let records = membership.ours.as_ref().map_or(&[][..], |roster| &roster.nodes);
+        let place = |name: Option<&NodeName>| {
+            let place = name.and_then(|name| inventory.nodes.iter().position(|node| node.name == *name));
+            place.unwrap_or(usize::MAX)
+        };
+        let mut records: Vec<_> = records.iter().map(|record| (membership.name_of(record), record)).collect();
+        records.sort_by_key(|(name, record)| (place(*name), record.hostname.clone(), record.id.clone()));
+        let nodes: Vec<NodeHealth> =
+            records.into_iter().map(|(name, record)| node_health(name, record)).collect();
+        let count = |counts: fn(&NodeHealth) -> bool| nodes.iter().filter(|node| counts(node)).count();
+        let managers = Managers {
+            total: count(|node| node.role == Role::Manager),
+            reachable: count(|node| {
+                node.role == Role::Manager && node.reachability.as_deref() == Some("reachable")
+            }),
+        };
+        let leader = nodes.iter().find(|node| node.leader);
+        let is_member = |name: &NodeName| nodes.iter().any(|node| node.name.as_ref() == Some(name));
+        let missing = inventory.nodes.iter().filter(|node| !is_member(&node.name));
+        Self {
+            name: inventory.name.clone(),
+            cluster: membership.ours.as_ref().map(|roster| roster.cluster.id.clone()),
+            leader: leader.map(|node| NodeRef {
+                name: node.name.clone(),
+                node_id: node.node_id.clone(),
+                hostname: node.hostname.clone(),
+            }),
+            managers,
+            quorum: if managers.total == 0 { 0 } else { quorum(managers.total) },
+            tolerance: managers.spare(),
+            missing: missing.map(|node| missing_node(node, membership)).collect(),
+            nodes,
+        }
+    }
+
+    /// What is not as the inventory wants it; empty when all is well.
+    pub fn findings(&self, view: &View<'_>) -> Vec<Finding> {
+        let inventory = view.inventory;
+        if self.cluster.is_none() {
+            let why: Vec<String> =
+                self.missing.iter().map(|node| format!("{} is {}", node.name, node.why)).collect();
+            return vec![finding(
+                Vec::new(),
+                format!("no manager answers for the swarm {}: {}", self.name, why.join(", ")),
+                "run `skep plan` to see what it takes".to_owned(),
+            )];
+        }
+        let mut findings: Vec<Finding> = self.leadership(inventory).into_iter().collect();
+        findings.extend(inventory.nodes.iter().filter_map(|node| self.node_finding(node)));
+        findings
+    }
+
+    /// Whether somebody leads, and as many losses are survived as planned.
+    fn leadership(&self, inventory: &Inventory) -> Option<Finding> {
+        let Managers { total, reachable } = self.managers;
+        if self.leader.is_none() {
+            return Some(finding(
+                Vec::new(),
+                format!(
+                    "the swarm has no leader: {reachable} of {total} managers answer, {} are needed",
+                    self.quorum
+                ),
+                "bring the managers that are off back".to_owned(),
+            ));
+        }
+        let planned = tolerance(inventory.managers().count());
+        (self.tolerance < planned).then(|| {
+            finding(
+                Vec::new(),
+                format!(
+                    "the swarm survives the loss of {} more managers, not {planned}: {reachable} of {total} answer, {} are \
+                     needed",
+                    self.tolerance, self.quorum
+                ),
+                "bring the managers that are off back, or run `skep up`".to_owned(),
+            )
+        })
+    }
+
+    /// What is not as planned of one node of the inventory.
+    fn node_finding(&self, node: &Node) -> Option<Finding> {
+        let name = &node.name;
+        let (message, help) = match self.nodes.iter().find(|member| member.name.as_ref() == Some(name)) {
+            None => {
+                let why = self
+                    .missing
+                    .iter()
+                    .find(|missing| missing.name == *name)
+                    .map(|missing| missing.why.as_str());
+                (
+                    format!("{name} is {}", why.unwrap_or("not in the swarm")),
+                    "run `skep up` once it can be reached".to_owned(),
+                )
+            }
+            Some(member) if member.state != "ready" => (
+                format!("{name} is {}, not ready", member.state),
+                format!("see whether {name} is on and its engine runs: `systemctl status docker` there"),
+            ),
+            Some(member) if member.role != node.role => {
+                (format!("{name} is a {}, not a {}", member.role, node.role), "run `skep up`".to_owned())
+            }
+            Some(member)
+                if member.role == Role::Manager && member.reachability.as_deref() != Some("reachable") =>
+            {
+                (
+                    format!(
+                        "the manager {name} is {} for the others",
+                        member.reachability.as_deref().unwrap_or("unknown")
+                    ),
+                    format!("check that {name} reaches them, and they it, on 2377/tcp"),
+                )
+            }
+            Some(_) => return None,
+        };
+        Some(finding(vec![name.clone()], message, help))
+    }
+}
+
+fn node_health(name: Option<&NodeName>, record: &SwarmNode) -> NodeHealth {
+    NodeHealth {
+        name: name.cloned(),
+        node_id: record.id.clone(),
+        hostname: record.hostname.clone(),
+        role: if is_manager(record) { Role::Manager } else { Role::Worker },
+        availability: record.availability.clone(),
+        state: record.state.clone(),
+        addr: record.addr.clone(),
+        leader: record.leader,
+        reachability: record.reachability.clone(),
+        labels: record.labels.clone(),
+        engine_version: record.engine_version.clone(),
+        architecture: record.architecture.clone(),
+    }
+}
+
+fn missing_node(node: &Node, membership: &Membership) -> Missing {
+    let why = match membership.standing(&node.name) {
+        Standing::Outside => "in no swarm".to_owned(),
+        // A member is missing only where two hosts claim one record.
+        Standing::Member { node_id, .. } => format!("a clone of the member {node_id}"),
+        Standing::Pending => "still joining".to_owned(),
+        Standing::Foreign { .. } => "in a swarm that is not ours".to_owned(),
+        Standing::Unplaced { cause, .. } if cause.is_empty() => {
+            "in a swarm that no manager answers for".to_owned()
+        }
+        Standing::Unplaced { cause, .. } => format!("in a swarm that no manager answers for ({cause})"),
+        Standing::Error { cause } => format!("in a swarm but cannot work ({cause})"),
+        Standing::Locked => "locked: it waits for its unlock key".to_owned(),
+        Standing::Unknown(Unknown::Unreachable) => "not reached".to_owned(),
+        Standing::Unknown(Unknown::Stopped) => "there, but its engine is stopped".to_owned(),
+        Standing::Unknown(Unknown::Silent { cause }) => {
+            format!("there, but its engine does not answer ({cause})")
+        }
+    };
+    Missing { name: node.name.clone(), why }
+}
+
+fn finding(nodes: Vec<NodeName>, message: String, help: String) -> Finding {
+    Finding { nodes, message, help }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::swarm::world::{World, down, lead, record};
+
+    fn three_managers() -> World {
+        World::new("home").manager("n1").manager("n2").manager("n3").worker("n4")
+    }
+
+    fn records(world: &World) -> Vec<SwarmNode> {
+        let roles =
+            [("n1", Role::Manager), ("n2", Role::Manager), ("n3", Role::Manager), ("n4", Role::Worker)];
+        lead(roles.iter().map(|(name, role)| world.member(name, *role)).collect())
+    }
+
+    fn health(world: &World) -> (Health, Vec<String>) {
+        let health = Health::of(&world.view());
+        let findings = health.findings(&world.view()).into_iter().map(|finding| finding.message).collect();
+        (health, findings)
+    }
+
+    #[test]
+    fn all_is_well() {
+        let world = three_managers();
+        let records = records(&world);
+        let (health, findings) = health(&world.roster("c1", Some("home"), records));
+        assert_eq!(findings, [""; 0]);
+        assert_eq!(health.leader.unwrap().name, Some("n1".into()));
+        assert_eq!(health.managers, Managers { total: 3, reachable: 3 });
+        assert_eq!((health.quorum, health.tolerance), (2, 1));
+        let names: Vec<_> = health.nodes.iter().map(|node| node.name.as_ref().unwrap().0.as_str()).collect();
+        assert_eq!(names, ["n1", "n2", "n3", "n4"]);
+        assert_eq!(health.missing, []);
+    }
+
+    #[test]
+    fn what_is_not_as_planned_is_found() {
+        type Change = fn(&mut Vec<SwarmNode>);
+        let table: &[(&str, Change, &[&str])] = &[
+            (
+                "a manager is off",
+                |nodes| nodes[2] = down(nodes[2].clone()),
+                &[
+                    "survives the loss of 0 more managers, not 1: 2 of 3 answer, 2 are needed",
+                    "n3 is down, not ready",
+                ],
+            ),
+            ("a worker is off", |nodes| nodes[3] = down(nodes[3].clone()), &["n4 is down, not ready"]),
+            ("a worker is missing", |nodes| drop(nodes.pop()), &["n4 is in no swarm"]),
+            (
+                "nobody leads",
+                |nodes| nodes[0].leader = false,
+                &["no leader: 3 of 3 managers answer, 2 are needed"],
+            ),
+            (
+                "a worker should be a manager",
+                |nodes| {
+                    nodes[2].role = "worker".to_owned();
+                    nodes[2].reachability = None;
+                },
+                &["survives the loss of 0 more managers, not 1: 2 of 2", "n3 is a worker, not a manager"],
+            ),
+            (
+                "the raft store cannot be reached",
+                |nodes| nodes[1].reachability = Some("unreachable".to_owned()),
+                &["survives the loss of 0", "the manager n2 is unreachable for the others"],
+            ),
+            ("a drained node is the user's wish", |nodes| nodes[3].availability = "drain".to_owned(), &[]),
+            (
+                "a member that the inventory lacks is none of its business",
+                |nodes| nodes.push(record("stranger", Role::Worker, "192.168.2.99".parse().unwrap())),
+                &[],
+            ),
+        ];
+        for (case, change, expected) in table {
+            let world = three_managers();
+            let mut nodes = records(&world);
+            change(&mut nodes);
+            let (_, findings) = health(&world.roster("c1", Some("home"), nodes));
+            assert_eq!(findings.len(), expected.len(), "{case}: {findings:?}");
+            for (finding, expected) in findings.iter().zip(*expected) {
+                assert!(finding.contains(expected), "{case}: {finding}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_off_is_a_member_by_its_label() {
+        let world = three_managers();
+        let mut nodes = records(&world);
+        nodes[3] = down(nodes[3].clone());
+        let (health, findings) = health(&world.roster("c1", Some("home"), nodes).off("n4"));
+        assert_eq!(health.missing, []);
+        assert_eq!(findings, ["n4 is down, not ready"]);
+    }
+
+    #[test]
+    fn without_a_manager_each_node_is_told() {
+        let (health, findings) = health(&three_managers().off("n2"));
+        assert_eq!(health.cluster, None);
+        assert_eq!((health.quorum, health.tolerance), (0, 0));
+        let expected = "no manager answers for the swarm home: n1 is in no swarm, n2 is not reached, n3 is in no swarm, \
+                        n4 is in no swarm";
+        assert_eq!(findings, [expected]);
+    }
+
+    #[test]
+    fn it_survives_its_json_form() {
+        let world = three_managers();
+        let records = records(&world);
+        let (health, _) = health(&world.roster("c1", Some("home"), records));
+        let json = serde_json::to_string(&health).unwrap();
+        assert_eq!(serde_json::from_str::<Health>(&json).unwrap(), health);
+    }
+}

@@ -1,0 +1,442 @@
+//! Which swarm is ours, and where each node stands towards it.
+//!
+//! Told by swarm and node IDs alone: never by hostnames, which boards share, and never by a command that failed.
+//! What is not known stays [`Standing::Unknown`], and nobody makes a swarm while anything is.
+
+use std::collections::BTreeMap;
+
+use crate::facts::engine::Cluster;
+use crate::facts::{Engine, SwarmNode, SwarmState, SwarmView};
+use crate::inventory::model::{NodeName, Role};
+use crate::plan::{Host, View};
+use crate::swarm::{NODE_LABEL, SWARM_LABEL};
+
+/// Which swarm is ours, and where each node of the inventory stands towards it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// Our swarm, where a manager of it answers for it.
+    pub ours: Option<Roster>,
+    /// Other swarms that hosts of the inventory manage.
+    pub others: Vec<Other>,
+    /// Each node of the inventory.
+    pub standings: BTreeMap<NodeName, Standing>,
+}
+
+/// Our swarm as one of its managers knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roster {
+    /// The manager that told; changes of the swarm are asked of it.
+    pub via: NodeName,
+    /// The swarm and its options.
+    pub cluster: Cluster,
+    /// Its members.
+    pub nodes: Vec<SwarmNode>,
+    /// Whether it is about to be taken over: it has no [`SWARM_LABEL`] yet, and the user named its ID.
+    pub adopted: bool,
+}
+
+/// A swarm that is not ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Other {
+    /// Its ID.
+    pub id: String,
+    /// The inventory it belongs to, where skep made it.
+    pub label: Option<String>,
+    /// The hosts of the inventory that manage it.
+    pub managers: Vec<NodeName>,
+}
+
+/// Where a node stands towards our swarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// In no swarm.
+    Outside,
+    /// A member of ours.
+    Member {
+        /// Its node ID.
+        node_id: String,
+        /// Its role on record.
+        role: Role,
+        /// Whether the managers have it as ready.
+        ready: bool,
+    },
+    /// A join goes on in the background.
+    Pending,
+    /// A member of a swarm that is not ours, or one that ours has removed.
+    Foreign {
+        /// That swarm's ID, which only managers know.
+        cluster: Option<String>,
+        /// Its node ID there.
+        node_id: String,
+        /// Addresses (`IP:port`) of that swarm's managers.
+        managers: Vec<String>,
+    },
+    /// A member of some swarm that no reachable manager answers for.
+    Unplaced {
+        /// Its node ID there.
+        node_id: String,
+        /// The engine's own words, where it has some.
+        cause: String,
+        /// Addresses (`IP:port`) of that swarm's managers.
+        managers: Vec<String>,
+    },
+    /// A member of some swarm that cannot work, such as one whose certificate expired.
+    Error {
+        /// The engine's own words.
+        cause: String,
+    },
+    /// A manager that waits for its unlock key.
+    Locked,
+    /// Nothing can be said.
+    Unknown(Unknown),
+}
+
+/// Why nothing can be said of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unknown {
+    /// The host was not reached.
+    Unreachable,
+    /// Its engine is installed, but does not run; what it holds on disc is not asked.
+    Stopped,
+    /// Its engine runs, but does not answer.
+    Silent {
+        /// The system's own words.
+        cause: String,
+    },
+}
+
+impl Membership {
+    /// Reads it from the facts of the hosts that answered. The swarm that shall be taken over counts as ours although
+    /// it has no label yet.
+    pub fn read(view: &View<'_>) -> Self {
+        let inventory = view.inventory;
+        let managed = managed(view);
+        let is_ours = |cluster: &Cluster| match cluster.labels.get(SWARM_LABEL) {
+            Some(label) => *label == inventory.name,
+            None => view.choices.adopt.as_deref() == Some(cluster.id.as_str()),
+        };
+        let ours = managed.iter().filter(|(_, cluster)| is_ours(cluster)).find_map(|(via, cluster)| {
+            let nodes = cluster.nodes.clone().ok()?;
+            let adopted = !cluster.labels.contains_key(SWARM_LABEL);
+            Some(Roster { via: (*via).clone(), cluster: (*cluster).clone(), nodes, adopted })
+        });
+        let others = others(&managed, ours.as_ref());
+        let standings = inventory
+            .nodes
+            .iter()
+            .map(|node| (node.name.clone(), standing(view.hosts.get(&node.name), &managed, ours.as_ref())))
+            .collect();
+        Self { ours, others, standings }
+    }
+
+    /// Where a node of the inventory stands.
+    pub fn standing(&self, name: &NodeName) -> &Standing {
+        const UNREACHABLE: Standing = Standing::Unknown(Unknown::Unreachable);
+        self.standings.get(name).unwrap_or(&UNREACHABLE)
+    }
+
+    /// The node of the inventory that a member is: by the node ID that a host told, else by its label.
+    pub fn name_of(&self, member: &SwarmNode) -> Option<&NodeName> {
+        let told = self.standings.iter().find(
+            |(_, standing)| matches!(standing, Standing::Member { node_id, .. } if *node_id == member.id),
+        );
+        told.map(|(name, _)| name).or_else(|| {
+            let label = member.labels.get(NODE_LABEL)?;
+            let (name, standing) = self.standings.iter().find(|(name, _)| name.0 == *label)?;
+            // A host that answers knows its own node ID; one that is off, or whose engine is, keeps its record.
+            matches!(standing, Standing::Unknown(_)).then_some(name)
+        })
+    }
+
+    /// Records of dead members that this host was before it was set up anew.
+    pub fn ghosts(&self, name: &NodeName) -> Vec<&SwarmNode> {
+        let Some(roster) = &self.ours else { return Vec::new() };
+        if matches!(
+            self.standing(name),
+            Standing::Unknown(_) | Standing::Pending | Standing::Error { .. } | Standing::Locked
+        ) {
+            return Vec::new();
+        }
+        roster
+            .nodes
+            .iter()
+            .filter(|node| node.labels.get(NODE_LABEL) == Some(&name.0) && node.state == "down")
+            .filter(|node| self.name_of(node).is_none())
+            .collect()
+    }
+}
+
+/// Whether a member is on record as a manager.
+pub fn is_manager(node: &SwarmNode) -> bool {
+    node.role == "manager"
+}
+
+/// Whether a manager answers, as the other managers see it.
+pub fn is_reachable(node: &SwarmNode) -> bool {
+    node.reachability.as_deref() == Some("reachable")
+}
+
+/// Whether a member works.
+pub fn is_ready(node: &SwarmNode) -> bool {
+    node.state == "ready"
+}
+
+/// The swarms that hosts of the inventory manage, in its order. A manager without quorum cannot list its nodes, so
+/// it is not among them.
+fn managed<'a>(view: &'a View<'_>) -> Vec<(&'a NodeName, &'a Cluster)> {
+    let clusters =
+        view.inventory.nodes.iter().filter_map(|node| match &view.hosts.get(&node.name)?.facts.engine {
+            Engine::Running(running) => Some((&node.name, running.swarm.cluster.as_ref()?)),
+            Engine::Absent | Engine::Stopped | Engine::Silent { .. } => None,
+        });
+    clusters.filter(|(_, cluster)| !cluster.id.is_empty() && cluster.nodes.is_ok()).collect()
+}
+
+fn others(managed: &[(&NodeName, &Cluster)], ours: Option<&Roster>) -> Vec<Other> {
+    let mut others: Vec<Other> = Vec::new();
+    for (name, cluster) in managed {
+        if ours.is_some_and(|roster| roster.cluster.id == cluster.id) {
+            continue;
+        }
+        match others.iter_mut().find(|other| other.id == cluster.id) {
+            Some(other) => other.managers.push((*name).clone()),
+            None => others.push(Other {
+                id: cluster.id.clone(),
+                label: cluster.labels.get(SWARM_LABEL).cloned(),
+                managers: vec![(*name).clone()],
+            }),
+        }
+    }
+    others
+}
+
+fn standing(host: Option<&Host>, managed: &[(&NodeName, &Cluster)], ours: Option<&Roster>) -> Standing {
+    let Some(Host { facts, .. }) = host else { return Standing::Unknown(Unknown::Unreachable) };
+    match &facts.engine {
+        Engine::Absent => Standing::Outside,
+        Engine::Stopped => Standing::Unknown(Unknown::Stopped),
+        Engine::Silent { cause } => Standing::Unknown(Unknown::Silent { cause: cause.clone() }),
+        Engine::Running(running) => match running.swarm.state {
+            SwarmState::Inactive => Standing::Outside,
+            SwarmState::Pending => Standing::Pending,
+            SwarmState::Locked => Standing::Locked,
+            SwarmState::Error => Standing::Error { cause: running.swarm.error.clone() },
+            SwarmState::Active => active(&running.swarm, managed, ours),
+        },
+    }
+}
+
+/// Where a member of some swarm stands: ours, if our managers have its node ID on record.
+fn active(view: &SwarmView, managed: &[(&NodeName, &Cluster)], ours: Option<&Roster>) -> Standing {
+    let node_id = view.node_id.clone();
+    let managers = view.managers.clone();
+    if let Some(record) = ours.and_then(|roster| roster.nodes.iter().find(|node| node.id == node_id)) {
+        let role = if is_manager(record) { Role::Manager } else { Role::Worker };
+        return Standing::Member { node_id, role, ready: is_ready(record) };
+    }
+    let own = view.cluster.as_ref().filter(|cluster| !cluster.id.is_empty());
+    let lists = |cluster: &&Cluster| cluster.nodes.iter().flatten().any(|node| node.id == node_id);
+    let home = managed.iter().map(|(_, cluster)| *cluster).find(lists).or(own);
+    match home {
+        Some(cluster) if ours.is_some() || cluster.nodes.is_ok() => {
+            Standing::Foreign { cluster: Some(cluster.id.clone()), node_id, managers }
+        }
+        None if ours.is_some() => Standing::Foreign { cluster: None, node_id, managers },
+        _ => {
+            let unlisted = own.and_then(|cluster| cluster.nodes.as_ref().err()).cloned();
+            Standing::Unplaced { node_id, cause: unlisted.unwrap_or_else(|| view.error.clone()), managers }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::swarm::world::{World, down, outside, record, running};
+
+    fn three() -> World {
+        World::new("home").manager("n1").worker("n2").worker("n3")
+    }
+
+    const MEMBERS: &[(&str, Role)] = &[("n1", Role::Manager), ("n2", Role::Worker), ("n3", Role::Worker)];
+
+    fn read(world: &World) -> Membership {
+        Membership::read(&world.view())
+    }
+
+    fn member(name: &str, role: Role) -> Standing {
+        Standing::Member { node_id: format!("id-{name}"), role, ready: true }
+    }
+
+    #[test]
+    fn bare_hosts_are_outside_and_no_swarm_is_ours() {
+        let world = three().engine("n2", running(outside(SwarmState::Inactive)));
+        let membership = read(&world);
+        assert_eq!(membership.ours, None);
+        assert_eq!(membership.others, []);
+        assert!(
+            membership.standings.values().all(|standing| *standing == Standing::Outside),
+            "{membership:?}"
+        );
+    }
+
+    #[test]
+    fn members_of_our_swarm_are_told_by_node_id() {
+        let membership = read(&three().swarm("c1", Some("home"), MEMBERS));
+        assert_eq!(
+            membership.ours.as_ref().map(|roster| (roster.via.0.as_str(), roster.adopted)),
+            Some(("n1", false))
+        );
+        for (name, role) in MEMBERS {
+            assert_eq!(*membership.standing(&(*name).into()), member(name, *role));
+        }
+    }
+
+    #[test]
+    fn what_does_not_answer_is_unknown() {
+        let silent = Engine::Silent { cause: "no answer in 5 s".to_owned() };
+        let world = three().off("n1").engine("n2", Engine::Stopped).engine("n3", silent);
+        let expected = [
+            ("n1", Unknown::Unreachable),
+            ("n2", Unknown::Stopped),
+            ("n3", Unknown::Silent { cause: "no answer in 5 s".to_owned() }),
+        ];
+        let membership = read(&world);
+        for (name, unknown) in expected {
+            assert_eq!(*membership.standing(&name.into()), Standing::Unknown(unknown));
+        }
+    }
+
+    #[test]
+    fn states_that_are_neither_in_nor_out_stay_what_they_are() {
+        let mut error = outside(SwarmState::Error);
+        error.error = "certificate expired".to_owned();
+        let world = three()
+            .sees("n1", outside(SwarmState::Pending))
+            .sees("n2", outside(SwarmState::Locked))
+            .sees("n3", error);
+        let membership = read(&world);
+        assert_eq!(*membership.standing(&"n1".into()), Standing::Pending);
+        assert_eq!(*membership.standing(&"n2".into()), Standing::Locked);
+        assert_eq!(
+            *membership.standing(&"n3".into()),
+            Standing::Error { cause: "certificate expired".to_owned() }
+        );
+    }
+
+    #[test]
+    fn a_swarm_without_our_label_is_not_ours() {
+        for label in [None, Some("office")] {
+            let membership = read(&three().swarm("c1", label, MEMBERS));
+            assert_eq!(membership.ours, None);
+            let other =
+                Other { id: "c1".to_owned(), label: label.map(str::to_owned), managers: vec!["n1".into()] };
+            assert_eq!(membership.others, [other]);
+            assert!(
+                matches!(membership.standing(&"n1".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c1")
+            );
+            assert!(
+                matches!(membership.standing(&"n2".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c1")
+            );
+        }
+    }
+
+    #[test]
+    fn only_an_unlabelled_swarm_that_was_named_is_adopted() {
+        let table = [(None, "c1", true), (None, "c2", false), (Some("office"), "c1", false)];
+        for (label, named, adopted) in table {
+            let mut world = three().swarm("c1", label, MEMBERS);
+            world.choices.adopt = Some(named.to_owned());
+            let membership = read(&world);
+            assert_eq!(membership.ours.is_some_and(|roster| roster.adopted), adopted, "{label:?} {named}");
+        }
+    }
+
+    #[test]
+    fn a_member_of_another_swarm_is_foreign() {
+        let world = three().swarm("c1", Some("home"), &MEMBERS[..2]);
+        let mut worker = outside(SwarmState::Active);
+        worker.node_id = "stranger".to_owned();
+        worker.managers = vec!["10.9.9.9:2377".to_owned()];
+        let foreign = Standing::Foreign {
+            cluster: None,
+            node_id: "stranger".to_owned(),
+            managers: worker.managers.clone(),
+        };
+        let membership = read(&world.clone().sees("n3", worker));
+        assert_eq!(*membership.standing(&"n3".into()), foreign);
+
+        let mut manager = outside(SwarmState::Active);
+        manager.cluster = Some(crate::swarm::world::cluster("c2", Some("home"), Vec::new()));
+        let membership = read(&world.sees("n3", manager));
+        assert_eq!(membership.ours.as_ref().map(|roster| roster.cluster.id.as_str()), Some("c1"));
+        assert_eq!(membership.others.len(), 1);
+        assert!(
+            matches!(membership.standing(&"n3".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c2")
+        );
+    }
+
+    #[test]
+    fn without_quorum_nothing_is_ours_and_the_engines_words_are_kept() {
+        let words = "The swarm does not have a leader.";
+        for cluster_id in ["", "c1"] {
+            let mut world = three().swarm("c1", Some("home"), MEMBERS).options(|cluster| {
+                cluster.id = cluster_id.to_owned();
+                cluster.nodes = Err(words.to_owned());
+            });
+            world.engine_view("n1").error = words.to_owned();
+            let membership = read(&world);
+            assert_eq!(membership.ours, None, "{cluster_id:?}");
+            assert!(
+                matches!(membership.standing(&"n1".into()), Standing::Unplaced { cause, .. } if cause == words)
+            );
+            assert!(matches!(membership.standing(&"n2".into()), Standing::Unplaced { .. }));
+        }
+    }
+
+    #[test]
+    fn a_manager_that_lists_the_nodes_answers_for_one_that_cannot() {
+        let members = [("n1", Role::Manager), ("n2", Role::Manager), ("n3", Role::Worker)];
+        let mut world = three().swarm("c1", Some("home"), &members);
+        world.engine_view("n1").cluster.as_mut().unwrap().nodes = Err("context deadline exceeded".to_owned());
+        assert_eq!(read(&world).ours.unwrap().via, "n2".into());
+    }
+
+    #[test]
+    fn a_host_set_up_anew_leaves_a_ghost() {
+        let world = three();
+        let mut records: Vec<_> = MEMBERS.iter().map(|(name, role)| world.member(name, *role)).collect();
+        let anew = record("id-n3-old", Role::Worker, "192.168.2.3".parse().unwrap());
+        records.push(SwarmNode { labels: records[2].labels.clone(), ..down(anew) });
+        let ghosts = |world: &World| -> Vec<String> {
+            read(world).ghosts(&"n3".into()).iter().map(|node| node.id.clone()).collect()
+        };
+        let back = world.clone().roster("c1", Some("home"), records.clone());
+        assert_eq!(ghosts(&back), ["id-n3-old"], "it has joined again");
+
+        let outside = world.clone().roster("c1", Some("home"), [&records[..2], &records[3..]].concat());
+        assert_eq!(ghosts(&outside), ["id-n3-old"], "it has not joined yet");
+
+        assert!(ghosts(&outside.off("n3")).is_empty(), "a host that is off keeps its record");
+        records[3].state = "ready".to_owned();
+        assert!(ghosts(&world.roster("c1", Some("home"), records)).is_empty(), "a record that lives is none");
+    }
+
+    #[test]
+    fn members_are_named_by_what_hosts_tell_and_by_label_where_they_are_off() {
+        let world = three().swarm("c1", Some("home"), MEMBERS).options(|cluster| {
+            // Somebody swapped the labels: the hosts know better.
+            for (record, label) in cluster.nodes.as_mut().unwrap().iter_mut().zip(["n2", "n1", "n3"]) {
+                record.labels.insert(NODE_LABEL.to_owned(), label.to_owned());
+            }
+        });
+        let names = |world: &World| -> Vec<Option<String>> {
+            let membership = read(world);
+            let nodes = membership.ours.clone().unwrap().nodes;
+            nodes.iter().map(|node| membership.name_of(node).map(|name| name.0.clone())).collect()
+        };
+        let expected = ["n1", "n2", "n3"].map(|name| Some(name.to_owned()));
+        assert_eq!(names(&world), expected);
+        assert_eq!(names(&world.off("n3")), expected);
+    }
+}

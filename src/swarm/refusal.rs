@@ -1,0 +1,320 @@
+//! What stands against a plan for the swarm, each with what helps.
+
+use std::collections::BTreeMap;
+
+use crate::facts::{Engine, SwarmNode};
+use crate::inventory::model::{Inventory, Node, NodeName};
+use crate::plan::{Choices, Finding, View};
+use crate::swarm::NODE_LABEL;
+use crate::swarm::membership::{Membership, Other, Roster, Standing, Unknown, is_manager};
+use crate::swarm::quorum::{Managers, quorum};
+use crate::swarm::steps::Scene;
+
+/// Hosts in swarms that are not ours, and a swarm to adopt that is not there.
+pub(super) fn strangers(membership: &Membership, adopt: Option<&str>) -> Vec<Finding> {
+    let mut refusals: Vec<Finding> =
+        membership.others.iter().map(|other| other_swarm(other, membership)).collect();
+    if let Some(id) = adopt
+        && membership.ours.as_ref().is_none_or(|roster| roster.cluster.id != id)
+        && membership.others.iter().all(|other| other.id != id)
+    {
+        refusals.push(finding(
+            &[],
+            format!("no manager that answers is in the swarm {id}, which shall be taken over"),
+            "see its ID with `docker info --format '{{.Swarm.Cluster.ID}}'` on one of its managers"
+                .to_owned(),
+        ));
+    }
+    for (name, standing) in &membership.standings {
+        if let Standing::Foreign { cluster, node_id, managers } = standing
+            && !cluster.as_ref().is_some_and(|id| membership.others.iter().any(|other| other.id == *id))
+        {
+            refusals.push(foreign(name, node_id, managers, membership));
+        }
+    }
+    refusals
+}
+
+fn other_swarm(other: &Other, membership: &Membership) -> Finding {
+    let nodes: Vec<NodeName> = membership
+        .standings
+        .iter()
+        .filter(|(_, standing)| matches!(standing, Standing::Foreign { cluster: Some(id), .. } if *id == other.id))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let who = format!("{} {} in the swarm {}", join(&nodes), are(nodes.len()), other.id);
+    let leave = "let them leave it (`docker swarm leave --force` on each, which ends what runs there)";
+    match (&other.label, &membership.ours) {
+        (_, Some(roster)) => finding(
+            &nodes,
+            format!(
+                "{who}, and {} is in the swarm {}: one inventory is one swarm",
+                roster.via, roster.cluster.id
+            ),
+            format!("keep them in an inventory of their own, or {leave}"),
+        ),
+        (None, None) => finding(
+            &nodes,
+            format!("{who}, which skep did not make"),
+            format!("take it over with `skep up --adopt {}`, or {leave}", other.id),
+        ),
+        (Some(label), None) => finding(
+            &nodes,
+            format!("{who}, which belongs to the inventory {label}"),
+            format!("write `name: {label}` if this is that inventory, or {leave}"),
+        ),
+    }
+}
+
+fn foreign(name: &NodeName, node_id: &str, managers: &[String], membership: &Membership) -> Finding {
+    let ours: Vec<String> = membership
+        .ours
+        .iter()
+        .flat_map(|roster| roster.nodes.iter().filter(|node| is_manager(node)))
+        .map(|node| node.addr.clone())
+        .collect();
+    let removed = managers
+        .iter()
+        .any(|addr| ours.iter().any(|ip| *addr == format!("{ip}:2377") || *addr == format!("[{ip}]:2377")));
+    let message = if removed {
+        format!("{name} still takes itself for the member {node_id}, which our swarm has removed")
+    } else if managers.is_empty() {
+        format!("{name} is the member {node_id} of a swarm that is not ours")
+    } else {
+        format!(
+            "{name} is the member {node_id} of a swarm that is not ours, managed at {}",
+            managers.join(", ")
+        )
+    };
+    let help = format!(
+        "let it leave (`docker swarm leave --force` on {name}, which ends what runs there), or take it out of the inventory"
+    );
+    finding(std::slice::from_ref(name), message, help)
+}
+
+/// Hosts that have one node ID between them, as those cloned from one card do.
+pub(super) fn clones(view: &View<'_>) -> Vec<Finding> {
+    let mut holders: BTreeMap<&str, Vec<NodeName>> = BTreeMap::new();
+    for (name, host) in &view.hosts {
+        if let Engine::Running(running) = &host.facts.engine
+            && !running.swarm.node_id.is_empty()
+        {
+            holders.entry(&running.swarm.node_id).or_default().push(name.clone());
+        }
+    }
+    let shared = holders.into_iter().filter(|(_, nodes)| nodes.len() > 1);
+    shared
+        .map(|(node_id, nodes)| {
+            let help = "if they are one host, remove all but one from the inventory; if one was cloned from the other, \
+                        stop its engine, remove /var/lib/docker/swarm there and start it again";
+            finding(&nodes, format!("{} have one node ID between them: {node_id}", join(&nodes)), help.to_owned())
+        })
+        .collect()
+}
+
+/// Hosts that know a swarm of which no manager answers: it is not for skep to make a second one.
+pub(super) fn headless(membership: &Membership) -> Vec<Finding> {
+    let told = |(name, standing): (&NodeName, &Standing)| {
+        let (message, help) = match standing {
+            Standing::Unplaced { node_id, cause, managers } => (
+                format!(
+                    "{name} is the member {node_id} of a swarm that no manager answers for{}",
+                    words(cause)
+                ),
+                match managers.as_slice() {
+                    [] => "bring its managers back first".to_owned(),
+                    known => format!(
+                        "bring back enough of its managers ({}); if they are lost, `docker swarm init --force-new-cluster` \
+                         on one that is left restores it",
+                        known.join(", ")
+                    ),
+                },
+            ),
+            Standing::Pending => (
+                format!("{name} is joining a swarm in the background, and no manager of it answers"),
+                format!("bring its managers back, or end the join: `docker swarm leave` on {name}"),
+            ),
+            Standing::Error { .. } | Standing::Locked => stuck_words(name, standing)?,
+            _ => return None,
+        };
+        Some(finding(std::slice::from_ref(name), message, help))
+    };
+    membership.standings.iter().filter_map(told).collect()
+}
+
+/// Members that cannot work, in a swarm that is there.
+pub(super) fn stuck(membership: &Membership) -> Vec<Finding> {
+    let told = |(name, standing): (&NodeName, &Standing)| {
+        let (message, help) = stuck_words(name, standing)?;
+        Some(finding(std::slice::from_ref(name), message, help))
+    };
+    membership.standings.iter().filter_map(told).collect()
+}
+
+fn stuck_words(name: &NodeName, standing: &Standing) -> Option<(String, String)> {
+    match standing {
+        Standing::Error { cause } => Some((
+            format!("{name} is in a swarm but cannot work{}", words(cause)),
+            format!(
+                "if it does not recover, let it leave (`docker swarm leave --force` on {name}) and run `skep up`"
+            ),
+        )),
+        Standing::Locked => Some((
+            format!("{name} is a manager that waits for its unlock key"),
+            format!("run `docker swarm unlock` on {name}, then `skep up`"),
+        )),
+        _ => None,
+    }
+}
+
+/// Hosts that were not reached and may hold a swarm.
+pub(super) fn unreachable(membership: &Membership, choices: &Choices) -> Option<Finding> {
+    let nodes: Vec<NodeName> = membership
+        .standings
+        .iter()
+        .filter(|(name, standing)| {
+            **standing == Standing::Unknown(Unknown::Unreachable) && !choices.assume_new.contains(*name)
+        })
+        .map(|(name, _)| name.clone())
+        .collect();
+    let vouch: Vec<String> = nodes.iter().map(|name| format!("--assume-new {name}")).collect();
+    (!nodes.is_empty()).then(|| {
+        finding(
+            &nodes,
+            format!(
+                "no host that answers knows a swarm, but {} {} not reached and may: a second swarm must not be made",
+                join(&nodes),
+                if nodes.len() == 1 { "was" } else { "were" }
+            ),
+            format!(
+                "switch on what is off, take it out of the inventory, or vouch that it holds no swarm with `skep up {}`",
+                vouch.join(" ")
+            ),
+        )
+    })
+}
+
+/// Hosts that answer, but whose engine does not, so that no swarm is made yet.
+pub(super) fn unasked(membership: &Membership, choices: &Choices) -> Vec<Finding> {
+    let unasked = membership.standings.iter().filter(|(name, _)| !choices.assume_new.contains(*name));
+    unasked
+        .filter_map(|(name, standing)| engine_down(name, standing))
+        .map(|mut finding| {
+            finding.message.push_str("; no swarm is made before that is known");
+            finding
+        })
+        .collect()
+}
+
+/// Hosts whose engine does not answer, and that our swarm does not know by name either.
+pub(super) fn unplaced(membership: &Membership, newcomers: &[&Node]) -> Vec<Finding> {
+    let asked =
+        |name: &NodeName| newcomers.iter().any(|node| node.name == *name) || has_record(membership, name);
+    let unasked = membership.standings.iter().filter(|(name, _)| !asked(name));
+    unasked.filter_map(|(name, standing)| engine_down(name, standing)).collect()
+}
+
+/// Whether our swarm knows a node by its label although its engine does not answer.
+fn has_record(membership: &Membership, name: &NodeName) -> bool {
+    let mut records = membership.ours.iter().flat_map(|roster| &roster.nodes);
+    records.any(|record| membership.name_of(record) == Some(name))
+}
+
+fn engine_down(name: &NodeName, standing: &Standing) -> Option<Finding> {
+    let Standing::Unknown(unknown) = standing else { return None };
+    let (message, first) = match unknown {
+        Unknown::Unreachable => return None,
+        Unknown::Stopped => (
+            format!(
+                "the engine of {name} is installed but stopped: whether it is in a swarm shows when it runs"
+            ),
+            "run `skep up` again once it runs".to_owned(),
+        ),
+        Unknown::Silent { cause } => (
+            format!("the engine of {name} does not answer, so its swarm is unknown{}", words(cause)),
+            format!("look at `journalctl -u docker` on {name}"),
+        ),
+    };
+    let help = format!("{first}, or vouch that it holds no swarm with `skep up --assume-new {name}`");
+    Some(finding(std::slice::from_ref(name), message, help))
+}
+
+/// No desired manager can make the swarm.
+pub(super) fn no_manager(scene: &Scene<'_>) -> Finding {
+    let managers: Vec<NodeName> = scene.view.inventory.managers().map(|node| node.name.clone()).collect();
+    let limited = managers.iter().any(|name| !scene.view.choices.includes(name));
+    finding(
+        &managers,
+        format!("there is no swarm yet, and none of its managers can make it: {}", join(&managers)),
+        if limited {
+            format!("add one of them to `--limit`: {}", join(&managers))
+        } else {
+            "bring one of them up, or give a node that answers `role: manager`".to_owned()
+        },
+    )
+}
+
+/// A step that the managers' quorum does not allow.
+pub(super) fn no_quorum(name: &NodeName, what: &str, managers: Managers) -> Finding {
+    let Managers { total, reachable } = managers;
+    finding(
+        std::slice::from_ref(name),
+        format!(
+            "cannot {what} {name}: {reachable} of {total} managers answer, {} are needed, and the step would leave too few",
+            quorum(total)
+        ),
+        "bring the managers that are off back, then run `skep up` again".to_owned(),
+    )
+}
+
+/// Members that the inventory lacks.
+pub(super) fn outsiders(inventory: &Inventory, membership: &Membership, roster: &Roster) -> Option<Finding> {
+    let ghosts: Vec<&SwarmNode> =
+        inventory.nodes.iter().flat_map(|node| membership.ghosts(&node.name)).collect();
+    let stranger = |node: &&SwarmNode| {
+        // A host whose join or recovery goes on cannot tell its node ID, but its record is known by its label.
+        let joining = node.labels.get(NODE_LABEL).is_some_and(|label| {
+            matches!(
+                membership.standings.get(&NodeName(label.clone())),
+                Some(Standing::Pending | Standing::Error { .. } | Standing::Locked)
+            )
+        });
+        membership.name_of(node).is_none() && !joining && !ghosts.iter().any(|ghost| ghost.id == node.id)
+    };
+    let strangers: Vec<&SwarmNode> = roster.nodes.iter().filter(stranger).collect();
+    let managers = strangers.iter().filter(|node| is_manager(node)).count();
+    let list: Vec<String> =
+        strangers.iter().map(|node| format!("{} ({}, {})", node.id, node.hostname, node.role)).collect();
+    (!strangers.is_empty()).then(|| {
+        finding(
+            &[],
+            format!(
+                "the swarm has members that the inventory lacks: {}{}",
+                list.join(", "),
+                if managers > 0 {
+                    format!("; {managers} of them count as managers in every quorum")
+                } else {
+                    String::new()
+                }
+            ),
+            "add them to the inventory, or remove them with `docker node rm` once they are down".to_owned(),
+        )
+    })
+}
+
+fn finding(nodes: &[NodeName], message: String, help: String) -> Finding {
+    Finding { nodes: nodes.to_vec(), message, help }
+}
+
+/// The engine's own words, where it has some.
+fn words(cause: &str) -> String {
+    if cause.is_empty() { String::new() } else { format!(": {cause}") }
+}
+
+fn are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
+fn join(names: &[NodeName]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
