@@ -32,7 +32,7 @@ pub fn serve(mut streams: Streams, host: &Host, lock: &Path) -> io::Result<()> {
         scope.spawn(|| worker.work(requests, &gone));
         let end = read_all(&mut input, &sender);
         gone.store(true, Ordering::Release);
-        drop(sender);
+        drop((sender, input));
         end
     })
 }
