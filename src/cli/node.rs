@@ -46,5 +46,5 @@ fn refuse_even(text: &str, common: &Common) -> Result<(), Failure> {
         let printer = common.printer();
         Failure::new(exit::REFUSED, report::error(&finding.message, Some(&finding.help), printer.stderr()))
     };
-    quorum::check_desired(&added.inventory).map(|_| ()).map_err(refusal)
+    quorum::check_inventory(&added.inventory).map(|_| ()).map_err(refusal)
 }

@@ -1,17 +1,24 @@
 //! `skep status`: the cluster as it is.
 
+use std::sync::PoisonError;
+
 use super::args::Common;
+use super::exit;
 use super::context::{End, Failure, Run, choices, load};
 use crate::apply::Accounts;
-use crate::report;
+use crate::report::Status;
 use crate::swarm::health::Health;
 
 pub(super) async fn run(common: &Common) -> Result<u8, Failure> {
     let inventory = load(common)?;
     let run = Run::begin(common, &inventory, choices(common, &Default::default()), "status", false)?;
     let observation = run.observe(false).await?;
-    let health = Health::read(&inventory, &run.view(&observation).facts());
-    let end =
-        End { unreachable: &observation.unreachable, accounts: &Accounts::new(), findings: &[], code: None };
+    let view = run.view(&observation);
+    let health = Health::of(&view);
+    let findings = health.findings(&view);
+    let status = Status::new(health, observation.unreachable.clone(), findings);
+    run.reporter.lock().unwrap_or_else(PoisonError::into_inner).status(&status);
+    let code = observation.unreachable.is_empty().then_some(exit::OK);
+    let end = End { unreachable: &observation.unreachable, accounts: &Accounts::new(), findings: &[], code };
     Ok(run.finish(&end))
 }

@@ -88,7 +88,7 @@ fn amiss(run: &Run<'_>, accounts: &Accounts, observation: &Observation) -> Vec<F
         message: format!("{} still lacks, in {phase}: {}", step.node, step.action.describe().title),
         help: "run `skep plan` to see it whole".to_owned(),
     });
-    let health = Health::read(run.inventory, &view.facts()).findings(run.inventory);
+    let health = Health::of(&view).findings(&view);
     let excused = |finding: &Finding| {
         !finding.nodes.is_empty()
             && finding.nodes.iter().all(|node| {

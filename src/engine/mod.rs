@@ -1,1 +1,455 @@
-//! The only room that names bollard.
+//! The Docker engine of a node, asked by the controller through the agent's relay; the only room that names bollard.
+//!
+//! Join tokens pass through here and nowhere else. bollard's models print them in their `Debug` form, and bollard
+//! logs whole bodies at debug level: its models are never formatted, and nobody may install a logger that takes its
+//! records.
+
+mod convert;
+mod error;
+mod patience;
+mod transport;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use bollard::models::{
+    Node, NodeSpec, NodeSpecRoleEnum, SwarmInfo, SwarmInitRequest, SwarmJoinRequest, SwarmSpec,
+    SwarmSpecOrchestration,
+};
+use bollard::query_parameters::{
+    DeleteNodeOptionsBuilder, ListNodesOptions, UpdateNodeOptionsBuilder, UpdateSwarmOptionsBuilder,
+};
+use bollard::{API_DEFAULT_VERSION, Docker};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use error::Error;
+pub use patience::Patience;
+
+use crate::facts::{SwarmNode, SwarmState};
+use crate::inventory::model::Role;
+use crate::swarm::membership::{is_manager, is_reachable};
+use crate::swarm::quorum::{Managers, Shift};
+use crate::swarm::{PORT, SWARM_LABEL};
+
+/// Prefix length of overlay networks where the inventory says none; Docker's own.
+const SUBNET_SIZE: u8 = 24;
+
+/// The Docker engine of one node.
+pub struct Engine {
+    docker: Docker,
+    patience: Patience,
+}
+
+/// A swarm to make.
+#[derive(Debug, Clone, Copy)]
+pub struct Init<'a> {
+    /// The address the other nodes reach this one at.
+    pub advertise: IpAddr,
+    /// The swarm's name, for [`SWARM_LABEL`].
+    pub name: &'a str,
+    /// Default address pool as CIDRs; Docker's own where empty.
+    pub address_pool: &'a [String],
+    /// Prefix length of each overlay network; Docker's own where absent.
+    pub subnet_size: Option<u8>,
+    /// Finished tasks kept a slot; Docker's own choice where absent.
+    pub task_history: Option<i64>,
+}
+
+/// What lets a node join.
+#[derive(Debug)]
+pub struct Tokens {
+    /// As a worker.
+    pub worker: SecretString,
+    /// As a manager.
+    pub manager: SecretString,
+}
+
+/// What this engine knows of itself in the swarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Local {
+    /// Its state.
+    pub state: SwarmState,
+    /// Its node ID; empty outside a swarm.
+    pub node_id: String,
+    /// Whether it is a manager that answers for the swarm.
+    pub control: bool,
+    /// The engine's own words, where something is wrong.
+    pub error: String,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Connects and agrees on an API version. One relay serves all requests, one after another; where it broke,
+    /// `dial` opens the next one.
+    ///
+    /// # Errors
+    /// Where the relay cannot be opened or the engine does not answer.
+    pub async fn connect<S, F, Dialing>(dial: F) -> Result<Self, Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        F: Fn() -> Dialing + Send + Sync + 'static,
+        Dialing: Future<Output = io::Result<S>> + Send + 'static,
+    {
+        Self::connect_with(dial, Patience::default()).await
+    }
+
+    /// The same, with other waiting times.
+    ///
+    /// # Errors
+    /// As [`Engine::connect`].
+    pub async fn connect_with<S, F, Dialing>(dial: F, patience: Patience) -> Result<Self, Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        F: Fn() -> Dialing + Send + Sync + 'static,
+        Dialing: Future<Output = io::Result<S>> + Send + 'static,
+    {
+        const DOING: &str = "answer";
+        let relay = Arc::new(transport::Relay::new(dial));
+        let send = move |request| Arc::clone(&relay).request(request);
+        let seconds = patience.request.as_secs().max(1);
+        let docker =
+            Docker::connect_with_custom_transport(send, Some(transport::BASE), seconds, API_DEFAULT_VERSION)
+                .map_err(|error| Error::from_api(DOING, error))?;
+        let docker = patience.request(DOING, docker.negotiate_version()).await?;
+        Ok(Self { docker, patience })
+    }
+
+    /// Makes a swarm, with its label in the same request.
+    ///
+    /// # Errors
+    /// Where the engine refuses.
+    pub async fn init(&self, init: &Init<'_>) -> Result<(), Error> {
+        let pool = (!init.address_pool.is_empty()).then(|| init.address_pool.to_vec());
+        // The engine takes a pool without a size for one of size 0.
+        let size = init.subnet_size.or_else(|| pool.as_ref().map(|_| SUBNET_SIZE));
+        let orchestration =
+            init.task_history.map(|kept| SwarmSpecOrchestration { task_history_retention_limit: Some(kept) });
+        let request = SwarmInitRequest {
+            listen_addr: Some(listen(init.advertise)),
+            advertise_addr: Some(advertised(init.advertise)),
+            default_addr_pool: pool,
+            subnet_size: size.map(u32::from),
+            spec: Some(SwarmSpec {
+                name: Some("default".to_owned()),
+                labels: Some([(SWARM_LABEL.to_owned(), init.name.to_owned())].into()),
+                orchestration,
+                ..SwarmSpec::default()
+            }),
+            ..SwarmInitRequest::default()
+        };
+        self.patience.request("make a swarm", self.docker.init_swarm(request)).await?;
+        Ok(())
+    }
+
+    /// What lets nodes join; asked of a manager.
+    ///
+    /// # Errors
+    /// Where the engine is no manager or the swarm has no leader.
+    pub async fn tokens(&self) -> Result<Tokens, Error> {
+        const DOING: &str = "tell the join tokens";
+        let swarm = self.patience.request(DOING, self.docker.inspect_swarm()).await?;
+        let tokens = swarm.join_tokens.and_then(|tokens| tokens.worker.zip(tokens.manager));
+        let (worker, manager) = tokens.ok_or_else(|| Error::answer(DOING, "it holds none"))?;
+        Ok(Tokens { worker: worker.into(), manager: manager.into() })
+    }
+
+    /// Where nodes can join: `IP:port` of each manager that answers; asked of a manager.
+    ///
+    /// # Errors
+    /// Where the engine is no manager or the swarm has no leader.
+    pub async fn manager_addresses(&self) -> Result<Vec<String>, Error> {
+        const DOING: &str = "list the managers";
+        let nodes = self.list(DOING).await?;
+        let addresses: Vec<String> = nodes.iter().filter_map(convert::manager_address).collect();
+        if addresses.is_empty() {
+            Err(Error::answer(DOING, "no manager is reachable"))
+        } else {
+            Ok(addresses)
+        }
+    }
+
+    /// Joins the swarm of the managers at `remotes`, and waits until the node is a member. The engine gives up waiting
+    /// after 20 s while the join goes on in the background: that is no error, and joining again would be one.
+    ///
+    /// # Errors
+    /// Where the engine refuses, gives up, or is not done in time.
+    pub async fn join(
+        &self,
+        remotes: Vec<String>,
+        token: &SecretString,
+        advertise: IpAddr,
+    ) -> Result<(), Error> {
+        let request = SwarmJoinRequest {
+            listen_addr: Some(listen(advertise)),
+            advertise_addr: Some(advertised(advertise)),
+            remote_addrs: Some(remotes),
+            join_token: Some(token.expose_secret().to_owned()),
+            ..SwarmJoinRequest::default()
+        };
+        match self.patience.request("join", self.docker.join_swarm(request)).await {
+            Ok(()) => self.await_active().await,
+            Err(error) if error.leaves_join_open() => match self.await_active().await {
+                // Nothing was begun after all: the first error tells why.
+                Err(Error::NotJoined { cause }) if cause.is_empty() => Err(error),
+                other => other,
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until a join that goes on in the background has ended.
+    ///
+    /// # Errors
+    /// Where it failed, or is not done in time.
+    pub async fn await_active(&self) -> Result<(), Error> {
+        let joined = self.patience.poll("join", self.patience.join, async || {
+            let local = self.local().await?;
+            match local.state {
+                SwarmState::Active => Ok(Some(())),
+                SwarmState::Pending => Ok(None),
+                SwarmState::Inactive | SwarmState::Error | SwarmState::Locked => {
+                    Err(Error::NotJoined { cause: error::redact(&local.error) })
+                }
+            }
+        });
+        joined.await
+    }
+
+    /// What this engine knows of itself in the swarm.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub async fn local(&self) -> Result<Local, Error> {
+        const DOING: &str = "tell its state";
+        let info = self.patience.request(DOING, self.docker.info()).await?;
+        let swarm: SwarmInfo = info.swarm.unwrap_or_default();
+        Ok(Local {
+            state: convert::state(swarm.local_node_state)
+                .ok_or_else(|| Error::answer(DOING, "it has no swarm state"))?,
+            node_id: swarm.node_id.unwrap_or_default(),
+            control: swarm.control_available.unwrap_or_default(),
+            error: swarm.error.unwrap_or_default(),
+        })
+    }
+
+    /// This node's ID.
+    ///
+    /// # Errors
+    /// Where it is in no swarm, or does not answer.
+    pub async fn node_id(&self) -> Result<String, Error> {
+        let local = self.local().await?;
+        if local.node_id.is_empty() {
+            Err(Error::NotJoined { cause: local.error })
+        } else {
+            Ok(local.node_id)
+        }
+    }
+
+    /// Whether this engine is a manager of a swarm that has a leader.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub async fn is_manager(&self) -> Result<bool, Error> {
+        let local = self.local().await?;
+        Ok(local.control && local.error.is_empty())
+    }
+
+    /// All members; asked of a manager.
+    ///
+    /// # Errors
+    /// Where the engine is no manager or the swarm has no leader.
+    pub async fn nodes(&self) -> Result<Vec<SwarmNode>, Error> {
+        Ok(self.list("list the nodes").await?.into_iter().map(convert::node).collect())
+    }
+
+    /// Waits until the other managers reach a manager, so that the next one may join; asked of a manager.
+    ///
+    /// # Errors
+    /// Where they do not in time.
+    pub async fn await_reachable(&self, node_id: &str) -> Result<(), Error> {
+        let reached = self.patience.poll_through("reach the new manager", self.patience.settle, async || {
+            Ok(self.nodes().await?.iter().any(|node| node.id == node_id && is_reachable(node)).then_some(()))
+        });
+        reached.await
+    }
+
+    /// Sets node labels; others stay. Asked of a manager.
+    ///
+    /// # Errors
+    /// Where the engine refuses.
+    pub async fn set_labels(&self, node_id: &str, labels: &BTreeMap<String, String>) -> Result<(), Error> {
+        let set = |spec: &mut NodeSpec| {
+            let all = spec.labels.get_or_insert_default();
+            all.extend(labels.iter().map(|(key, value)| (key.clone(), value.clone())));
+        };
+        self.update_node("label the node", node_id, set).await
+    }
+
+    /// Gives a member its role, and waits until it has it. Asked of a manager.
+    ///
+    /// # Errors
+    /// Where the engine refuses, or a demotion would leave too few managers that answer.
+    pub async fn set_role(&self, node_id: &str, role: Role) -> Result<(), Error> {
+        match role {
+            Role::Manager => {
+                let promoted = |spec: &mut NodeSpec| spec.role = Some(NodeSpecRoleEnum::MANAGER);
+                self.update_node("promote the node", node_id, promoted).await?;
+                self.await_reachable(node_id).await
+            }
+            Role::Worker => self.demote(node_id).await,
+        }
+    }
+
+    /// The plan weighed this demotion on the quorum, but a step before it may have failed since.
+    async fn demote(&self, node_id: &str) -> Result<(), Error> {
+        let nodes = self.nodes().await?;
+        let managers = Managers {
+            total: nodes.iter().filter(|node| is_manager(node)).count(),
+            reachable: nodes.iter().filter(|node| is_manager(node) && is_reachable(node)).count(),
+        };
+        let Some(record) = nodes.iter().find(|node| node.id == node_id && is_manager(node)) else {
+            return Ok(());
+        };
+        let shift = if is_reachable(record) { Shift::Demote } else { Shift::Forget };
+        if managers.after(shift).is_none() {
+            return Err(Error::Quorum { managers });
+        }
+        let demoted = |spec: &mut NodeSpec| spec.role = Some(NodeSpecRoleEnum::WORKER);
+        self.update_node("demote the node", node_id, demoted).await?;
+        let stepped_down = self.patience.poll_through("demote the node", self.patience.settle, async || {
+            match self.nodes().await {
+                Ok(nodes) => Ok(nodes
+                    .iter()
+                    .all(|node| node.id != node_id || node.reachability.is_none())
+                    .then_some(())),
+                // It was this very engine's node.
+                Err(error) if error.is_no_manager() => Ok(Some(())),
+                Err(error) => Err(error),
+            }
+        });
+        stepped_down.await
+    }
+
+    /// Removes the record of a member that is down and no manager. Asked of a manager.
+    ///
+    /// # Errors
+    /// Where the engine refuses.
+    pub async fn remove_node(&self, node_id: &str) -> Result<(), Error> {
+        const DOING: &str = "remove the node's record";
+        let removed = self.patience.poll_through(DOING, self.patience.settle, async || {
+            let options = DeleteNodeOptionsBuilder::default().force(false).build();
+            match self.patience.request(DOING, self.docker.delete_node(node_id, Some(options))).await {
+                Ok(()) => Ok(Some(())),
+                Err(error) if error.is_unknown() => Ok(Some(())),
+                // The raft store takes a moment to let a demoted manager go.
+                Err(error) if error.is_still_manager() => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        removed.await
+    }
+
+    /// Labels the swarm as that of the inventory `name`. Asked of a manager.
+    ///
+    /// # Errors
+    /// Where the engine refuses.
+    pub async fn adopt(&self, name: &str) -> Result<(), Error> {
+        let label = |spec: &mut SwarmSpec| {
+            spec.labels.get_or_insert_default().insert(SWARM_LABEL.to_owned(), name.to_owned());
+        };
+        self.update_swarm("label the swarm", label).await
+    }
+
+    /// Sets how many finished tasks a slot keeps. Asked of a manager.
+    ///
+    /// # Errors
+    /// Where the engine refuses.
+    pub async fn configure(&self, task_history: i64) -> Result<(), Error> {
+        let keep = |spec: &mut SwarmSpec| {
+            spec.orchestration.get_or_insert_default().task_history_retention_limit = Some(task_history);
+        };
+        self.update_swarm("set the swarm's options", keep).await
+    }
+
+    async fn list(&self, doing: &'static str) -> Result<Vec<Node>, Error> {
+        self.patience.request(doing, self.docker.list_nodes(None::<ListNodesOptions>)).await
+    }
+
+    /// Reads a node's specification, changes it and writes it back; once more where somebody was faster.
+    async fn update_node(
+        &self,
+        doing: &'static str,
+        node_id: &str,
+        change: impl Fn(&mut NodeSpec),
+    ) -> Result<(), Error> {
+        let updated = self.patience.poll_through(doing, self.patience.settle, async || {
+            let node = self.patience.request(doing, self.docker.inspect_node(node_id)).await?;
+            let version =
+                convert::version(node.version).ok_or_else(|| Error::answer(doing, "it has no version"))?;
+            let before = node.spec.unwrap_or_default();
+            let mut spec = before.clone();
+            change(&mut spec);
+            if spec == before {
+                return Ok(Some(()));
+            }
+            let options = UpdateNodeOptionsBuilder::default().version(version).build();
+            let update = self.docker.update_node(node_id, spec, options);
+            written(self.patience.request(doing, update).await)
+        });
+        updated.await
+    }
+
+    /// Reads the swarm's specification, changes it and writes it back; once more where somebody was faster.
+    async fn update_swarm(&self, doing: &'static str, change: impl Fn(&mut SwarmSpec)) -> Result<(), Error> {
+        let updated = self.patience.poll_through(doing, self.patience.settle, async || {
+            let swarm = self.patience.request(doing, self.docker.inspect_swarm()).await?;
+            let version =
+                convert::version(swarm.version).ok_or_else(|| Error::answer(doing, "it has no version"))?;
+            let before = swarm.spec.unwrap_or_default();
+            let mut spec = before.clone();
+            change(&mut spec);
+            if spec == before {
+                return Ok(Some(()));
+            }
+            let options = UpdateSwarmOptionsBuilder::default().version(version).build();
+            written(self.patience.request(doing, self.docker.update_swarm(spec, options)).await)
+        });
+        updated.await
+    }
+}
+
+/// An update that lost against another is tried again.
+fn written(result: Result<(), Error>) -> Result<Option<()>, Error> {
+    match result {
+        Ok(()) => Ok(Some(())),
+        Err(error) if error.is_conflict() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Managers listen on all addresses of the advertised one's family.
+fn listen(advertise: IpAddr) -> String {
+    let any: IpAddr = match advertise {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    SocketAddr::new(any, PORT).to_string()
+}
+
+fn advertised(ip: IpAddr) -> String {
+    SocketAddr::new(ip, PORT).to_string()
+}
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;

@@ -242,6 +242,11 @@ impl Lab {
         self.folder.join("known_hosts")
     }
 
+    /// The network that its nodes are in.
+    pub fn subnet(&self) -> ipnet::Ipv4Net {
+        self.state.subnet
+    }
+
     /// The nodes as they are now, by number.
     pub fn nodes(&self) -> Vec<Node> {
         self.units()

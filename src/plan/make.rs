@@ -9,9 +9,7 @@ use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION};
 use crate::facts::Support;
 use crate::inventory::model::{Node, NodeName};
 use crate::resource::Resource;
-use crate::swarm::SwarmAction;
-use crate::swarm::membership::Membership;
-use crate::swarm::steps::{self, SwarmPlan};
+use crate::swarm::steps;
 
 /// The plan that makes what was seen into what is wanted.
 pub fn make(view: &View<'_>) -> Plan {
@@ -29,7 +27,7 @@ pub fn make(view: &View<'_>) -> Plan {
     plan.warnings.extend(kernel_warnings(view));
     plan.problems.extend(nfs_problems(view));
 
-    let swarm = plan_swarm(view);
+    let swarm = steps::steps(view);
     phases.insert(PhaseName::Swarm, swarm.steps);
     phases.insert(PhaseName::Labels, swarm.labels);
     plan.refusals.extend(swarm.refusals);
@@ -43,15 +41,6 @@ pub fn make(view: &View<'_>) -> Plan {
         .map(|(name, steps)| Phase { name, steps })
         .collect();
     plan
-}
-
-/// What is to be done to the swarm.
-fn plan_swarm(view: &View<'_>) -> SwarmPlan {
-    let facts = view.facts();
-    let adopt = view.choices.adopt.clone();
-    let membership = Membership::read(view.inventory, &facts, adopt.as_deref());
-    let options = steps::Options { adopt, assume_new: view.choices.assume_new.clone() };
-    steps::steps(view.inventory, &facts, &membership, &options)
 }
 
 /// Nodes that answered, in the order of the inventory.
@@ -145,15 +134,6 @@ fn lacking(
 
 /// Leaves out what is only about nodes outside `--limit`.
 fn keep_to_limit(view: &View<'_>, phases: &mut BTreeMap<PhaseName, Vec<Step>>, plan: &mut Plan) {
-    if let Some(first) = founder(phases).filter(|node| !view.choices.includes(node)) {
-        plan.problems.push(Finding {
-            message: format!("there is no swarm to join yet, and {first}, which shall make it, is outside --limit"),
-            help: format!("add {first} to --limit"),
-            nodes: view.choices.limit.iter().flatten().cloned().collect(),
-        });
-        phases.remove(&PhaseName::Swarm);
-        phases.remove(&PhaseName::Labels);
-    }
     for steps in phases.values_mut() {
         steps.retain(|step| view.choices.includes(&step.node));
     }
@@ -162,11 +142,4 @@ fn keep_to_limit(view: &View<'_>, phases: &mut BTreeMap<PhaseName, Vec<Step>>, p
     plan.refusals.retain(concerns);
     plan.problems.retain(concerns);
     plan.warnings.retain(concerns);
-}
-
-/// The node that shall make the swarm, where one has to be made.
-fn founder(phases: &BTreeMap<PhaseName, Vec<Step>>) -> Option<NodeName> {
-    let steps = phases.get(&PhaseName::Swarm)?;
-    let init = |step: &&Step| matches!(step.action, Action::Swarm(SwarmAction::Init { .. }));
-    steps.iter().find(init).map(|step| step.node.clone())
 }

@@ -16,7 +16,7 @@ const FILE: &str = "/etc/docker/daemon.json";
 pub enum Daemon {}
 
 /// The engine's options as they should be.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Desired {
     /// Merged over what is there: objects key by key, everything else replaced.
     pub options: Map<String, Value>,
@@ -109,8 +109,12 @@ impl Change {
 }
 
 fn unreadable(error: &serde_json::Error) -> Problem {
+    let (line, column) = (error.line(), error.column());
+    // The error's own words end with the place.
+    let text = error.to_string();
+    let cause = text.split(" at line ").next().unwrap_or_default();
     Problem {
-        message: format!("{FILE} cannot be read at line {}, column {}: {error}", error.line(), error.column()),
+        message: format!("{FILE} cannot be read at line {line}, column {column}: {cause}"),
         help: format!("correct {FILE} on the host, or move it away; skep only adds to a file that it understands"),
     }
 }

@@ -20,7 +20,7 @@ pub enum Exports {}
 pub const FILE: &str = "/etc/exports.d/skep.exports";
 
 /// The exports as they should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {
     /// The file: [`FILE`].
     pub path: PathBuf,

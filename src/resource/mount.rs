@@ -18,7 +18,7 @@ pub use unit_name::unit_name;
 pub enum Mount {}
 
 /// A mount as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {
     /// The mount point.
     pub at: PathBuf,
@@ -136,7 +136,7 @@ impl Kind for Mount {
             None => Action::Mount,
             Some(mounted) if observed.text.is_none() && !is_source(&mounted.source, &desired.source) => {
                 return Err(Problem {
-                    message: format!("{} of {} is mounted at {} already", mounted.source, mounted.fstype, desired.at.display()),
+                    message: format!("{} ({}) is mounted at {} already", mounted.source, mounted.fstype, desired.at.display()),
                     help: format!("unmount it with `umount {}`, or mount the share elsewhere", desired.at.display()),
                 });
             }

@@ -19,7 +19,7 @@ use status::Status;
 pub enum Packages {}
 
 /// Packages as they should be.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Desired {
     /// Packages that shall be installed.
     pub install: BTreeSet<String>,

@@ -1,0 +1,88 @@
+//! How long engines are waited for.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Error;
+
+/// How long engines are waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For the answer to one request. The engine itself gives up on a join after 20 s.
+    pub request: Duration,
+    /// For a join that goes on in the background.
+    pub join: Duration,
+    /// For the managers to agree on a change: a new leader, a role taken up.
+    pub settle: Duration,
+    /// Between two looks.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            request: Duration::from_secs(60),
+            join: Duration::from_secs(120),
+            settle: Duration::from_secs(60),
+            pause: Duration::from_millis(250),
+        }
+    }
+}
+
+impl Patience {
+    /// Waits for the answer to one request, its body included.
+    pub(super) async fn request<T>(
+        &self,
+        doing: &'static str,
+        request: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> Result<T, Error> {
+        match timeout(self.request, request).await {
+            Ok(answer) => answer.map_err(|error| Error::from_api(doing, error)),
+            Err(_) => Err(Error::Timeout { doing, after: self.request }),
+        }
+    }
+
+    /// Looks until there is something to see. A broken relay may come back, so it is looked again.
+    pub(super) async fn poll<T>(
+        &self,
+        doing: &'static str,
+        limit: Duration,
+        look: impl AsyncFn() -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        self.look(doing, limit, look, Error::is_relay).await
+    }
+
+    /// The same, also while the managers choose a new leader.
+    pub(super) async fn poll_through<T>(
+        &self,
+        doing: &'static str,
+        limit: Duration,
+        look: impl AsyncFn() -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        self.look(doing, limit, look, |error| error.is_relay() || error.is_leaderless()).await
+    }
+
+    async fn look<T>(
+        &self,
+        doing: &'static str,
+        limit: Duration,
+        look: impl AsyncFn() -> Result<Option<T>, Error>,
+        passes: impl Fn(&Error) -> bool,
+    ) -> Result<T, Error> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let last = match look().await {
+                Ok(Some(seen)) => return Ok(seen),
+                Ok(None) => Error::Timeout { doing, after: limit },
+                Err(error) if passes(&error) => error,
+                Err(error) => return Err(error),
+            };
+            if Instant::now() + self.pause > deadline {
+                return Err(last);
+            }
+            sleep(self.pause).await;
+        }
+    }
+}
