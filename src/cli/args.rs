@@ -128,7 +128,7 @@ pub(super) struct Changing {
     pub(super) assume_new: Vec<NodeName>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct Plan {
     #[command(flatten)]
     pub(super) changing: Changing,

@@ -20,9 +20,27 @@ pub(super) fn go_ahead(run: &Run<'_>, question: &str) -> Result<bool, Failure> {
         return Ok(true);
     }
     if !can_ask(common) {
-        return Err(Failure::new(exit::USAGE, "nobody to ask here: say `--yes` to go ahead"));
+        return Err(nobody());
     }
     Ok(confirm(&run.reporter, question))
+}
+
+/// Asks where no live lines are shown.
+///
+/// # Errors
+/// Where nobody can be asked.
+pub(super) fn plainly(common: &Common, question: &str) -> Result<bool, Failure> {
+    if common.yes {
+        return Ok(true);
+    }
+    if !can_ask(common) {
+        return Err(nobody());
+    }
+    Ok(Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false))
+}
+
+fn nobody() -> Failure {
+    Failure::new(exit::USAGE, "nobody to ask here: say `--yes` to go ahead")
 }
 
 /// Asks while the live lines keep still; no answer is a no.

@@ -190,9 +190,10 @@ impl<'a> Run<'a> {
             Some(Ok(other)) => return Err(Fault::new(name, format!("its agent answered out of turn: {other:?}"))),
             Some(Err(error)) => return Err(Fault::new(name, error)),
         }
-        let survey = host.map_err(|error| Fault::new(name, error))?;
+        let fleet::Survey { facts, observed, clock_offset_ms, .. } =
+            host.map_err(|error| Fault::new(name, error))?;
         (self.sink)(Event::Surveyed { node: name.clone() });
-        Ok(survey)
+        Ok(plan::Host { facts, observed, clock_offset_ms })
     }
 
     fn lock(&self) -> Body {

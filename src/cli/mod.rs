@@ -5,6 +5,7 @@ pub mod exit;
 mod args;
 mod ask;
 mod context;
+mod demo;
 mod init;
 mod lab;
 mod node;

@@ -4,8 +4,10 @@ use super::args::{Common, Node};
 use super::context::{Failure, choices, load};
 use super::{exit, up};
 use crate::inventory::edit::{NewNode, add_node, free_name};
-use crate::inventory::model::{Inventory, NodeName, Role};
-use crate::inventory::{HostArg, write_atomically};
+use crate::inventory::model::{NodeName, Role};
+use crate::inventory::{self, HostArg, Surroundings, write_atomically};
+use crate::plan::Finding;
+use crate::report;
 use crate::swarm::quorum;
 
 pub(super) async fn run(common: &Common, command: Node) -> Result<u8, Failure> {
@@ -17,7 +19,6 @@ pub(super) async fn run(common: &Common, command: Node) -> Result<u8, Failure> {
 /// Adds a node to the inventory, then brings it up.
 async fn add(common: &Common, host: HostArg, name: Option<String>, role: Role) -> Result<u8, Failure> {
     let inventory = load(common)?;
-    refuse_even(&inventory, role)?;
     let names = inventory.nodes.iter().map(|node| node.name.0.as_str());
     let name = name.unwrap_or_else(|| free_name(names));
     let node =
@@ -27,6 +28,7 @@ async fn add(common: &Common, host: HostArg, name: Option<String>, role: Role) -
     let failed = |error: std::io::Error| Failure::new(exit::FAILED, format!("{}: {error}", path.display()));
     let text = std::fs::read_to_string(path).map_err(failed)?;
     let text = add_node(path, &text, &node).map_err(|error| Failure::new(exit::USAGE, error))?;
+    refuse_even(&text, common)?;
     write_atomically(path, &text).map_err(failed)?;
     common.printer().note(&format!("added {name} to {}", path.display()));
 
@@ -36,12 +38,13 @@ async fn add(common: &Common, host: HostArg, name: Option<String>, role: Role) -
 }
 
 /// A manager more must not make their number even; better said before the inventory is touched.
-fn refuse_even(inventory: &Inventory, role: Role) -> Result<(), Failure> {
-    if role == Role::Worker {
-        return Ok(());
-    }
-    match quorum::check_desired(inventory.managers().count() + 1) {
-        Some(finding) => Err(Failure::new(exit::REFUSED, format!("{}\n{}", finding.message, finding.help))),
-        None => Ok(()),
-    }
+fn refuse_even(text: &str, common: &Common) -> Result<(), Failure> {
+    let path = &common.inventory;
+    let added = inventory::read(path, text, &Surroundings::of(path))
+        .map_err(|diagnostics| Failure::new(exit::USAGE, diagnostics))?;
+    let refusal = |finding: Finding| {
+        let printer = common.printer();
+        Failure::new(exit::REFUSED, report::error(&finding.message, Some(&finding.help), printer.stderr()))
+    };
+    quorum::check_inventory(&added.inventory).map(|_| ()).map_err(refusal)
 }

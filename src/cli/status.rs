@@ -1,9 +1,10 @@
 //! `skep status`: the cluster as it is.
 
 use super::args::Common;
+use super::exit;
 use super::context::{End, Failure, Run, choices, load};
 use crate::apply::Accounts;
-use crate::report;
+use crate::report::{self, Status};
 use crate::swarm::health::Health;
 
 pub(super) async fn run(common: &Common) -> Result<u8, Failure> {
@@ -12,8 +13,16 @@ pub(super) async fn run(common: &Common) -> Result<u8, Failure> {
     let observation = run.observe(false).await?;
     let view = run.view(&observation);
     let health = Health::of(&view);
-    report::show_status(&run.printer, &view, &health, &observation.unreachable);
-    let end =
-        End { unreachable: &observation.unreachable, accounts: &Accounts::new(), findings: &[], code: None };
+    let findings = health.findings(&view);
+    let status = Status::new(health, observation.unreachable.clone(), findings);
+    let printer = common.printer();
+    if common.json {
+        let line = serde_json::to_string(&status).map_err(|error| Failure::new(exit::FAILED, error))?;
+        printer.result(&line);
+    } else {
+        printer.result(&report::status(&status, printer.stdout()));
+    }
+    let code = observation.unreachable.is_empty().then_some(exit::OK);
+    let end = End { unreachable: &observation.unreachable, accounts: &Accounts::new(), findings: &[], code };
     Ok(run.finish(&end))
 }

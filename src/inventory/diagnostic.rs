@@ -72,8 +72,7 @@ impl Diagnostic {
     ///
     /// `source` is the text that the inventory was read from; passwords in it are blacked out.
     pub fn render(&self, source: &str, color: bool) -> String {
-        let hidden = if self.secret { vec![self.span.clone()] } else { Vec::new() };
-        let shown = mask(source, &hidden);
+        let shown = mask(source, self.secret.then(|| self.span.clone()));
         let path = self.file.display().to_string();
         let level = match self.severity {
             Severity::Error => Level::ERROR,
@@ -81,9 +80,8 @@ impl Diagnostic {
         };
         let mut group = annotate_snippets::Group::with_title(level.primary_title(&self.message));
         if self.line > 0 {
-            let annotation = AnnotationKind::Primary
-                .span(on_characters(&shown, &self.span))
-                .label(self.label.as_deref());
+            let annotation =
+                AnnotationKind::Primary.span(on_characters(&shown, &self.span)).label(self.label.as_deref());
             group = group.element(Snippet::source(&shown).path(&path).annotation(annotation));
         } else {
             group = group.element(annotate_snippets::Origin::path(&path));

@@ -65,7 +65,7 @@ pub struct Defaults {
 }
 
 /// One machine.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
     /// Where SSH connects to: an IP address or a host name.

@@ -71,7 +71,10 @@ fn text_of(path: &Path) -> Result<String, Box<Diagnostic>> {
             "there is no such inventory".into(),
             "`skep init USER@HOST HOST HOST` makes one; `--inventory FILE` takes another".into(),
         ),
-        _ => about(format!("cannot read the inventory: {cause}"), format!("check it with `ls -l {}`", path.display())),
+        _ => about(
+            format!("cannot read the inventory: {cause}"),
+            format!("check it with `ls -l {}`", path.display()),
+        ),
     };
     let length = std::fs::metadata(path).map_err(cannot)?.len();
     if length > MAX_BYTES as u64 {
@@ -81,7 +84,10 @@ fn text_of(path: &Path) -> Result<String, Box<Diagnostic>> {
     let bytes = std::fs::read(path).map_err(cannot)?;
     String::from_utf8(bytes).map_err(|cause| {
         let at = cause.utf8_error().valid_up_to();
-        about(format!("the file is not UTF-8 text (from byte {at} on)"), "save it as UTF-8 in your editor".into())
+        about(
+            format!("the file is not UTF-8 text (from byte {at} on)"),
+            "save it as UTF-8 in your editor".into(),
+        )
     })
 }
 
@@ -91,7 +97,10 @@ fn text_of(path: &Path) -> Result<String, Box<Diagnostic>> {
 /// Everything that is wrong with it, warnings included, in the order of the file.
 pub fn read(path: &Path, text: &str, surroundings: &Surroundings) -> Result<Loaded, Diagnostics> {
     let diagnostics = |problems: Vec<Problem>| {
-        Diagnostics::new(problems.into_iter().map(|problem| problem.into_diagnostic(path, text)).collect(), text)
+        Diagnostics::new(
+            problems.into_iter().map(|problem| problem.into_diagnostic(path, text)).collect(),
+            text,
+        )
     };
     let file = parse(text).map_err(|problem| diagnostics(vec![problem]))?;
     let (inventory, problems) = check(&file, path, surroundings);

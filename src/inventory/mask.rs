@@ -12,10 +12,10 @@ pub(super) fn is_secret_key(key: &str) -> bool {
         || !similar::get_close_matches(key.as_str(), &["password"], 1, 0.7).is_empty()
 }
 
-/// The same text, byte for byte as long, with the values of secret keys and all of `hidden` blacked out.
-pub(super) fn mask(source: &str, hidden: &[Range<usize>]) -> String {
+/// The same text, byte for byte as long, with the values of secret keys and `hidden` blacked out.
+pub(super) fn mask(source: &str, hidden: Option<Range<usize>>) -> String {
     let mut ranges = secret_values(source);
-    ranges.extend_from_slice(hidden);
+    ranges.extend(hidden);
     let mut bytes = source.as_bytes().to_vec();
     for range in ranges {
         let end = range.end.min(bytes.len());
@@ -75,7 +75,8 @@ fn values_in_line(text: &str) -> Vec<Range<usize>> {
     for (colon, _) in text.match_indices(':') {
         let start = text.len() - text[colon + 1..].trim_start().len();
         let value = &text[start..];
-        if !is_secret_key(word_before(text, colon)) || value.starts_with(['{', '*']) {
+        let refers = value.starts_with('*') || value.strip_prefix('{').is_some_and(names_a_source);
+        if refers || !is_secret_key(word_before(text, colon)) {
             continue;
         }
         let in_flow = text[..colon].contains('{');
@@ -115,8 +116,10 @@ mod tests {
             ("password: |\n  sesame\n  open\nport: 1", "password: |\n********\n******\nport: 1"),
             ("a:\n  password:\n    sesame\n  port: 1", "a:\n  password:\n**********\n  port: 1"),
             ("api_token: é", "api_token: **"),
+            ("password: {sesame: open}", "password: **************"),
+            ("password: [sesame]", "password: ********"),
         ] {
-            assert_eq!(mask(plain, &[]), masked);
+            assert_eq!(mask(plain, None), masked);
         }
     }
 
@@ -131,20 +134,20 @@ mod tests {
             "port: 22\r\nkey: ~/.ssh/id",
             "",
         ] {
-            assert_eq!(mask(text, &[]), text);
+            assert_eq!(mask(text, None), text);
         }
     }
 
     #[test]
-    fn hidden_ranges_are_blacked_out() {
-        assert_eq!(mask("a: b\nc", &[3..6]), "a: *\n*");
-        assert_eq!(mask("é", &[0..1]), "**");
+    fn a_hidden_range_is_blacked_out() {
+        assert_eq!(mask("a: b\nc", Some(3..6)), "a: *\n*");
+        assert_eq!(mask("é", Some(0..1)), "**");
     }
 
     proptest! {
         #[test]
         fn masking_keeps_lengths_and_lines(text in "[ a:{}'\",|é\npassword]{0,60}", start in 0usize..70, len in 0usize..9) {
-            let masked = mask(&text, &[start..start + len]);
+            let masked = mask(&text, Some(start..start + len));
             prop_assert_eq!(masked.len(), text.len());
             prop_assert_eq!(masked.matches('\n').count(), text.matches('\n').count());
         }

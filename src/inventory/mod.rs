@@ -11,16 +11,20 @@ pub mod scaffold;
 pub mod schema;
 pub mod secret;
 
+mod address;
 mod check;
+mod host_arg;
 mod load;
 mod mask;
 pub mod model;
 mod outline;
 mod parse;
+mod scalar;
 mod spot;
 mod write;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use host_arg::{HostArg, HostArgError};
 pub use load::{DEFAULT_PATH, Loaded, Surroundings, load, read};
 pub use model::Inventory;
 pub use secret::{SecretError, SecretSource};

@@ -1,6 +1,8 @@
 //! YAML text to [`File`], and the parser's complaints in the user's words.
 
-use serde_saphyr::Error;
+use std::ops::Range;
+
+use serde_saphyr::{Error, Location};
 
 use super::check::Problem;
 use super::file::File;
@@ -14,7 +16,9 @@ pub(super) const MAX_BYTES: usize = 1024 * 1024;
 pub(super) fn parse(text: &str) -> Result<File, Problem> {
     if text.len() > MAX_BYTES {
         let message = format!("the file is longer than {MAX_BYTES} bytes");
-        return Err(Problem::error(0..0, message).help("an inventory of a hundred nodes takes a tenth of that"));
+        return Err(
+            Problem::error(0..0, message).help("an inventory of a hundred nodes takes a tenth of that")
+        );
     }
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| explain(&error, text))
 }
@@ -39,25 +43,35 @@ fn options() -> serde_saphyr::Options {
 }
 
 fn explain(error: &Error, text: &str) -> Problem {
-    let mut span = error.location().map_or(0..0, |location| byte_range(&location));
-    if span.is_empty() {
-        span.end = span.start + text[floor(text, span.start)..].chars().next().map_or(0, char::len_utf8);
-    }
+    let span = error.location().map_or(0..0, |location| pointed_at(&location, text));
     match error.without_snippet() {
         Error::AliasError { error, .. } => describe(error, span),
         error => describe(error, span),
     }
 }
 
-fn floor(text: &str, mut at: usize) -> usize {
-    at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
+/// Bytes that a location means: at least one character. The scanner's own errors have line and column only.
+fn pointed_at(location: &Location, text: &str) -> Range<usize> {
+    let span = match location.span().byte_offset() {
+        Some(_) => byte_range(location),
+        None => byte_at(text, location.line(), location.column()),
+    };
+    if !span.is_empty() {
+        return span;
     }
-    at
+    let next = text.get(span.start..).and_then(|rest| rest.chars().next());
+    span.start..span.start + next.map_or(0, char::len_utf8)
 }
 
-fn describe(error: &Error, span: std::ops::Range<usize>) -> Problem {
+fn byte_at(text: &str, line: u64, column: u64) -> Range<usize> {
+    let index = |from_one: u64| usize::try_from(from_one).unwrap_or(usize::MAX).saturating_sub(1);
+    let before: usize = text.split_inclusive('\n').take(index(line)).map(str::len).sum();
+    let at =
+        text[before..].char_indices().map(|(at, _)| at).nth(index(column)).unwrap_or(text.len() - before);
+    before + at..before + at
+}
+
+fn describe(error: &Error, span: Range<usize>) -> Problem {
     match error {
         Error::SerdeUnknownField { field, expected, .. } => unknown_key(field, expected, span),
         Error::SerdeUnknownVariant { variant, expected, .. } => unknown_value(variant, expected, span),
@@ -69,9 +83,7 @@ fn describe(error: &Error, span: std::ops::Range<usize>) -> Problem {
         }
         Error::NullIntoString { .. } => Problem::error(span, "a value is missing here".into())
             .help("write the value, or leave the whole key out"),
-        Error::InvalidScalar { ty, .. } => {
-            Problem::error(span, format!("this is not {}", number(ty))).label(format!("wanted: {}", number(ty)))
-        }
+        Error::InvalidScalar { ty, .. } => Problem::error(span, format!("this is not {}", number(ty))),
         Error::Unexpected { expected, .. } => wrong_shape(expected, span),
         Error::ExternallyTaggedEnumExpectedScalarOrMapping { .. } => {
             Problem::error(span, "this is not a single word".into()).help("write one word, without brackets")
@@ -80,16 +92,21 @@ fn describe(error: &Error, span: std::ops::Range<usize>) -> Problem {
             .help("`skep init USER@HOST HOST HOST` writes an inventory to start from"),
         Error::MultipleDocuments { .. } => Problem::error(span, "a second YAML document begins here".into())
             .help("one file is one inventory: take the `---` out, or use a second file with `--inventory`"),
-        Error::UnknownAnchor { .. } => Problem::error(span, "this alias (`*name`) has no anchor (`&name`) above it".into()),
+        Error::UnknownAnchor { .. } => {
+            Problem::error(span, "this alias (`*name`) has no anchor (`&name`) above it".into())
+        }
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
-        | Error::AliasExpansionLimitExceeded { .. } => {
-            Problem::error(span, "the file is too large, too deep or has too many aliases to be an inventory".into())
-                .help(without_place(error))
+        | Error::AliasExpansionLimitExceeded { .. } => Problem::error(
+            span,
+            "from here on the file is too large, too deep or has too many aliases to be an inventory".into(),
+        )
+        .help("what many nodes have in common goes under `defaults`, once"),
+        other => {
+            Problem::error(span, format!("this is not YAML that skep can read: {}", without_place(other)))
+                .help("indent with spaces, close each bracket and quote, and put a space after each colon")
         }
-        other => Problem::error(span, format!("this is not YAML that skep can read: {}", without_place(other)))
-            .help("indent with spaces, close each bracket and quote, and put a space after each colon"),
     }
 }
 
@@ -109,9 +126,12 @@ fn number(ty: &str) -> &'static str {
     }
 }
 
-fn wrong_shape(expected: &str, span: std::ops::Range<usize>) -> Problem {
+fn wrong_shape(expected: &str, span: Range<usize>) -> Problem {
     let (what, help) = match expected {
-        "mapping start" => ("a mapping", "write `{key: value}`, or keys on lines of their own, indented"),
+        "mapping start" => (
+            "a mapping",
+            "write `{key: value}`, or keys on lines of their own, indented; leave out a key that has none",
+        ),
         "sequence start" => ("a list", "write it in square brackets: `[one, two]`"),
         "string scalar" => ("one piece of text", "write a single value, in quotes if it holds brackets"),
         other => (other, "docs/inventory.md shows each key with an example"),
@@ -119,7 +139,7 @@ fn wrong_shape(expected: &str, span: std::ops::Range<usize>) -> Problem {
     Problem::error(span, format!("wrong type: {what} belongs here")).help(help)
 }
 
-fn unknown_key(field: &str, expected: &[&str], span: std::ops::Range<usize>) -> Problem {
+fn unknown_key(field: &str, expected: &[&str], span: Range<usize>) -> Problem {
     let problem = Problem::error(span, format!("unknown key `{field}`"));
     match suggestion(field, expected) {
         Some(key) => problem.help(format!("did you mean `{key}`?")),
@@ -127,10 +147,13 @@ fn unknown_key(field: &str, expected: &[&str], span: std::ops::Range<usize>) -> 
     }
 }
 
-fn unknown_value(value: &str, expected: &[&str], span: std::ops::Range<usize>) -> Problem {
+fn unknown_value(value: &str, expected: &[&str], span: Range<usize>) -> Problem {
     if value == "docker" && expected.contains(&"distro") {
-        return Problem::error(span, "Docker's own repository (`source: docker`) is not supported yet".into())
-            .help("use `source: distro`, or install the engine yourself and write `source: keep`");
+        return Problem::error(
+            span,
+            "Docker's own repository (`source: docker`) is not supported yet".into(),
+        )
+        .help("use `source: distro`, or install the engine yourself and write `source: keep`");
     }
     let problem = Problem::error(span, format!("`{value}` is none of {}", listed(expected)));
     match suggestion(value, expected) {
@@ -140,7 +163,8 @@ fn unknown_value(value: &str, expected: &[&str], span: std::ops::Range<usize>) -
 }
 
 fn listed(words: &[&str]) -> String {
-    let known: Vec<_> = words.iter().filter(|word| !word.starts_with('$')).map(|word| format!("`{word}`")).collect();
+    let known: Vec<_> =
+        words.iter().filter(|word| !word.starts_with('$')).map(|word| format!("`{word}`")).collect();
     known.join(", ")
 }
 

@@ -26,7 +26,9 @@ pub enum SecretSource {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The variable is not set, or is not UTF-8.
-    #[error("the environment variable `{0}` is not set; set it, or change where the inventory takes this secret from")]
+    #[error(
+        "the environment variable `{0}` is not set; set it, or change where the inventory takes this secret from"
+    )]
     NoVariable(String),
     /// The file cannot be read.
     #[error("cannot read the secret in {}: {cause}; check it with `ls -l {}`", path.display(), path.display())]
@@ -76,17 +78,12 @@ impl SecretSource {
     /// [`SecretError`] names the source and the cause, never the output.
     pub async fn resolve(&self) -> Result<SecretString, SecretError> {
         let bytes = match self {
-            Self::Env(name) => std::env::var(name)
-                .map_err(|_| SecretError::NoVariable(name.clone()))?
-                .into_bytes(),
-            Self::File(path) => {
-                tokio::fs::read(path)
-                    .await
-                    .map_err(|cause| SecretError::NoFile {
-                        path: path.clone(),
-                        cause,
-                    })?
+            Self::Env(name) => {
+                std::env::var(name).map_err(|_| SecretError::NoVariable(name.clone()))?.into_bytes()
             }
+            Self::File(path) => tokio::fs::read(path)
+                .await
+                .map_err(|cause| SecretError::NoFile { path: path.clone(), cause })?,
             Self::Command(command) => output_of(command).await?,
         };
         first_line(bytes).ok_or_else(|| SecretError::Empty(self.clone()))
@@ -101,23 +98,14 @@ async fn output_of(command: &str) -> Result<Vec<u8>, SecretError> {
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|cause| SecretError::NoCommand {
-            command: command.to_owned(),
-            cause,
-        })?
+        .map_err(|cause| SecretError::NoCommand { command: command.to_owned(), cause })?
         .wait_with_output()
         .await
-        .map_err(|cause| SecretError::NoCommand {
-            command: command.to_owned(),
-            cause,
-        })?;
+        .map_err(|cause| SecretError::NoCommand { command: command.to_owned(), cause })?;
     if output.status.success() {
         Ok(output.stdout)
     } else {
-        Err(SecretError::CommandFailed {
-            command: command.to_owned(),
-            status: output.status,
-        })
+        Err(SecretError::CommandFailed { command: command.to_owned(), status: output.status })
     }
 }
 

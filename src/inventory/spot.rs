@@ -22,6 +22,13 @@ pub struct Spot<T> {
     pub place: Place,
 }
 
+impl<T> Spot<T> {
+    /// A value that stands in no file.
+    pub(super) fn nowhere(value: T) -> Self {
+        Self { value, span: 0..0, place: Place { line: 0, column: 0 } }
+    }
+}
+
 impl<T> Deref for Spot<T> {
     type Target = T;
 
@@ -41,10 +48,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spot<T> {
         let spanned = Spanned::<T>::deserialize(deserializer)?;
         Ok(Self {
             span: byte_range(&spanned.defined),
-            place: Place {
-                line: spanned.defined.line(),
-                column: spanned.defined.column(),
-            },
+            place: Place { line: spanned.defined.line(), column: spanned.defined.column() },
             value: spanned.value,
         })
     }
@@ -94,9 +98,7 @@ impl<T> Entries<T> {
 
     /// The value of that name.
     pub fn get(&self, name: &str) -> Option<&T> {
-        self.iter()
-            .find(|(key, _)| key.value == name)
-            .map(|(_, value)| value)
+        self.iter().find(|(key, _)| key.value == name).map(|(_, value)| value)
     }
 }
 

@@ -7,9 +7,9 @@ use super::validate::{self, list};
 use super::view::{Host, View};
 use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION};
 use crate::facts::Support;
-use crate::inventory::model::Node;
+use crate::inventory::model::{Node, NodeName};
 use crate::resource::Resource;
-use crate::swarm;
+use crate::swarm::steps;
 
 /// The plan that makes what was seen into what is wanted.
 pub fn make(view: &View<'_>) -> Plan {
@@ -23,11 +23,11 @@ pub fn make(view: &View<'_>) -> Plan {
     let mut phases: BTreeMap<PhaseName, Vec<Step>> = BTreeMap::new();
     for (node, host) in seen(view) {
         plan_host(node, host, view, &mut phases, &mut plan.problems);
-        plan.warnings.extend(kernel_warnings(node, host));
     }
+    plan.warnings.extend(kernel_warnings(view));
     plan.problems.extend(nfs_problems(view));
 
-    let swarm = swarm::steps::steps(view);
+    let swarm = steps::steps(view);
     phases.insert(PhaseName::Swarm, swarm.steps);
     phases.insert(PhaseName::Labels, swarm.labels);
     plan.refusals.extend(swarm.refusals);
@@ -87,36 +87,25 @@ fn change(resource: &Resource, host: &Host) -> Result<Option<Action>, (String, S
 
 /// Nodes whose kernel cannot do the NFS that the inventory asks of them.
 fn nfs_problems(view: &View<'_>) -> Vec<Finding> {
-    let mut lacking: BTreeMap<Vec<&str>, Vec<&Node>> = BTreeMap::new();
-    for (node, host) in seen(view) {
-        let missing = desire::missing_nfs(view.inventory, node, &host.facts);
-        if !missing.is_empty() {
-            lacking.entry(missing).or_default().push(node);
-        }
-    }
-    let finding = |(options, nodes): (Vec<&str>, Vec<&Node>)| {
-        let nodes: Vec<_> = nodes.into_iter().map(|node| node.name.clone()).collect();
-        let options: Vec<_> = options.iter().map(|option| format!("CONFIG_{option}")).collect();
-        Finding {
-            message: format!("the kernel of {} lacks {}: NFS is left alone there", list(&nodes), list(&options)),
-            help: "boot a kernel that has it (Debian's and Armbian's own do), or leave the node out of `shares`"
-                .to_owned(),
-            nodes,
-        }
-    };
-    lacking.into_iter().map(finding).collect()
+    lacking(view, |node, host| desire::missing_nfs(view.inventory, node, &host.facts), |nodes, options| Finding {
+        message: format!("the kernel of {} lacks {}: NFS is left alone there", list(&nodes), list(&options)),
+        help: "boot a kernel that has it (Debian's and Armbian's own do), or leave the node out of `shares`"
+            .to_owned(),
+        nodes,
+    })
 }
 
-/// What a swarm does without on a node's kernel.
-fn kernel_warnings(node: &Node, host: &Host) -> Vec<Finding> {
-    let missing = |option: &str| {
-        matches!(host.facts.kernel.options.get(option), Some(Support::Missing | Support::ModuleMissing))
-    };
-    let about = |option: &str, lost: &str, help: &str| {
-        missing(option).then(|| Finding {
-            nodes: vec![node.name.clone()],
-            message: format!("the kernel of {} lacks CONFIG_{option}: {lost}", node.name),
+/// What a swarm does without on the nodes' kernels.
+fn kernel_warnings(view: &View<'_>) -> Vec<Finding> {
+    let about = |option: &'static str, lost: &str, help: &str| {
+        let missing = |host: &Host| {
+            matches!(host.facts.kernel.options.get(option), Some(Support::Missing | Support::ModuleMissing))
+        };
+        let lacks = |_: &Node, host: &Host| if missing(host) { vec![option] } else { Vec::new() };
+        lacking(view, lacks, |nodes, options| Finding {
+            message: format!("the kernel of {} lacks {}: {lost}", list(&nodes), list(&options)),
             help: help.to_owned(),
+            nodes,
         })
     };
     let vxlan = about("VXLAN", "overlay networks will not work there", "boot a kernel that has it");
@@ -125,7 +114,22 @@ fn kernel_warnings(node: &Node, host: &Host) -> Vec<Finding> {
         "virtual IPs and the routing mesh will not work there",
         "boot a kernel that has it, or use `endpoint_mode: dnsrr` and ports in `mode: host`",
     );
-    vxlan.into_iter().chain(ip_vs).collect()
+    [vxlan, ip_vs].concat()
+}
+
+/// One finding for all nodes whose kernels lack the same options.
+fn lacking(
+    view: &View<'_>,
+    missing: impl Fn(&Node, &Host) -> Vec<&'static str>,
+    finding: impl Fn(Vec<NodeName>, Vec<String>) -> Finding,
+) -> Vec<Finding> {
+    let mut groups: BTreeMap<Vec<&str>, Vec<NodeName>> = BTreeMap::new();
+    for (node, host) in seen(view) {
+        groups.entry(missing(node, host)).or_default().push(node.name.clone());
+    }
+    groups.remove(&Vec::new());
+    let configured = |options: Vec<&str>| options.iter().map(|option| format!("CONFIG_{option}")).collect();
+    groups.into_iter().map(|(options, nodes)| finding(nodes, configured(options))).collect()
 }
 
 /// Leaves out what is only about nodes outside `--limit`.

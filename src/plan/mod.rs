@@ -6,6 +6,8 @@ pub mod desire;
 mod distribution;
 mod make;
 mod templates;
+#[cfg(test)]
+mod tests;
 mod validate;
 mod view;
 

@@ -28,7 +28,6 @@ pub(super) fn refusals(view: &View<'_>) -> Vec<Finding> {
          /var/lib/docker/engine-id /etc/docker/key.json; systemctl start docker`"
             .to_owned()
     }));
-    refusals.extend(shared_addresses(view));
     refusals.extend(clocks(view));
     for (node, host) in &view.hosts {
         refusals.extend(unsupported(view, node, host));
@@ -55,23 +54,6 @@ fn twins(
         .map(|(value, nodes)| Finding {
             message: format!("{} have one {what}, {value}", list(&nodes)),
             help: help(&nodes),
-            nodes,
-        })
-        .collect()
-}
-
-/// Addresses that more than one node has on its interfaces, those of bridges inside the hosts left out.
-fn shared_addresses(view: &View<'_>) -> Vec<Finding> {
-    let addresses = view.hosts.iter().flat_map(|(node, host)| {
-        let outside = host.facts.network.iter().filter(|interface| !interface.is_internal());
-        outside.flat_map(|interface| &interface.addresses).map(|(address, _)| (*address, node.clone()))
-    });
-    shared(addresses)
-        .map(|(address, nodes)| Finding {
-            message: format!("{} both have the address {address}", list(&nodes)),
-            help: "give each node an address of its own; if they are one machine, keep one of them in the \
-                   inventory"
-                .to_owned(),
             nodes,
         })
         .collect()

@@ -47,8 +47,8 @@ impl Choices {
 }
 
 impl View<'_> {
-    /// Nodes of the inventory that did not answer, in its order.
-    pub fn unseen(&self) -> impl Iterator<Item = &NodeName> {
-        self.inventory.nodes.iter().map(|node| &node.name).filter(|name| !self.hosts.contains_key(name))
+    /// What each node is that answered.
+    pub fn facts(&self) -> BTreeMap<NodeName, Facts> {
+        self.hosts.iter().map(|(name, host)| (name.clone(), host.facts.clone())).collect()
     }
 }

@@ -14,7 +14,7 @@ use super::{Description, Fault, Host, Kind, Problem, Progress};
 pub enum Directory {}
 
 /// A directory as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {
     /// Where.
     pub path: PathBuf,

@@ -21,7 +21,7 @@ pub struct Key {
 }
 
 /// A drop-in as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {
     /// The unit: `docker.service`.
     pub unit: String,

@@ -19,7 +19,7 @@ pub enum File {}
 const LARGEST: u64 = 256 * 1024;
 
 /// A file as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {
     /// Where.
     pub path: PathBuf,

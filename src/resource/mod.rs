@@ -157,7 +157,8 @@ macro_rules! kinds {
         pub enum Key { $($(#[$doc])* $variant(<$module::$variant as Kind>::Key)),+ }
 
         /// A thing that a host should have.
-        #[derive(Debug, Clone, PartialEq)]
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
         pub enum Resource { $($(#[$doc])* $variant(<$module::$variant as Kind>::Desired)),+ }
 
         /// What a thing is now.

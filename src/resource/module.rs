@@ -12,7 +12,7 @@ use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange};
 pub enum Module {}
 
 /// A module as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {
     /// Its name: `br_netfilter`.
     pub name: String,

@@ -12,7 +12,7 @@ use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange};
 pub enum Sysctl {}
 
 /// A parameter as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {
     /// Its name: `net.ipv4.ip_forward`.
     pub key: String,

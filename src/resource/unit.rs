@@ -9,7 +9,7 @@ use super::{Description, Fault, Host, Kind, Problem, Progress, systemd};
 pub enum Unit {}
 
 /// A unit as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {
     /// Its full name: `docker.service`.
     pub name: String,

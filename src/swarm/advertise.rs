@@ -14,8 +14,8 @@ use crate::plan::Finding;
 
 /// Starts of the names of interfaces that containers and virtual machines bring along.
 const CONTAINER: &[&str] = &[
-    "docker", "veth", "vxlan", "cni", "flannel", "cali", "cilium", "kube", "podman", "lxc", "lxdbr", "incusbr",
-    "virbr", "vnet", "tap",
+    "docker", "veth", "vxlan", "cni", "flannel", "cali", "cilium", "kube", "podman", "lxc", "lxdbr",
+    "incusbr", "virbr", "vnet", "tap",
 ];
 
 /// Starts of the names of tunnels: taken only where a host has no other address.
@@ -84,7 +84,8 @@ pub fn duplicates(addresses: &BTreeMap<NodeName, Address>) -> Vec<Finding> {
 pub fn apart(addresses: &BTreeMap<NodeName, Address>) -> Option<Finding> {
     let mut groups: Vec<(Vec<NodeName>, Vec<Address>)> = Vec::new();
     for (name, address) in addresses {
-        let near = |group: &(Vec<NodeName>, Vec<Address>)| group.1.iter().any(|other| share_network(other, address));
+        let near =
+            |group: &(Vec<NodeName>, Vec<Address>)| group.1.iter().any(|other| share_network(other, address));
         let (mut own, rest): (Vec<_>, Vec<_>) = groups.into_iter().partition(near);
         let mut group = own.pop().unwrap_or_default();
         for other in own {
@@ -115,13 +116,20 @@ pub fn moved(node: &Node, interfaces: &[Interface], advertised: &str) -> Option<
     let ip: IpAddr = advertised.parse().ok()?;
     let cause = match node.advertise {
         Some(wanted) if wanted != ip => format!("but shall advertise {wanted}"),
-        _ if on_host(ip, interfaces).is_none() => format!("which its host no longer has; it has {}", list(interfaces)),
+        _ if on_host(ip, interfaces).is_none() => {
+            format!("which its host no longer has; it has {}", list(interfaces))
+        }
         _ => return None,
     };
     Some(Finding {
         nodes: vec![node.name.clone()],
-        message: format!("{} advertises {ip}, {cause}; an advertised address is fixed when a node joins", node.name),
-        help: format!("give the host {ip} back, or let it leave (`docker swarm leave` on it) and run `skep up`"),
+        message: format!(
+            "{} advertises {ip}, {cause}; an advertised address is fixed when a node joins",
+            node.name
+        ),
+        help: format!(
+            "give the host {ip} back, or let it leave (`docker swarm leave` on it) and run `skep up`"
+        ),
     })
 }
 
@@ -149,7 +157,8 @@ fn candidates(interfaces: &[Interface]) -> Vec<Address> {
     let starts = |name: &str, starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
     // Docker's own bridges only: `br-lan` is somebody's network.
     let docker = |name: &str| {
-        name.strip_prefix("br-").is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        name.strip_prefix("br-")
+            .is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
     };
     let own = || addresses(interfaces).filter(|(name, _)| !starts(name, CONTAINER) && !docker(name));
     let kinds = [(false, true), (false, false), (true, true), (true, false)];
@@ -204,20 +213,51 @@ mod tests {
             ("veth1234", &["10.9.0.1/16"]),
             ("cni0", &["10.244.0.1/24"]),
         ];
-        type Case<'a> = (&'a str, &'a str, Option<&'a str>, &'a [(&'a str, &'a [&'a str])], Result<&'a str, &'a str>);
+        type Case<'a> =
+            (&'a str, &'a str, Option<&'a str>, &'a [(&'a str, &'a [&'a str])], Result<&'a str, &'a str>);
         let table: &[Case] = &[
             ("the inventory's", "192.168.2.1", Some("192.168.2.77"), &[eth, wifi], Ok("192.168.2.77/24")),
-            ("the inventory's, not there", "192.168.2.1", Some("10.0.0.9"), &[eth], Err("192.168.2.1 (eth0)")),
-            ("the inventory's, loopback", "192.168.2.1", Some("127.0.0.1"), &[eth], Err("192.168.2.1 (eth0)")),
+            (
+                "the inventory's, not there",
+                "192.168.2.1",
+                Some("10.0.0.9"),
+                &[eth],
+                Err("192.168.2.1 (eth0)"),
+            ),
+            (
+                "the inventory's, loopback",
+                "192.168.2.1",
+                Some("127.0.0.1"),
+                &[eth],
+                Err("192.168.2.1 (eth0)"),
+            ),
             ("SSH's", "192.168.2.77", None, &[eth, wifi], Ok("192.168.2.77/24")),
             ("SSH's over a tunnel", "10.8.0.2", None, &[eth, ("wg0", &["10.8.0.2/24"])], Ok("10.8.0.2/24")),
-            ("SSH's in IPv6", "fd00::1", None, &[("eth0", &["192.168.2.1/24", "fd00::1/64"])], Ok("fd00::1/64")),
+            (
+                "SSH's in IPv6",
+                "fd00::1",
+                None,
+                &[("eth0", &["192.168.2.1/24", "fd00::1/64"])],
+                Ok("fd00::1/64"),
+            ),
             ("the only one behind a name", "n1.lan", None, &[eth], Ok("192.168.2.1/24")),
             ("the only one behind a forwarded port", "127.0.0.1", None, &[eth], Ok("192.168.2.1/24")),
             ("bridges do not count", "n1.lan", None, bridges, Ok("192.168.2.1/24")),
-            ("a bridge of the user's own", "n1.lan", None, &[("br-lan", &["192.168.2.1/24"])], Ok("192.168.2.1/24")),
+            (
+                "a bridge of the user's own",
+                "n1.lan",
+                None,
+                &[("br-lan", &["192.168.2.1/24"])],
+                Ok("192.168.2.1/24"),
+            ),
             ("tunnels come last", "n1.lan", None, &[("wg0", &["10.8.0.2/24"]), eth], Ok("192.168.2.1/24")),
-            ("a tunnel where nothing else is", "n1.lan", None, &[("wg0", &["10.8.0.2/24"])], Ok("10.8.0.2/24")),
+            (
+                "a tunnel where nothing else is",
+                "n1.lan",
+                None,
+                &[("wg0", &["10.8.0.2/24"])],
+                Ok("10.8.0.2/24"),
+            ),
             (
                 "IPv4 before IPv6",
                 "n1.lan",
@@ -227,10 +267,28 @@ mod tests {
             ),
             ("IPv6 where nothing else is", "n1.lan", None, &[("eth0", &["fd00::1/64"])], Ok("fd00::1/64")),
             ("two interfaces", "n1.lan", None, &[eth, wifi], Err("`advertise: 192.168.2.1`")),
-            ("two on one interface", "n1.lan", None, &[("eth0", &["10.1.1.1/24", "10.1.1.2/24"])], Err("10.1.1.2 (eth0)")),
-            ("two in IPv6", "n1.lan", None, &[("eth0", &["fd00::1/64", "fd00::2/64"])], Err("`advertise: fd00::1`")),
+            (
+                "two on one interface",
+                "n1.lan",
+                None,
+                &[("eth0", &["10.1.1.1/24", "10.1.1.2/24"])],
+                Err("10.1.1.2 (eth0)"),
+            ),
+            (
+                "two in IPv6",
+                "n1.lan",
+                None,
+                &[("eth0", &["fd00::1/64", "fd00::2/64"])],
+                Err("`advertise: fd00::1`"),
+            ),
             ("none", "n1.lan", None, &[], Err("give n1 an address")),
-            ("none but a bridge", "n1.lan", None, &[("docker0", &["172.17.0.1/16"])], Err("give n1 an address")),
+            (
+                "none but a bridge",
+                "n1.lan",
+                None,
+                &[("docker0", &["172.17.0.1/16"])],
+                Err("give n1 an address"),
+            ),
         ];
         for (case, ssh, advertise, interfaces, expected) in table {
             let interfaces: Vec<_> = interfaces.iter().map(|(name, nets)| interface(name, nets)).collect();

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{Facts, SwarmNode};
+use crate::facts::SwarmNode;
 use crate::inventory::model::{Inventory, Node, NodeName, Role};
-use crate::plan::Finding;
+use crate::plan::{Finding, View};
 use crate::swarm::membership::{Membership, Standing, Unknown, is_manager};
 use crate::swarm::quorum::{Managers, quorum, tolerance};
 
@@ -82,12 +82,8 @@ pub struct Missing {
 
 impl Health {
     /// The swarm's health as told by the hosts that answered.
-    pub fn read(inventory: &Inventory, facts: &BTreeMap<NodeName, Facts>) -> Self {
-        Self::of(inventory, &Membership::read(inventory, facts, None))
-    }
-
-    /// The swarm's health, from who is a member.
-    pub fn of(inventory: &Inventory, membership: &Membership) -> Self {
+    pub fn of(view: &View<'_>) -> Self {
+        let (inventory, membership) = (view.inventory, &Membership::read(view));
         let records = membership.ours.as_ref().map_or(&[][..], |roster| &roster.nodes);
         let place = |name: Option<&NodeName>| {
             let place = name.and_then(|name| inventory.nodes.iter().position(|node| node.name == *name));
@@ -95,11 +91,14 @@ impl Health {
         };
         let mut records: Vec<_> = records.iter().map(|record| (membership.name_of(record), record)).collect();
         records.sort_by_key(|(name, record)| (place(*name), record.hostname.clone(), record.id.clone()));
-        let nodes: Vec<NodeHealth> = records.into_iter().map(|(name, record)| node_health(name, record)).collect();
+        let nodes: Vec<NodeHealth> =
+            records.into_iter().map(|(name, record)| node_health(name, record)).collect();
         let count = |counts: fn(&NodeHealth) -> bool| nodes.iter().filter(|node| counts(node)).count();
         let managers = Managers {
             total: count(|node| node.role == Role::Manager),
-            reachable: count(|node| node.role == Role::Manager && node.reachability.as_deref() == Some("reachable")),
+            reachable: count(|node| {
+                node.role == Role::Manager && node.reachability.as_deref() == Some("reachable")
+            }),
         };
         let leader = nodes.iter().find(|node| node.leader);
         let is_member = |name: &NodeName| nodes.iter().any(|node| node.name.as_ref() == Some(name));
@@ -121,9 +120,11 @@ impl Health {
     }
 
     /// What is not as the inventory wants it; empty when all is well.
-    pub fn findings(&self, inventory: &Inventory) -> Vec<Finding> {
+    pub fn findings(&self, view: &View<'_>) -> Vec<Finding> {
+        let inventory = view.inventory;
         if self.cluster.is_none() {
-            let why: Vec<String> = self.missing.iter().map(|node| format!("{} is {}", node.name, node.why)).collect();
+            let why: Vec<String> =
+                self.missing.iter().map(|node| format!("{} is {}", node.name, node.why)).collect();
             return vec![finding(
                 Vec::new(),
                 format!("no manager answers for the swarm {}: {}", self.name, why.join(", ")),
@@ -141,7 +142,10 @@ impl Health {
         if self.leader.is_none() {
             return Some(finding(
                 Vec::new(),
-                format!("the swarm has no leader: {reachable} of {total} managers answer, {} are needed", self.quorum),
+                format!(
+                    "the swarm has no leader: {reachable} of {total} managers answer, {} are needed",
+                    self.quorum
+                ),
                 "bring the managers that are off back".to_owned(),
             ));
         }
@@ -164,8 +168,15 @@ impl Health {
         let name = &node.name;
         let (message, help) = match self.nodes.iter().find(|member| member.name.as_ref() == Some(name)) {
             None => {
-                let why = self.missing.iter().find(|missing| missing.name == *name).map(|missing| missing.why.as_str());
-                (format!("{name} is {}", why.unwrap_or("not in the swarm")), "run `skep up` once it can be reached".to_owned())
+                let why = self
+                    .missing
+                    .iter()
+                    .find(|missing| missing.name == *name)
+                    .map(|missing| missing.why.as_str());
+                (
+                    format!("{name} is {}", why.unwrap_or("not in the swarm")),
+                    "run `skep up` once it can be reached".to_owned(),
+                )
             }
             Some(member) if member.state != "ready" => (
                 format!("{name} is {}, not ready", member.state),
@@ -174,13 +185,17 @@ impl Health {
             Some(member) if member.role != node.role => {
                 (format!("{name} is a {}, not a {}", member.role, node.role), "run `skep up`".to_owned())
             }
-            Some(member) if member.role == Role::Manager && member.reachability.as_deref() != Some("reachable") => (
-                format!(
-                    "the manager {name} is {} for the others",
-                    member.reachability.as_deref().unwrap_or("unknown")
-                ),
-                format!("check that {name} reaches them, and they it, on 2377/tcp"),
-            ),
+            Some(member)
+                if member.role == Role::Manager && member.reachability.as_deref() != Some("reachable") =>
+            {
+                (
+                    format!(
+                        "the manager {name} is {} for the others",
+                        member.reachability.as_deref().unwrap_or("unknown")
+                    ),
+                    format!("check that {name} reaches them, and they it, on 2377/tcp"),
+                )
+            }
             Some(_) => return None,
         };
         Some(finding(vec![name.clone()], message, help))
@@ -211,13 +226,17 @@ fn missing_node(node: &Node, membership: &Membership) -> Missing {
         Standing::Member { node_id, .. } => format!("a clone of the member {node_id}"),
         Standing::Pending => "still joining".to_owned(),
         Standing::Foreign { .. } => "in a swarm that is not ours".to_owned(),
-        Standing::Unplaced { cause, .. } if cause.is_empty() => "in a swarm that no manager answers for".to_owned(),
+        Standing::Unplaced { cause, .. } if cause.is_empty() => {
+            "in a swarm that no manager answers for".to_owned()
+        }
         Standing::Unplaced { cause, .. } => format!("in a swarm that no manager answers for ({cause})"),
         Standing::Error { cause } => format!("in a swarm but cannot work ({cause})"),
         Standing::Locked => "locked: it waits for its unlock key".to_owned(),
         Standing::Unknown(Unknown::Unreachable) => "not reached".to_owned(),
         Standing::Unknown(Unknown::Stopped) => "there, but its engine is stopped".to_owned(),
-        Standing::Unknown(Unknown::Silent { cause }) => format!("there, but its engine does not answer ({cause})"),
+        Standing::Unknown(Unknown::Silent { cause }) => {
+            format!("there, but its engine does not answer ({cause})")
+        }
     };
     Missing { name: node.name.clone(), why }
 }
@@ -236,13 +255,14 @@ mod tests {
     }
 
     fn records(world: &World) -> Vec<SwarmNode> {
-        let roles = [("n1", Role::Manager), ("n2", Role::Manager), ("n3", Role::Manager), ("n4", Role::Worker)];
+        let roles =
+            [("n1", Role::Manager), ("n2", Role::Manager), ("n3", Role::Manager), ("n4", Role::Worker)];
         lead(roles.iter().map(|(name, role)| world.member(name, *role)).collect())
     }
 
     fn health(world: &World) -> (Health, Vec<String>) {
-        let health = Health::read(&world.inventory, &world.facts);
-        let findings = health.findings(&world.inventory).into_iter().map(|finding| finding.message).collect();
+        let health = Health::of(&world.view());
+        let findings = health.findings(&world.view()).into_iter().map(|finding| finding.message).collect();
         (health, findings)
     }
 
@@ -267,11 +287,18 @@ mod tests {
             (
                 "a manager is off",
                 |nodes| nodes[2] = down(nodes[2].clone()),
-                &["survives the loss of 0 more managers, not 1: 2 of 3 answer, 2 are needed", "n3 is down, not ready"],
+                &[
+                    "survives the loss of 0 more managers, not 1: 2 of 3 answer, 2 are needed",
+                    "n3 is down, not ready",
+                ],
             ),
             ("a worker is off", |nodes| nodes[3] = down(nodes[3].clone()), &["n4 is down, not ready"]),
             ("a worker is missing", |nodes| drop(nodes.pop()), &["n4 is in no swarm"]),
-            ("nobody leads", |nodes| nodes[0].leader = false, &["no leader: 3 of 3 managers answer, 2 are needed"]),
+            (
+                "nobody leads",
+                |nodes| nodes[0].leader = false,
+                &["no leader: 3 of 3 managers answer, 2 are needed"],
+            ),
             (
                 "a worker should be a manager",
                 |nodes| {

@@ -2,34 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use crate::facts::{Facts, SwarmNode};
-use crate::inventory::model::{Inventory, Node, NodeName};
+use crate::facts::SwarmNode;
+use crate::inventory::model::Node;
 use crate::plan::{Action, Step};
-use crate::swarm::membership::{Membership, Roster, Standing};
+use crate::swarm::membership::{Roster, Standing};
+use crate::swarm::steps::Scene;
 use crate::swarm::{NODE_LABEL, SwarmAction};
 
 /// All labels that differ, in the order of the inventory; hosts that are off are left alone.
-pub(super) fn steps(
-    inventory: &Inventory,
-    facts: &BTreeMap<NodeName, Facts>,
-    membership: &Membership,
-    roster: &Roster,
-    newcomers: &[&Node],
-) -> Vec<Step> {
+pub(super) fn steps(scene: &Scene<'_>, roster: &Roster) -> Vec<Step> {
+    let membership = scene.membership;
     let step = |node: &Node| match membership.standing(&node.name) {
-        Standing::Member { node_id, .. } if facts.contains_key(&node.name) => {
+        Standing::Member { node_id, .. } => {
             let record = roster.nodes.iter().find(|record| record.id == *node_id)?;
-            let differ: BTreeMap<_, _> =
-                wanted(node).into_iter().filter(|(key, value)| record.labels.get(key) != Some(value)).collect();
-            (!differ.is_empty()).then(|| label(node, Some(node_id.clone()), differ))
+            let differs = |(key, value): &(String, String)| record.labels.get(key) != Some(value);
+            let labels: BTreeMap<_, _> = wanted(node).into_iter().filter(differs).collect();
+            (!labels.is_empty()).then(|| label(node, Some(node_id.clone()), labels))
         }
         Standing::Pending => Some(first(node, &membership.ghosts(&node.name))),
-        _ if newcomers.iter().any(|newcomer| newcomer.name == node.name) => {
+        _ if scene.newcomers.iter().any(|newcomer| newcomer.name == node.name) => {
             Some(first(node, &membership.ghosts(&node.name)))
         }
         _ => None,
     };
-    inventory.nodes.iter().filter_map(step).collect()
+    scene.nodes().filter_map(step).collect()
 }
 
 /// The labels of a node that has yet to join: the inventory's, over those of the records that it replaces.

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use crate::facts::engine::Cluster;
-use crate::facts::{Engine, Facts, SwarmNode, SwarmState, SwarmView};
-use crate::inventory::model::{Inventory, NodeName, Role};
+use crate::facts::{Engine, SwarmNode, SwarmState, SwarmView};
+use crate::inventory::model::{NodeName, Role};
+use crate::plan::{Host, View};
 use crate::swarm::{NODE_LABEL, SWARM_LABEL};
 
 /// Which swarm is ours, and where each node of the inventory stands towards it.
@@ -105,13 +106,14 @@ pub enum Unknown {
 }
 
 impl Membership {
-    /// Reads it from the facts of the hosts that answered; hosts without facts are unreachable. The swarm whose ID
-    /// is `adopt` counts as ours although it has no label yet.
-    pub fn read(inventory: &Inventory, facts: &BTreeMap<NodeName, Facts>, adopt: Option<&str>) -> Self {
-        let managed = managed(inventory, facts);
+    /// Reads it from the facts of the hosts that answered. The swarm that shall be taken over counts as ours although
+    /// it has no label yet.
+    pub fn read(view: &View<'_>) -> Self {
+        let inventory = view.inventory;
+        let managed = managed(view);
         let is_ours = |cluster: &Cluster| match cluster.labels.get(SWARM_LABEL) {
             Some(label) => *label == inventory.name,
-            None => adopt == Some(cluster.id.as_str()),
+            None => view.choices.adopt.as_deref() == Some(cluster.id.as_str()),
         };
         let ours = managed.iter().filter(|(_, cluster)| is_ours(cluster)).find_map(|(via, cluster)| {
             let nodes = cluster.nodes.clone().ok()?;
@@ -122,7 +124,7 @@ impl Membership {
         let standings = inventory
             .nodes
             .iter()
-            .map(|node| (node.name.clone(), standing(facts.get(&node.name), &managed, ours.as_ref())))
+            .map(|node| (node.name.clone(), standing(view.hosts.get(&node.name), &managed, ours.as_ref())))
             .collect();
         Self { ours, others, standings }
     }
@@ -135,10 +137,9 @@ impl Membership {
 
     /// The node of the inventory that a member is: by the node ID that a host told, else by its label.
     pub fn name_of(&self, member: &SwarmNode) -> Option<&NodeName> {
-        let told = self
-            .standings
-            .iter()
-            .find(|(_, standing)| matches!(standing, Standing::Member { node_id, .. } if *node_id == member.id));
+        let told = self.standings.iter().find(
+            |(_, standing)| matches!(standing, Standing::Member { node_id, .. } if *node_id == member.id),
+        );
         told.map(|(name, _)| name).or_else(|| {
             let label = member.labels.get(NODE_LABEL)?;
             let (name, standing) = self.standings.iter().find(|(name, _)| name.0 == *label)?;
@@ -150,7 +151,10 @@ impl Membership {
     /// Records of dead members that this host was before it was set up anew.
     pub fn ghosts(&self, name: &NodeName) -> Vec<&SwarmNode> {
         let Some(roster) = &self.ours else { return Vec::new() };
-        if matches!(self.standing(name), Standing::Unknown(_) | Standing::Pending | Standing::Error { .. } | Standing::Locked) {
+        if matches!(
+            self.standing(name),
+            Standing::Unknown(_) | Standing::Pending | Standing::Error { .. } | Standing::Locked
+        ) {
             return Vec::new();
         }
         roster
@@ -179,11 +183,12 @@ pub fn is_ready(node: &SwarmNode) -> bool {
 
 /// The swarms that hosts of the inventory manage, in its order. A manager without quorum cannot list its nodes, so
 /// it is not among them.
-fn managed<'a>(inventory: &'a Inventory, facts: &'a BTreeMap<NodeName, Facts>) -> Vec<(&'a NodeName, &'a Cluster)> {
-    let clusters = inventory.nodes.iter().filter_map(|node| {
-        let view = view(facts.get(&node.name)?)?;
-        Some((&node.name, view.cluster.as_ref()?))
-    });
+fn managed<'a>(view: &'a View<'_>) -> Vec<(&'a NodeName, &'a Cluster)> {
+    let clusters =
+        view.inventory.nodes.iter().filter_map(|node| match &view.hosts.get(&node.name)?.facts.engine {
+            Engine::Running(running) => Some((&node.name, running.swarm.cluster.as_ref()?)),
+            Engine::Absent | Engine::Stopped | Engine::Silent { .. } => None,
+        });
     clusters.filter(|(_, cluster)| !cluster.id.is_empty() && cluster.nodes.is_ok()).collect()
 }
 
@@ -205,15 +210,8 @@ fn others(managed: &[(&NodeName, &Cluster)], ours: Option<&Roster>) -> Vec<Other
     others
 }
 
-fn view(facts: &Facts) -> Option<&SwarmView> {
-    match &facts.engine {
-        Engine::Running(running) => Some(&running.swarm),
-        Engine::Absent | Engine::Stopped | Engine::Silent { .. } => None,
-    }
-}
-
-fn standing(facts: Option<&Facts>, managed: &[(&NodeName, &Cluster)], ours: Option<&Roster>) -> Standing {
-    let Some(facts) = facts else { return Standing::Unknown(Unknown::Unreachable) };
+fn standing(host: Option<&Host>, managed: &[(&NodeName, &Cluster)], ours: Option<&Roster>) -> Standing {
+    let Some(Host { facts, .. }) = host else { return Standing::Unknown(Unknown::Unreachable) };
     match &facts.engine {
         Engine::Absent => Standing::Outside,
         Engine::Stopped => Standing::Unknown(Unknown::Stopped),
@@ -263,7 +261,7 @@ mod tests {
     const MEMBERS: &[(&str, Role)] = &[("n1", Role::Manager), ("n2", Role::Worker), ("n3", Role::Worker)];
 
     fn read(world: &World) -> Membership {
-        Membership::read(&world.inventory, &world.facts, None)
+        Membership::read(&world.view())
     }
 
     fn member(name: &str, role: Role) -> Standing {
@@ -276,13 +274,19 @@ mod tests {
         let membership = read(&world);
         assert_eq!(membership.ours, None);
         assert_eq!(membership.others, []);
-        assert!(membership.standings.values().all(|standing| *standing == Standing::Outside), "{membership:?}");
+        assert!(
+            membership.standings.values().all(|standing| *standing == Standing::Outside),
+            "{membership:?}"
+        );
     }
 
     #[test]
     fn members_of_our_swarm_are_told_by_node_id() {
         let membership = read(&three().swarm("c1", Some("home"), MEMBERS));
-        assert_eq!(membership.ours.as_ref().map(|roster| (roster.via.0.as_str(), roster.adopted)), Some(("n1", false)));
+        assert_eq!(
+            membership.ours.as_ref().map(|roster| (roster.via.0.as_str(), roster.adopted)),
+            Some(("n1", false))
+        );
         for (name, role) in MEMBERS {
             assert_eq!(*membership.standing(&(*name).into()), member(name, *role));
         }
@@ -308,13 +312,16 @@ mod tests {
         let mut error = outside(SwarmState::Error);
         error.error = "certificate expired".to_owned();
         let world = three()
-            .view("n1", outside(SwarmState::Pending))
-            .view("n2", outside(SwarmState::Locked))
-            .view("n3", error);
+            .sees("n1", outside(SwarmState::Pending))
+            .sees("n2", outside(SwarmState::Locked))
+            .sees("n3", error);
         let membership = read(&world);
         assert_eq!(*membership.standing(&"n1".into()), Standing::Pending);
         assert_eq!(*membership.standing(&"n2".into()), Standing::Locked);
-        assert_eq!(*membership.standing(&"n3".into()), Standing::Error { cause: "certificate expired".to_owned() });
+        assert_eq!(
+            *membership.standing(&"n3".into()),
+            Standing::Error { cause: "certificate expired".to_owned() }
+        );
     }
 
     #[test]
@@ -322,10 +329,15 @@ mod tests {
         for label in [None, Some("office")] {
             let membership = read(&three().swarm("c1", label, MEMBERS));
             assert_eq!(membership.ours, None);
-            let other = Other { id: "c1".to_owned(), label: label.map(str::to_owned), managers: vec!["n1".into()] };
+            let other =
+                Other { id: "c1".to_owned(), label: label.map(str::to_owned), managers: vec!["n1".into()] };
             assert_eq!(membership.others, [other]);
-            assert!(matches!(membership.standing(&"n1".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c1"));
-            assert!(matches!(membership.standing(&"n2".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c1"));
+            assert!(
+                matches!(membership.standing(&"n1".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c1")
+            );
+            assert!(
+                matches!(membership.standing(&"n2".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c1")
+            );
         }
     }
 
@@ -333,8 +345,9 @@ mod tests {
     fn only_an_unlabelled_swarm_that_was_named_is_adopted() {
         let table = [(None, "c1", true), (None, "c2", false), (Some("office"), "c1", false)];
         for (label, named, adopted) in table {
-            let world = three().swarm("c1", label, MEMBERS);
-            let membership = Membership::read(&world.inventory, &world.facts, Some(named));
+            let mut world = three().swarm("c1", label, MEMBERS);
+            world.choices.adopt = Some(named.to_owned());
+            let membership = read(&world);
             assert_eq!(membership.ours.is_some_and(|roster| roster.adopted), adopted, "{label:?} {named}");
         }
     }
@@ -345,16 +358,22 @@ mod tests {
         let mut worker = outside(SwarmState::Active);
         worker.node_id = "stranger".to_owned();
         worker.managers = vec!["10.9.9.9:2377".to_owned()];
-        let foreign = Standing::Foreign { cluster: None, node_id: "stranger".to_owned(), managers: worker.managers.clone() };
-        let membership = read(&world.clone().view("n3", worker));
+        let foreign = Standing::Foreign {
+            cluster: None,
+            node_id: "stranger".to_owned(),
+            managers: worker.managers.clone(),
+        };
+        let membership = read(&world.clone().sees("n3", worker));
         assert_eq!(*membership.standing(&"n3".into()), foreign);
 
         let mut manager = outside(SwarmState::Active);
         manager.cluster = Some(crate::swarm::world::cluster("c2", Some("home"), Vec::new()));
-        let membership = read(&world.view("n3", manager));
+        let membership = read(&world.sees("n3", manager));
         assert_eq!(membership.ours.as_ref().map(|roster| roster.cluster.id.as_str()), Some("c1"));
         assert_eq!(membership.others.len(), 1);
-        assert!(matches!(membership.standing(&"n3".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c2"));
+        assert!(
+            matches!(membership.standing(&"n3".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c2")
+        );
     }
 
     #[test]
@@ -365,11 +384,12 @@ mod tests {
                 cluster.id = cluster_id.to_owned();
                 cluster.nodes = Err(words.to_owned());
             });
-            let Engine::Running(running) = &mut world.facts.get_mut(&"n1".into()).unwrap().engine else { unreachable!() };
-            running.swarm.error = words.to_owned();
+            world.engine_view("n1").error = words.to_owned();
             let membership = read(&world);
             assert_eq!(membership.ours, None, "{cluster_id:?}");
-            assert!(matches!(membership.standing(&"n1".into()), Standing::Unplaced { cause, .. } if cause == words));
+            assert!(
+                matches!(membership.standing(&"n1".into()), Standing::Unplaced { cause, .. } if cause == words)
+            );
             assert!(matches!(membership.standing(&"n2".into()), Standing::Unplaced { .. }));
         }
     }
@@ -378,8 +398,7 @@ mod tests {
     fn a_manager_that_lists_the_nodes_answers_for_one_that_cannot() {
         let members = [("n1", Role::Manager), ("n2", Role::Manager), ("n3", Role::Worker)];
         let mut world = three().swarm("c1", Some("home"), &members);
-        let Engine::Running(running) = &mut world.facts.get_mut(&"n1".into()).unwrap().engine else { unreachable!() };
-        running.swarm.cluster.as_mut().unwrap().nodes = Err("context deadline exceeded".to_owned());
+        world.engine_view("n1").cluster.as_mut().unwrap().nodes = Err("context deadline exceeded".to_owned());
         assert_eq!(read(&world).ours.unwrap().via, "n2".into());
     }
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::inventory::model::{Inventory, Node, NodeName};
+use crate::inventory::model::{Inventory, Node, NodeName, Role};
 use crate::plan::Finding;
 
 /// More managers than this slow the raft store down and make nothing safer.
@@ -73,42 +73,35 @@ impl Managers {
     }
 }
 
+/// Checks a number of managers: a refusal with the arithmetic where it is none, even, or above [`MOST_MANAGERS`].
+pub fn check_desired(managers: usize) -> Option<Finding> {
+    let message = match managers {
+        0 => "the inventory has no manager: a swarm needs 1, 3, 5 or 7".to_owned(),
+        n if n > MOST_MANAGERS => format!(
+            "{n} managers: each change waits for {} of them, and more than {MOST_MANAGERS} only slow the swarm down",
+            quorum(n)
+        ),
+        n if n % 2 == 0 => even(n),
+        _ => return None,
+    };
+    Some(Finding { nodes: Vec::new(), message, help: "have 1, 3, 5 or 7 managers".to_owned() })
+}
+
 /// Checks how many managers the inventory asks for: a warning where it is one.
 ///
 /// # Errors
-/// A refusal with the arithmetic where the number is none, even, or above [`MOST_MANAGERS`].
-pub fn check_desired(inventory: &Inventory) -> Result<Option<Finding>, Finding> {
+/// The refusal of [`check_desired`] with the lines of the inventory to change.
+pub fn check_inventory(inventory: &Inventory) -> Result<Option<Finding>, Finding> {
     let managers: Vec<&Node> = inventory.managers().collect();
-    let names = || managers.iter().map(|node| node.name.clone()).collect::<Vec<NodeName>>();
-    let place = |node: &Node| format!("{}:{} ({})", inventory.path.display(), node.place.line, node.name);
-    match managers.len() {
-        0 => Err(Finding {
-            nodes: Vec::new(),
-            message: "the inventory has no manager: a swarm needs 1, 3, 5 or 7".to_owned(),
-            help: match inventory.nodes.first() {
-                Some(first) => format!("write `role: manager` at {}", place(first)),
-                None => format!("add nodes to {}", inventory.path.display()),
-            },
-        }),
-        1 => Ok(Some(Finding {
-            nodes: names(),
-            message: "1 manager survives the loss of 0: while it is off, the swarm cannot be changed".to_owned(),
-            help: "give 3 nodes `role: manager` where you have that many".to_owned(),
-        })),
-        n if n > MOST_MANAGERS => Err(Finding {
-            nodes: names(),
-            message: format!(
-                "{n} managers: each change waits for {} of them, and more than {MOST_MANAGERS} only slow the swarm down",
-                quorum(n)
-            ),
-            help: format!(
-                "make all but {MOST_MANAGERS} of them workers: {}",
-                managers[MOST_MANAGERS..].iter().map(|node| place(node)).collect::<Vec<_>>().join(", ")
-            ),
-        }),
-        n if n % 2 == 0 => Err(Finding { nodes: names(), message: even(n), help: odd_again(inventory, &managers) }),
-        _ => Ok(None),
+    let nodes: Vec<NodeName> = managers.iter().map(|node| node.name.clone()).collect();
+    if let Some(refusal) = check_desired(managers.len()) {
+        return Err(Finding { nodes, help: lines(inventory, &managers), ..refusal });
     }
+    Ok((managers.len() == 1).then(|| Finding {
+        nodes,
+        message: "1 manager survives the loss of 0: while it is off, the swarm cannot be changed".to_owned(),
+        help: "give 3 nodes `role: manager` where you have that many".to_owned(),
+    }))
 }
 
 /// Why an even number of managers is a mistake.
@@ -124,16 +117,21 @@ pub(super) fn even(managers: usize) -> String {
     )
 }
 
-/// Which lines make an even number of managers odd.
-fn odd_again(inventory: &Inventory, managers: &[&Node]) -> String {
-    let line = |node: &Node| format!("{}:{} ({})", inventory.path.display(), node.place.line, node.name);
-    let workers = inventory.nodes.iter().find(|node| !managers.iter().any(|manager| manager.name == node.name));
-    let last = managers.last().map(|node| format!("write `role: worker` at {}", line(node)));
-    let more = (managers.len() < MOST_MANAGERS)
-        .then_some(workers)
-        .flatten()
-        .map(|node| format!("write `role: manager` at {}", line(node)));
-    [last, more].into_iter().flatten().collect::<Vec<_>>().join(", or ")
+/// Which lines of the inventory to change for a number of managers that is not refused.
+fn lines(inventory: &Inventory, managers: &[&Node]) -> String {
+    let path = inventory.path.display();
+    let line = |role: Role, node: &Node| {
+        format!("write `role: {role}` at {path}:{} ({})", node.place.line, node.name)
+    };
+    let worker = inventory.nodes.iter().find(|node| node.role == Role::Worker);
+    let promotion = worker.filter(|_| managers.len() < MOST_MANAGERS).map(|node| line(Role::Manager, node));
+    let many = managers.get(MOST_MANAGERS..).unwrap_or_default();
+    let demotions = match many {
+        [] => managers.last().map(|node| line(Role::Worker, node)),
+        many => Some(many.iter().map(|node| line(Role::Worker, node)).collect::<Vec<_>>().join(", ")),
+    };
+    let help: Vec<String> = demotions.into_iter().chain(promotion).collect();
+    if help.is_empty() { format!("add nodes to {path}") } else { help.join(", or ") }
 }
 
 #[cfg(test)]
@@ -145,17 +143,37 @@ mod tests {
 
     #[test]
     fn the_arithmetic_is_rafts() {
-        let table = [(0, 1, 0), (1, 1, 0), (2, 2, 0), (3, 2, 1), (4, 3, 1), (5, 3, 2), (6, 4, 2), (7, 4, 3), (9, 5, 4)];
+        let table = [
+            (0, 1, 0),
+            (1, 1, 0),
+            (2, 2, 0),
+            (3, 2, 1),
+            (4, 3, 1),
+            (5, 3, 2),
+            (6, 4, 2),
+            (7, 4, 3),
+            (9, 5, 4),
+        ];
         for (managers, quorum_of, tolerance_of) in table {
-            assert_eq!((quorum(managers), tolerance(managers)), (quorum_of, tolerance_of), "{managers} managers");
+            assert_eq!(
+                (quorum(managers), tolerance(managers)),
+                (quorum_of, tolerance_of),
+                "{managers} managers"
+            );
         }
     }
 
     #[test]
     fn one_may_be_lost_while_the_rest_is_a_quorum() {
-        for (reachable, total, expected) in
-            [(1, 1, false), (2, 2, false), (3, 3, true), (2, 3, false), (4, 5, true), (3, 5, false), (3, 4, false)]
-        {
+        for (reachable, total, expected) in [
+            (1, 1, false),
+            (2, 2, false),
+            (3, 3, true),
+            (2, 3, false),
+            (4, 5, true),
+            (3, 5, false),
+            (3, 4, false),
+        ] {
             assert_eq!(can_lose(reachable, total), expected, "{reachable} of {total}");
         }
     }
@@ -215,9 +233,9 @@ mod tests {
     #[test]
     fn odd_numbers_are_fine_and_one_is_warned_of() {
         for managers in [3, 5, 7] {
-            assert_eq!(check_desired(&asked(managers, 2)), Ok(None), "{managers} managers");
+            assert_eq!(check_inventory(&asked(managers, 2)), Ok(None), "{managers} managers");
         }
-        let warning = check_desired(&asked(1, 2)).unwrap().unwrap();
+        let warning = check_inventory(&asked(1, 2)).unwrap().unwrap();
         assert!(warning.message.contains("survives the loss of 0"), "{warning:?}");
     }
 
@@ -225,14 +243,34 @@ mod tests {
     fn the_wrong_number_is_refused_with_the_arithmetic_and_the_lines() {
         let table = [
             (0, 2, "no manager", "cluster.yml:1 (w0)"),
-            (2, 0, "2 managers need 2 for a quorum and survive the loss of 0; 1 survives the loss of 0 as well", "cluster.yml:2 (m1)"),
-            (2, 1, "2 managers need 2", "`role: worker` at cluster.yml:2 (m1), or write `role: manager` at cluster.yml:3 (w0)"),
-            (4, 0, "4 managers need 3 for a quorum and survive the loss of 1; 3 survive", "cluster.yml:4 (m3)"),
+            (
+                2,
+                0,
+                "2 managers need 2 for a quorum and survive the loss of 0; 1 survives the loss of 0 as well",
+                "cluster.yml:2 (m1)",
+            ),
+            (
+                2,
+                1,
+                "2 managers need 2",
+                "`role: worker` at cluster.yml:2 (m1), or write `role: manager` at cluster.yml:3 (w0)",
+            ),
+            (
+                4,
+                0,
+                "4 managers need 3 for a quorum and survive the loss of 1; 3 survive",
+                "cluster.yml:4 (m3)",
+            ),
             (8, 1, "8 managers", "cluster.yml:8 (m7)"),
-            (9, 0, "9 managers: each change waits for 5", "cluster.yml:8 (m7), cluster.yml:9 (m8)"),
+            (
+                9,
+                0,
+                "9 managers: each change waits for 5",
+                "cluster.yml:8 (m7), write `role: worker` at cluster.yml:9 (m8)",
+            ),
         ];
         for (managers, workers, message, help) in table {
-            let refusal = check_desired(&asked(managers, workers)).unwrap_err();
+            let refusal = check_inventory(&asked(managers, workers)).unwrap_err();
             assert!(refusal.message.contains(message), "{}", refusal.message);
             assert!(refusal.help.contains(help), "{}", refusal.help);
         }

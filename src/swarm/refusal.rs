@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::facts::{Engine, Facts, SwarmNode};
+use crate::facts::{Engine, SwarmNode};
 use crate::inventory::model::{Inventory, Node, NodeName};
-use crate::plan::Finding;
+use crate::plan::{Choices, Finding, View};
+use crate::swarm::NODE_LABEL;
 use crate::swarm::membership::{Membership, Other, Roster, Standing, Unknown, is_manager};
 use crate::swarm::quorum::{Managers, quorum};
-use crate::swarm::steps::{Options, is_bound};
-use crate::swarm::NODE_LABEL;
+use crate::swarm::steps::Scene;
 
 /// Hosts in swarms that are not ours, and a swarm to adopt that is not there.
 pub(super) fn strangers(membership: &Membership, adopt: Option<&str>) -> Vec<Finding> {
-    let mut refusals: Vec<Finding> = membership.others.iter().map(|other| other_swarm(other, membership)).collect();
+    let mut refusals: Vec<Finding> =
+        membership.others.iter().map(|other| other_swarm(other, membership)).collect();
     if let Some(id) = adopt
         && membership.ours.as_ref().is_none_or(|roster| roster.cluster.id != id)
         && membership.others.iter().all(|other| other.id != id)
@@ -20,7 +21,8 @@ pub(super) fn strangers(membership: &Membership, adopt: Option<&str>) -> Vec<Fin
         refusals.push(finding(
             &[],
             format!("no manager that answers is in the swarm {id}, which shall be taken over"),
-            "see its ID with `docker info --format '{{.Swarm.Cluster.ID}}'` on one of its managers".to_owned(),
+            "see its ID with `docker info --format '{{.Swarm.Cluster.ID}}'` on one of its managers"
+                .to_owned(),
         ));
     }
     for (name, standing) in &membership.standings {
@@ -45,7 +47,10 @@ fn other_swarm(other: &Other, membership: &Membership) -> Finding {
     match (&other.label, &membership.ours) {
         (_, Some(roster)) => finding(
             &nodes,
-            format!("{who}, and {} is in the swarm {}: one inventory is one swarm", roster.via, roster.cluster.id),
+            format!(
+                "{who}, and {} is in the swarm {}: one inventory is one swarm",
+                roster.via, roster.cluster.id
+            ),
             format!("keep them in an inventory of their own, or {leave}"),
         ),
         (None, None) => finding(
@@ -68,13 +73,18 @@ fn foreign(name: &NodeName, node_id: &str, managers: &[String], membership: &Mem
         .flat_map(|roster| roster.nodes.iter().filter(|node| is_manager(node)))
         .map(|node| node.addr.clone())
         .collect();
-    let removed = managers.iter().any(|addr| ours.iter().any(|ip| *addr == format!("{ip}:2377") || *addr == format!("[{ip}]:2377")));
+    let removed = managers
+        .iter()
+        .any(|addr| ours.iter().any(|ip| *addr == format!("{ip}:2377") || *addr == format!("[{ip}]:2377")));
     let message = if removed {
         format!("{name} still takes itself for the member {node_id}, which our swarm has removed")
     } else if managers.is_empty() {
         format!("{name} is the member {node_id} of a swarm that is not ours")
     } else {
-        format!("{name} is the member {node_id} of a swarm that is not ours, managed at {}", managers.join(", "))
+        format!(
+            "{name} is the member {node_id} of a swarm that is not ours, managed at {}",
+            managers.join(", ")
+        )
     };
     let help = format!(
         "let it leave (`docker swarm leave --force` on {name}, which ends what runs there), or take it out of the inventory"
@@ -83,10 +93,10 @@ fn foreign(name: &NodeName, node_id: &str, managers: &[String], membership: &Mem
 }
 
 /// Hosts that have one node ID between them, as those cloned from one card do.
-pub(super) fn clones(facts: &BTreeMap<NodeName, Facts>) -> Vec<Finding> {
+pub(super) fn clones(view: &View<'_>) -> Vec<Finding> {
     let mut holders: BTreeMap<&str, Vec<NodeName>> = BTreeMap::new();
-    for (name, facts) in facts {
-        if let Engine::Running(running) = &facts.engine
+    for (name, host) in &view.hosts {
+        if let Engine::Running(running) = &host.facts.engine
             && !running.swarm.node_id.is_empty()
         {
             holders.entry(&running.swarm.node_id).or_default().push(name.clone());
@@ -107,7 +117,10 @@ pub(super) fn headless(membership: &Membership) -> Vec<Finding> {
     let told = |(name, standing): (&NodeName, &Standing)| {
         let (message, help) = match standing {
             Standing::Unplaced { node_id, cause, managers } => (
-                format!("{name} is the member {node_id} of a swarm that no manager answers for{}", words(cause)),
+                format!(
+                    "{name} is the member {node_id} of a swarm that no manager answers for{}",
+                    words(cause)
+                ),
                 match managers.as_slice() {
                     [] => "bring its managers back first".to_owned(),
                     known => format!(
@@ -142,7 +155,9 @@ fn stuck_words(name: &NodeName, standing: &Standing) -> Option<(String, String)>
     match standing {
         Standing::Error { cause } => Some((
             format!("{name} is in a swarm but cannot work{}", words(cause)),
-            format!("if it does not recover, let it leave (`docker swarm leave --force` on {name}) and run `skep up`"),
+            format!(
+                "if it does not recover, let it leave (`docker swarm leave --force` on {name}) and run `skep up`"
+            ),
         )),
         Standing::Locked => Some((
             format!("{name} is a manager that waits for its unlock key"),
@@ -153,12 +168,12 @@ fn stuck_words(name: &NodeName, standing: &Standing) -> Option<(String, String)>
 }
 
 /// Hosts that were not reached and may hold a swarm.
-pub(super) fn unreachable(membership: &Membership, options: &Options) -> Option<Finding> {
+pub(super) fn unreachable(membership: &Membership, choices: &Choices) -> Option<Finding> {
     let nodes: Vec<NodeName> = membership
         .standings
         .iter()
         .filter(|(name, standing)| {
-            **standing == Standing::Unknown(Unknown::Unreachable) && !options.assume_new.contains(*name)
+            **standing == Standing::Unknown(Unknown::Unreachable) && !choices.assume_new.contains(*name)
         })
         .map(|(name, _)| name.clone())
         .collect();
@@ -180,8 +195,8 @@ pub(super) fn unreachable(membership: &Membership, options: &Options) -> Option<
 }
 
 /// Hosts that answer, but whose engine does not, so that no swarm is made yet.
-pub(super) fn unasked(membership: &Membership, options: &Options) -> Vec<Finding> {
-    let unasked = membership.standings.iter().filter(|(name, _)| !options.assume_new.contains(*name));
+pub(super) fn unasked(membership: &Membership, choices: &Choices) -> Vec<Finding> {
+    let unasked = membership.standings.iter().filter(|(name, _)| !choices.assume_new.contains(*name));
     unasked
         .filter_map(|(name, standing)| engine_down(name, standing))
         .map(|mut finding| {
@@ -193,9 +208,16 @@ pub(super) fn unasked(membership: &Membership, options: &Options) -> Vec<Finding
 
 /// Hosts whose engine does not answer, and that our swarm does not know by name either.
 pub(super) fn unplaced(membership: &Membership, newcomers: &[&Node]) -> Vec<Finding> {
-    let asked = |name: &NodeName| newcomers.iter().any(|node| node.name == *name) || is_bound(membership, name);
+    let asked =
+        |name: &NodeName| newcomers.iter().any(|node| node.name == *name) || has_record(membership, name);
     let unasked = membership.standings.iter().filter(|(name, _)| !asked(name));
     unasked.filter_map(|(name, standing)| engine_down(name, standing)).collect()
+}
+
+/// Whether our swarm knows a node by its label although its engine does not answer.
+fn has_record(membership: &Membership, name: &NodeName) -> bool {
+    let mut records = membership.ours.iter().flat_map(|roster| &roster.nodes);
+    records.any(|record| membership.name_of(record) == Some(name))
 }
 
 fn engine_down(name: &NodeName, standing: &Standing) -> Option<Finding> {
@@ -203,7 +225,9 @@ fn engine_down(name: &NodeName, standing: &Standing) -> Option<Finding> {
     let (message, first) = match unknown {
         Unknown::Unreachable => return None,
         Unknown::Stopped => (
-            format!("the engine of {name} is installed but stopped: whether it is in a swarm shows when it runs"),
+            format!(
+                "the engine of {name} is installed but stopped: whether it is in a swarm shows when it runs"
+            ),
             "run `skep up` again once it runs".to_owned(),
         ),
         Unknown::Silent { cause } => (
@@ -216,12 +240,17 @@ fn engine_down(name: &NodeName, standing: &Standing) -> Option<Finding> {
 }
 
 /// No desired manager can make the swarm.
-pub(super) fn no_manager(inventory: &Inventory) -> Finding {
-    let managers: Vec<NodeName> = inventory.managers().map(|node| node.name.clone()).collect();
+pub(super) fn no_manager(scene: &Scene<'_>) -> Finding {
+    let managers: Vec<NodeName> = scene.view.inventory.managers().map(|node| node.name.clone()).collect();
+    let limited = managers.iter().any(|name| !scene.view.choices.includes(name));
     finding(
         &managers,
-        format!("no manager of the inventory answers, so nobody can make the swarm: {}", join(&managers)),
-        "switch one of them on, or give a node that answers `role: manager`".to_owned(),
+        format!("there is no swarm yet, and none of its managers can make it: {}", join(&managers)),
+        if limited {
+            format!("add one of them to `--limit`: {}", join(&managers))
+        } else {
+            "bring one of them up, or give a node that answers `role: manager`".to_owned()
+        },
     )
 }
 
@@ -240,7 +269,8 @@ pub(super) fn no_quorum(name: &NodeName, what: &str, managers: Managers) -> Find
 
 /// Members that the inventory lacks.
 pub(super) fn outsiders(inventory: &Inventory, membership: &Membership, roster: &Roster) -> Option<Finding> {
-    let ghosts: Vec<&SwarmNode> = inventory.nodes.iter().flat_map(|node| membership.ghosts(&node.name)).collect();
+    let ghosts: Vec<&SwarmNode> =
+        inventory.nodes.iter().flat_map(|node| membership.ghosts(&node.name)).collect();
     let stranger = |node: &&SwarmNode| {
         // A host whose join or recovery goes on cannot tell its node ID, but its record is known by its label.
         let joining = node.labels.get(NODE_LABEL).is_some_and(|label| {
@@ -253,14 +283,19 @@ pub(super) fn outsiders(inventory: &Inventory, membership: &Membership, roster: 
     };
     let strangers: Vec<&SwarmNode> = roster.nodes.iter().filter(stranger).collect();
     let managers = strangers.iter().filter(|node| is_manager(node)).count();
-    let list: Vec<String> = strangers.iter().map(|node| format!("{} ({}, {})", node.id, node.hostname, node.role)).collect();
+    let list: Vec<String> =
+        strangers.iter().map(|node| format!("{} ({}, {})", node.id, node.hostname, node.role)).collect();
     (!strangers.is_empty()).then(|| {
         finding(
             &[],
             format!(
                 "the swarm has members that the inventory lacks: {}{}",
                 list.join(", "),
-                if managers > 0 { format!("; {managers} of them count as managers in every quorum") } else { String::new() }
+                if managers > 0 {
+                    format!("; {managers} of them count as managers in every quorum")
+                } else {
+                    String::new()
+                }
             ),
             "add them to the inventory, or remove them with `docker node rm` once they are down".to_owned(),
         )

@@ -8,22 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use crate::facts::Facts;
 use crate::inventory::model::{Inventory, Node, NodeName, Role};
-use crate::plan::{Action, Finding, Step};
+use crate::plan::{Action, Finding, Step, View};
 use crate::swarm::advertise::{self, Address};
-use crate::swarm::membership::{Membership, Roster, Standing, Unknown, is_manager, is_reachable};
-use crate::swarm::quorum::{Managers, Shift, check_desired, even};
+use crate::swarm::membership::{Membership, Roster, Standing, is_manager, is_reachable};
+use crate::swarm::quorum::{Managers, Shift, check_inventory, even};
 use crate::swarm::{SwarmAction, labels, refusal, roles};
-
-/// What the user vouches for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Options {
-    /// ID of a swarm that skep did not make and shall take over.
-    pub adopt: Option<String>,
-    /// Hosts that hold no swarm, although they cannot be asked.
-    pub assume_new: BTreeSet<NodeName>,
-}
 
 /// What is done to the swarm, and what there is to say about it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,26 +36,44 @@ impl SwarmPlan {
     }
 }
 
-/// Plans how `membership` becomes what `inventory` wants. Hosts without facts were not reached.
-pub fn steps(
-    inventory: &Inventory,
-    facts: &BTreeMap<NodeName, Facts>,
-    membership: &Membership,
-    options: &Options,
-) -> SwarmPlan {
+/// All that steps are planned from.
+pub(super) struct Scene<'a> {
+    pub(super) view: &'a View<'a>,
+    pub(super) membership: &'a Membership,
+    /// Hosts that answer, are in no swarm and may be changed, in the order of the inventory.
+    pub(super) newcomers: Vec<&'a Node>,
+    /// The addresses that members advertise and newcomers shall.
+    addresses: BTreeMap<NodeName, Address>,
+}
+
+impl Scene<'_> {
+    /// Nodes that may be changed, in the order of the inventory.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.view.inventory.nodes.iter().filter(|node| self.view.choices.includes(&node.name))
+    }
+}
+
+/// Plans how the swarm becomes what the inventory wants.
+pub fn steps(view: &View<'_>) -> SwarmPlan {
+    let membership = &Membership::read(view);
     let mut plan = SwarmPlan::default();
-    match check_desired(inventory) {
+    match check_inventory(view.inventory) {
         Ok(warning) => plan.warnings.extend(warning),
-        Err(refusal) => plan.refusals.push(refusal),
+        Err(refusal) => plan.refusals.push(everybodys(view, refusal)),
     }
-    plan.refusals.extend(refusal::strangers(membership, options.adopt.as_deref()));
-    plan.refusals.extend(refusal::clones(facts));
-    let newcomers = newcomers(inventory, facts, membership, options);
-    let addresses = addresses(&newcomers, inventory, facts, membership, &mut plan);
+    plan.refusals.extend(refusal::strangers(membership, view.choices.adopt.as_deref()));
+    plan.refusals.extend(refusal::clones(view));
+    let newcomers = newcomers(view, membership);
+    let addresses = addresses(&newcomers, view, membership, &mut plan);
+    let scene = Scene { view, membership, newcomers, addresses };
     match &membership.ours {
-        Some(roster) => converge(&mut plan, inventory, facts, membership, roster, &newcomers, &addresses),
-        None => found(&mut plan, inventory, membership, options, &newcomers, &addresses),
+        Some(roster) => converge(&mut plan, &scene, roster),
+        None => found(&mut plan, &scene),
     }
+    let concerns = |finding: &Finding| {
+        finding.nodes.is_empty() || finding.nodes.iter().any(|node| view.choices.includes(node))
+    };
+    plan.refusals.retain(concerns);
     if !plan.refusals.is_empty() {
         plan.steps.clear();
         plan.labels.clear();
@@ -73,41 +81,37 @@ pub fn steps(
     plan
 }
 
-/// Hosts that answer and are in no swarm, in the order of the inventory.
-fn newcomers<'a>(
-    inventory: &'a Inventory,
-    facts: &BTreeMap<NodeName, Facts>,
-    membership: &Membership,
-    options: &Options,
-) -> Vec<&'a Node> {
+fn newcomers<'a>(view: &View<'a>, membership: &Membership) -> Vec<&'a Node> {
     let is_new = |node: &&Node| match membership.standing(&node.name) {
         Standing::Outside => true,
-        Standing::Unknown(_) => options.assume_new.contains(&node.name) && facts.contains_key(&node.name),
+        Standing::Unknown(_) => {
+            view.choices.assume_new.contains(&node.name) && view.hosts.contains_key(&node.name)
+        }
         _ => false,
     };
-    inventory.nodes.iter().filter(is_new).collect()
+    let nodes = view.inventory.nodes.iter();
+    nodes.filter(|node| view.choices.includes(&node.name)).filter(is_new).collect()
 }
 
-/// The addresses that members advertise and newcomers shall, with what there is to say about them.
 fn addresses(
     newcomers: &[&Node],
-    inventory: &Inventory,
-    facts: &BTreeMap<NodeName, Facts>,
+    view: &View<'_>,
     membership: &Membership,
     plan: &mut SwarmPlan,
 ) -> BTreeMap<NodeName, Address> {
     let mut addresses = BTreeMap::new();
     for node in newcomers {
-        match advertise::choose(node, &facts[&node.name].network) {
+        match advertise::choose(node, &view.hosts[&node.name].facts.network) {
             Ok(address) => drop(addresses.insert(node.name.clone(), address)),
             Err(refusal) => plan.refusals.push(refusal),
         }
     }
     for record in membership.ours.iter().flat_map(|roster| &roster.nodes) {
         let Some(name) = membership.name_of(record) else { continue };
-        let (Some(node), Some(facts)) = (inventory.node(name), facts.get(name)) else { continue };
-        plan.warnings.extend(advertise::moved(node, &facts.network, &record.addr));
-        addresses.extend(advertise::held(&record.addr, &facts.network).map(|address| (name.clone(), address)));
+        let (Some(node), Some(host)) = (view.inventory.node(name), view.hosts.get(name)) else { continue };
+        let network = &host.facts.network;
+        plan.warnings.extend(advertise::moved(node, network, &record.addr));
+        addresses.extend(advertise::held(&record.addr, network).map(|address| (name.clone(), address)));
     }
     plan.refusals.extend(advertise::duplicates(&addresses));
     plan.warnings.extend(advertise::apart(&addresses));
@@ -115,71 +119,68 @@ fn addresses(
 }
 
 /// Makes a swarm where no host knows one.
-fn found(
-    plan: &mut SwarmPlan,
-    inventory: &Inventory,
-    membership: &Membership,
-    options: &Options,
-    newcomers: &[&Node],
-    addresses: &BTreeMap<NodeName, Address>,
-) {
+fn found(plan: &mut SwarmPlan, scene: &Scene<'_>) {
+    let Scene { view, membership, newcomers, addresses } = scene;
     plan.refusals.extend(refusal::headless(membership));
-    plan.refusals.extend(refusal::unreachable(membership, options));
-    let unasked = refusal::unasked(membership, options);
-    let certain = unasked.is_empty() && plan.refusals.is_empty();
-    plan.problems.extend(unasked);
-    if !certain {
-        return;
+    plan.refusals.extend(refusal::unreachable(membership, &view.choices));
+    plan.problems.extend(refusal::unasked(membership, &view.choices));
+    let first = newcomers.iter().find(|node| node.role == Role::Manager);
+    if first.is_none() && plan.refusals.is_empty() && plan.problems.is_empty() {
+        plan.refusals.push(refusal::no_manager(scene));
     }
-    let Some(first) = newcomers.iter().find(|node| node.role == Role::Manager) else {
-        plan.refusals.push(refusal::no_manager(inventory));
-        return;
-    };
+    // Whatever keeps a swarm from being made keeps it from all nodes, those outside `--limit` included.
+    plan.refusals =
+        std::mem::take(&mut plan.refusals).into_iter().map(|told| everybodys(view, told)).collect();
+    plan.problems =
+        std::mem::take(&mut plan.problems).into_iter().map(|told| everybodys(view, told)).collect();
+    let Some(first) = first.filter(|_| plan.refusals.is_empty() && plan.problems.is_empty()) else { return };
+    let wanted = &view.inventory.swarm;
     plan.step(
         &first.name,
         SwarmAction::Init {
             advertise: addresses[&first.name].addr(),
-            name: inventory.name.clone(),
-            address_pool: inventory.swarm.address_pool.iter().map(ToString::to_string).collect(),
-            subnet_size: inventory.swarm.subnet_size,
-            task_history: inventory.swarm.task_history,
+            name: view.inventory.name.clone(),
+            address_pool: wanted.address_pool.iter().map(ToString::to_string).collect(),
+            subnet_size: wanted.subnet_size,
+            task_history: wanted.task_history,
         },
     );
     let mut managers = Managers { total: 1, reachable: 1 };
     let rest: Vec<&Node> = newcomers.iter().filter(|node| node.name != first.name).copied().collect();
     join(plan, &rest, Role::Manager, addresses, &mut managers);
     join(plan, &rest, Role::Worker, addresses, &mut managers);
-    warn_even(plan, inventory, managers.total);
+    warn_even(plan, view.inventory, managers.total);
     plan.labels = newcomers.iter().map(|node| labels::first(node, &[])).collect();
 }
 
+/// A finding that `--limit` does not hide, whichever nodes it names.
+fn everybodys(view: &View<'_>, mut finding: Finding) -> Finding {
+    if view.choices.limit.is_some() {
+        finding.nodes.clear();
+    }
+    finding
+}
+
 /// Brings a swarm that is there to what the inventory wants.
-fn converge(
-    plan: &mut SwarmPlan,
-    inventory: &Inventory,
-    facts: &BTreeMap<NodeName, Facts>,
-    membership: &Membership,
-    roster: &Roster,
-    newcomers: &[&Node],
-    addresses: &BTreeMap<NodeName, Address>,
-) {
+fn converge(plan: &mut SwarmPlan, scene: &Scene<'_>, roster: &Roster) {
+    let Scene { view, membership, newcomers, addresses } = scene;
     plan.problems.extend(refusal::stuck(membership));
     plan.problems.extend(refusal::unplaced(membership, newcomers));
-    plan.warnings.extend(refusal::outsiders(inventory, membership, roster));
-    options(plan, inventory, roster);
+    plan.warnings.extend(refusal::outsiders(view.inventory, membership, roster));
+    options(plan, view.inventory, roster);
     let before = Managers {
         total: roster.nodes.iter().filter(|node| is_manager(node)).count(),
         reachable: roster.nodes.iter().filter(|node| is_manager(node) && is_reachable(node)).count(),
     };
     let mut managers = before;
-    for (name, _) in membership.standings.iter().filter(|(_, standing)| **standing == Standing::Pending) {
-        plan.step(name, SwarmAction::AwaitJoin);
+    for node in scene.nodes().filter(|node| *membership.standing(&node.name) == Standing::Pending) {
+        plan.step(&node.name, SwarmAction::AwaitJoin);
     }
-    roles::forget(plan, inventory, membership, &mut managers);
+    roles::forget(plan, scene, &mut managers);
     join(plan, newcomers, Role::Manager, addresses, &mut managers);
-    roles::promote(plan, inventory, membership, &mut managers);
+    roles::promote(plan, scene, &mut managers);
     join(plan, newcomers, Role::Worker, addresses, &mut managers);
-    roles::demote(plan, inventory, membership, roster, &mut managers);
+    roles::demote(plan, scene, roster, &mut managers);
     if managers.spare() < before.spare() {
         plan.warnings.push(Finding {
             nodes: Vec::new(),
@@ -191,8 +192,8 @@ fn converge(
             help: "keep more nodes as managers where that is not what you want".to_owned(),
         });
     }
-    warn_even(plan, inventory, managers.total);
-    plan.labels = labels::steps(inventory, facts, membership, roster, newcomers);
+    warn_even(plan, view.inventory, managers.total);
+    plan.labels = labels::steps(scene, roster);
 }
 
 /// Joins those newcomers that shall have this role.
@@ -235,7 +236,8 @@ fn options(plan: &mut SwarmPlan, inventory: &Inventory, roster: &Roster) {
             help: format!("write {has} to the inventory, or make the swarm anew"),
         });
     };
-    let networks = |list: &mut dyn Iterator<Item = IpNet>| list.map(|net| net.trunc()).collect::<BTreeSet<_>>();
+    let networks =
+        |list: &mut dyn Iterator<Item = IpNet>| list.map(|net| net.trunc()).collect::<BTreeSet<_>>();
     let shall = networks(&mut wanted.address_pool.iter().copied());
     let has = networks(&mut roster.cluster.address_pool.iter().filter_map(|net| net.parse().ok()));
     let list = |nets: &BTreeSet<IpNet>| nets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -254,16 +256,11 @@ fn warn_even(plan: &mut SwarmPlan, inventory: &Inventory, managers: usize) {
         plan.warnings.push(Finding {
             nodes: Vec::new(),
             message: format!("the swarm will have {managers} managers, not {desired}: {}", even(managers)),
-            help: "bring the missing ones up and run `skep up` again, or demote those that the inventory lacks".to_owned(),
+            help:
+                "bring the missing ones up and run `skep up` again, or demote those that the inventory lacks"
+                    .to_owned(),
         });
     }
-}
-
-/// Whether the swarm of a node whose engine was not asked may be told from its record.
-pub(super) fn is_bound(membership: &Membership, name: &NodeName) -> bool {
-    let nodes = membership.ours.iter().flat_map(|roster| &roster.nodes);
-    matches!(membership.standing(name), Standing::Unknown(Unknown::Stopped | Unknown::Silent { .. }))
-        && nodes.into_iter().any(|record| membership.name_of(record) == Some(name))
 }
 
 #[cfg(test)]

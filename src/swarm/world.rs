@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::facts::engine::{Cluster, Running};
 use crate::facts::{Clock, Engine, Facts, Interface, Kernel, SwarmNode, SwarmState, SwarmView, System};
 use crate::inventory::model::{self, EngineSource, Inventory, Login, Node, NodeName, Place, Role, Sudo};
+use crate::plan::{Choices, Host, View};
 use crate::swarm::{NODE_LABEL, SWARM_LABEL};
 
 /// Node `n`'s address is 192.168.2.`n`, counted from 1 in the order of the inventory.
@@ -17,12 +18,14 @@ pub(crate) fn ip(n: usize) -> IpAddr {
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) inventory: Inventory,
-    pub(crate) facts: BTreeMap<NodeName, Facts>,
+    pub(crate) hosts: BTreeMap<NodeName, Host>,
+    pub(crate) choices: Choices,
 }
 
 impl World {
     pub(crate) fn new(name: &str) -> Self {
-        let engine = model::Engine { source: EngineSource::Distro, version: None, options: serde_json::Map::new() };
+        let engine =
+            model::Engine { source: EngineSource::Distro, version: None, options: serde_json::Map::new() };
         let inventory = Inventory {
             path: "cluster.yml".into(),
             name: name.to_owned(),
@@ -31,7 +34,12 @@ impl World {
             shares: Vec::new(),
             swarm: model::Swarm::default(),
         };
-        Self { inventory, facts: BTreeMap::new() }
+        Self { inventory, hosts: BTreeMap::new(), choices: Choices::default() }
+    }
+
+    /// What the planner is given.
+    pub(crate) fn view(&self) -> View<'_> {
+        View { inventory: &self.inventory, hosts: self.hosts.clone(), choices: self.choices.clone() }
     }
 
     /// Adds a bare host that shall be a manager.
@@ -47,23 +55,36 @@ impl World {
     fn node(mut self, name: &str, role: Role) -> Self {
         let place = self.inventory.nodes.len() + 1;
         self.inventory.nodes.push(node(name, role, place));
-        self.facts.insert(name.into(), facts(ip(place)));
+        let host = Host { facts: facts(ip(place)), observed: BTreeMap::new(), clock_offset_ms: 0 };
+        self.hosts.insert(name.into(), host);
         self
     }
 
     /// The host is switched off.
     pub(crate) fn off(mut self, name: &str) -> Self {
-        self.facts.remove(&NodeName::from(name)).expect("the host was on");
+        self.hosts.remove(&NodeName::from(name)).expect("the host was on");
         self
     }
 
     pub(crate) fn engine(mut self, name: &str, engine: Engine) -> Self {
-        self.facts.get_mut(&NodeName::from(name)).expect("the host is on").engine = engine;
+        self.facts_mut(name).engine = engine;
         self
     }
 
+    /// What the host's engine tells of the swarm.
+    pub(crate) fn engine_view(&mut self, name: &str) -> &mut SwarmView {
+        let Engine::Running(running) = &mut self.facts_mut(name).engine else {
+            panic!("the engine of {name} is off")
+        };
+        &mut running.swarm
+    }
+
+    pub(crate) fn facts_mut(&mut self, name: &str) -> &mut Facts {
+        &mut self.hosts.get_mut(&NodeName::from(name)).expect("the host is on").facts
+    }
+
     /// The host's engine sees the swarm like that.
-    pub(crate) fn view(self, name: &str, view: SwarmView) -> Self {
+    pub(crate) fn sees(self, name: &str, view: SwarmView) -> Self {
         self.engine(name, running(view))
     }
 
@@ -76,9 +97,12 @@ impl World {
 
     /// These records make up a swarm: each host that is on and whose node ID (`id-NAME`) is among them sees it.
     pub(crate) fn roster(mut self, id: &str, label: Option<&str>, nodes: Vec<SwarmNode>) -> Self {
-        let managers: Vec<String> =
-            nodes.iter().filter(|node| node.role == "manager").map(|node| format!("{}:2377", node.addr)).collect();
-        let names: Vec<NodeName> = self.facts.keys().cloned().collect();
+        let managers: Vec<String> = nodes
+            .iter()
+            .filter(|node| node.role == "manager")
+            .map(|node| format!("{}:2377", node.addr))
+            .collect();
+        let names: Vec<NodeName> = self.hosts.keys().cloned().collect();
         for name in names {
             let Some(node) = nodes.iter().find(|node| node.id == format!("id-{name}")) else { continue };
             let manager = node.role == "manager";
@@ -90,14 +114,15 @@ impl World {
                 cluster: manager.then(|| cluster(id, label, nodes.clone())),
                 ..outside(SwarmState::Active)
             };
-            self = self.view(&name.0, view);
+            self = self.sees(&name.0, view);
         }
         self
     }
 
     /// The record of a healthy member that skep has labelled.
     pub(crate) fn member(&self, name: &str, role: Role) -> SwarmNode {
-        let place = self.inventory.nodes.iter().position(|node| node.name.0 == name).expect("in the inventory") + 1;
+        let place =
+            self.inventory.nodes.iter().position(|node| node.name.0 == name).expect("in the inventory") + 1;
         SwarmNode {
             labels: BTreeMap::from([(NODE_LABEL.to_owned(), name.to_owned())]),
             ..record(&format!("id-{name}"), role, ip(place))
@@ -106,8 +131,8 @@ impl World {
 
     /// Changes the swarm's options as all managers see them.
     pub(crate) fn options(mut self, change: impl Fn(&mut Cluster)) -> Self {
-        for facts in self.facts.values_mut() {
-            if let Engine::Running(running) = &mut facts.engine
+        for host in self.hosts.values_mut() {
+            if let Engine::Running(running) = &mut host.facts.engine
                 && let Some(cluster) = &mut running.swarm.cluster
             {
                 change(cluster);

@@ -1,1 +1,54 @@
-fn main(){}
+//! skep on real nodes: Debian with its own systemd, sshd, apt and Docker, in namespaces of this computer.
+//!
+//! Where this computer can have no lab, each test is told as ignored with the reason; with `SKEP_REQUIRE=all` that is
+//! a failure.
+
+mod bare;
+mod faults;
+mod interrupted;
+mod support;
+mod swarm;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+use skep::lab;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let left_out = (!arguments.list).then(left_out).flatten();
+    if let Some(reason) = &left_out {
+        eprintln!("left out: tests on lab nodes: {reason}");
+        if std::env::var("SKEP_REQUIRE").is_ok_and(|required| required == "all") {
+            eprintln!("SKEP_REQUIRE=all: they should have run");
+            return ExitCode::FAILURE;
+        }
+    } else if !arguments.list {
+        support::remove_leftovers();
+    }
+    let trials = [bare::trials(), swarm::trials(), faults::trials(), interrupted::trials()]
+        .concat()
+        .into_iter()
+        .map(|(name, test)| {
+            let run = move || {
+                test();
+                Ok(())
+            };
+            Trial::test(name, run).with_ignored_flag(left_out.is_some())
+        })
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Why no lab can run here, after installing what one needs.
+fn left_out() -> Option<String> {
+    if let Some(reason) = lab::unavailable() {
+        return Some(reason);
+    }
+    let missing = lab::missing();
+    if missing.is_empty() {
+        return None;
+    }
+    eprintln!("installing what a lab needs: {missing:?}");
+    lab::install(&missing, &mut |_| {}).err().map(|error| error.to_string())
+}

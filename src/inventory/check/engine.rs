@@ -18,7 +18,11 @@ impl Checker<'_> {
         Engine {
             source: engine.source.map_or(EngineSource::Distro, EngineSource::from),
             version: engine.version.as_ref().map(|version| version.value.clone()),
-            options: engine.options.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect(),
+            options: engine
+                .options
+                .iter()
+                .map(|(key, value)| (key.value.clone(), value.value.clone()))
+                .collect(),
         }
     }
 
@@ -43,7 +47,8 @@ impl Checker<'_> {
                 self.error(value, message, "take it out, or write `firewall-backend: iptables`");
             }
             "hosts" => {
-                let message = "`hosts` stops the engine from starting: its systemd unit already has `-H`".to_owned();
+                let message =
+                    "`hosts` stops the engine from starting: its systemd unit already has `-H`".to_owned();
                 self.error(key, message, "take it out; skep reaches the engine through SSH");
             }
             "iptables" if value.value == Value::Bool(false) => {

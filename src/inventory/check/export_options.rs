@@ -91,9 +91,18 @@ impl Checker<'_> {
         }
         for (index, option) in options.iter().enumerate() {
             let keyword = keyword(option);
-            if let Some(earlier) = options[..index].iter().find(|earlier| clash(keyword, self::keyword(earlier))) {
-                let message = format!("`{}` and `{}` cannot both hold", earlier.value, option.value);
-                self.error(option, message, "keep the one that you mean; exportfs would silently take the later");
+            if let Some(earlier) =
+                options[..index].iter().find(|earlier| clash(keyword, self::keyword(earlier)))
+            {
+                let message = match earlier == option {
+                    true => format!("the export option `{}` stands here twice", option.value),
+                    false => format!("`{}` and `{}` cannot both hold", earlier.value, option.value),
+                };
+                self.error(
+                    option,
+                    message,
+                    "keep the one that you mean; exportfs would silently take the later",
+                );
             }
         }
     }
@@ -113,7 +122,8 @@ fn option_trouble(option: &Spot<String>) -> Option<Problem> {
         let message = format!("`{}` is not one export option", option.escape_debug());
         return Some(problem(message).help("write each option as an item of its own: `[rw, sync]`"));
     }
-    let (word, value) = option.split_once('=').map_or((option.as_str(), None), |(word, value)| (word, Some(value)));
+    let (word, value) =
+        option.split_once('=').map_or((option.as_str(), None), |(word, value)| (word, Some(value)));
     let Some((_, kind)) = KEYWORDS.iter().find(|(known, _)| *known == word) else {
         let known: Vec<_> = KEYWORDS.iter().map(|(known, _)| *known).collect();
         let help = suggestion(word, &known).map_or_else(
@@ -123,16 +133,25 @@ fn option_trouble(option: &Spot<String>) -> Option<Problem> {
         return Some(problem(format!("unknown export option `{word}`")).help(help));
     };
     let wanted = wanted(*kind, value)?;
-    Some(problem(format!("`{}` is not a valid export option", option.value)).help(format!("`{word}` takes {wanted}")))
+    Some(
+        problem(format!("`{}` is not a valid export option", option.value))
+            .help(format!("`{word}` takes {wanted}")),
+    )
 }
 
 /// What the keyword takes, if that is not what it has.
 fn wanted(kind: Value, value: Option<&str>) -> Option<String> {
     let (fits, wanted) = match (kind, value) {
         (Value::No, value) => (value.is_none(), "no value".to_owned()),
-        (Value::Path, value) => (value.is_none_or(|path| path.starts_with('/')), "an absolute path".to_owned()),
-        (Value::Text, value) => (value.is_some_and(|text| !text.is_empty()), "a value, as `man 5 exports` says".to_owned()),
-        (Value::Number, value) => (value.is_some_and(|text| text.parse::<u32>().is_ok()), "a numeric id".to_owned()),
+        (Value::Path, value) => {
+            (value.is_none_or(|path| path.starts_with('/')), "an absolute path".to_owned())
+        }
+        (Value::Text, value) => {
+            (value.is_some_and(|text| !text.is_empty()), "a value, as `man 5 exports` says".to_owned())
+        }
+        (Value::Number, value) => {
+            (value.is_some_and(|text| text.parse::<u32>().is_ok()), "a numeric id".to_owned())
+        }
         (Value::Fsid, value) => (value.is_some_and(is_fsid), "`0`, a number or a UUID".to_owned()),
         (Value::Flavours(known), value) => {
             let fits = value.is_some_and(|list| list.split(':').all(|word| known.contains(&word)));
@@ -143,7 +162,10 @@ fn wanted(kind: Value, value: Option<&str>) -> Option<String> {
 }
 
 fn is_fsid(text: &str) -> bool {
-    let uuid = || text.chars().filter(char::is_ascii_hexdigit).count() == 32 && text.chars().all(|c| c.is_ascii_hexdigit() || "-:.".contains(c));
+    let uuid = || {
+        text.chars().filter(char::is_ascii_hexdigit).count() == 32
+            && text.chars().all(|c| c.is_ascii_hexdigit() || "-:.".contains(c))
+    };
     text == "root" || text.parse::<u32>().is_ok() || uuid()
 }
 
@@ -159,8 +181,17 @@ mod tests {
     #[test]
     fn known_options_pass() {
         for option in [
-            "rw", "fsid=0", "fsid=root", "fsid=12", "fsid=2b5f3a1e-8d5c-4c1f-9d6e-0a1b2c3d4e5f", "anonuid=1000", "sec=sys:krb5p", "mp",
-            "mountpoint=/srv", "xprtsec=mtls", "crossmnt",
+            "rw",
+            "fsid=0",
+            "fsid=root",
+            "fsid=12",
+            "fsid=2b5f3a1e-8d5c-4c1f-9d6e-0a1b2c3d4e5f",
+            "anonuid=1000",
+            "sec=sys:krb5p",
+            "mp",
+            "mountpoint=/srv",
+            "xprtsec=mtls",
+            "crossmnt",
         ] {
             assert!(option_trouble(&spot(option)).is_none(), "{option}");
         }
@@ -168,7 +199,21 @@ mod tests {
 
     #[test]
     fn others_do_not() {
-        for option in ["rw ", "rw,sync", "rw=1", "fsid", "fsid=x", "anonuid=pi", "sec=foo", "mp=srv", "no_root_sqash", "", "refer=", "a\nb", "rw#"] {
+        for option in [
+            "rw ",
+            "rw,sync",
+            "rw=1",
+            "fsid",
+            "fsid=x",
+            "anonuid=pi",
+            "sec=foo",
+            "mp=srv",
+            "no_root_sqash",
+            "",
+            "refer=",
+            "a\nb",
+            "rw#",
+        ] {
             assert!(option_trouble(&spot(option)).is_some(), "{option}");
         }
     }

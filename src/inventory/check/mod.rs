@@ -3,6 +3,7 @@
 //! One file a section. Each gathers all problems it finds and goes on, so that one run shows them all;
 //! the inventory it returns is fit for use only where none of them is an error.
 
+mod clients;
 mod engine;
 mod export_options;
 mod nodes;
@@ -10,6 +11,7 @@ mod paths;
 mod shares;
 mod swarm;
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 
@@ -61,13 +63,17 @@ impl Problem {
 
     pub(super) fn into_diagnostic(self, file: &Path, text: &str) -> Diagnostic {
         let (line, column) = line_and_column(text, self.span.start);
+        // A block scalar ends with the line end; the line after it is none of its business.
+        let end = text
+            .get(self.span.clone())
+            .map_or(self.span.end, |shown| self.span.start + shown.trim_end().len());
         Diagnostic {
             severity: self.severity,
             message: self.message,
             file: file.to_owned(),
             line,
             column,
-            span: self.span,
+            span: self.span.start..end,
             label: self.label,
             help: self.help,
             secret: self.secret,
@@ -107,7 +113,16 @@ pub(super) fn check(file: &File, path: &Path, surroundings: &Surroundings) -> (I
         shares: checker.shares(),
         swarm: checker.swarm(),
     };
-    (inventory, checker.problems)
+    (inventory, each_once(checker.problems))
+}
+
+/// What is wrong with `defaults` comes up at each node, but is one mistake.
+fn each_once(problems: Vec<Problem>) -> Vec<Problem> {
+    let mut seen = HashSet::new();
+    problems
+        .into_iter()
+        .filter(|problem| seen.insert((problem.span.start, problem.message.clone())))
+        .collect()
 }
 
 impl Checker<'_> {

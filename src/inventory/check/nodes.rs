@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::{Checker, Problem};
+use crate::inventory::address::{address_trouble, is_user_name};
 use crate::inventory::file::{self, Defaults};
 use crate::inventory::model::{Login, Node, NodeName, Role, Sudo};
 use crate::inventory::secret::{Secret, SecretSource};
@@ -66,14 +67,22 @@ impl Checker<'_> {
             let help = "use up to 63 lower-case letters, digits, `.` and `-`, a letter or digit first";
             self.error(name, message, help);
         } else if name.value == ALL {
-            self.error(name, "no node can be called `all`: it stands for every node".into(), "choose another name");
+            self.error(
+                name,
+                "no node can be called `all`: it stands for every node".into(),
+                "choose another name",
+            );
         }
     }
 
     fn address(&mut self, name: &Spot<String>, node: &file::Node) -> String {
         let Some(address) = &node.address else {
             let message = format!("`{}` has no address", name.value);
-            self.error(name, message, "add `address:` with the IP address or host name that SSH shall connect to");
+            self.error(
+                name,
+                message,
+                "add `address:` with the IP address or host name that SSH shall connect to",
+            );
             return String::new();
         };
         if let Some((trouble, help)) = address_trouble(address) {
@@ -85,7 +94,11 @@ impl Checker<'_> {
     fn advertise(&mut self, text: &Spot<String>) -> Option<IpAddr> {
         let Ok(address) = text.parse::<IpAddr>() else {
             let message = format!("`{}` is not an IP address", text.escape_debug());
-            self.error(text, message, "a swarm advertises an IP address of the node, no host name and no port");
+            self.error(
+                text,
+                message,
+                "a swarm advertises an IP address of the node, no host name and no port",
+            );
             return None;
         };
         if address.is_unspecified() || address.is_loopback() || address.is_multicast() {
@@ -129,15 +142,15 @@ impl Checker<'_> {
     }
 
     fn user(&mut self, user: &Spot<String>) {
-        let odd = |c: char| c.is_whitespace() || c.is_control() || "@:/'\"`$;&|<>()".contains(c);
-        if user.is_empty() || user.starts_with('-') || user.contains(odd) {
+        if !is_user_name(user) {
             let message = format!("`{}` cannot be a user name", user.escape_debug());
             self.error(user, message, "write the name alone: `user: pi`");
         }
     }
 
     fn secret(&mut self, secret: &Spot<Secret>) -> Option<SecretSource> {
-        let forms = "write where it comes from: `{env: NAME}`, `{file: PATH}` or `{command: \"pass show pi\"}`";
+        let forms =
+            "write where it comes from: `{env: NAME}`, `{file: PATH}` or `{command: \"pass show pi\"}`";
         match &secret.value {
             Secret::Source(SecretSource::File(path)) => {
                 let path = Spot { value: path.clone(), span: secret.span.clone(), place: secret.place };
@@ -145,13 +158,14 @@ impl Checker<'_> {
             }
             Secret::Source(source) => Some(source.clone()),
             Secret::Plain => {
-                let problem = Problem::error(secret.span.clone(), "a password stands in the inventory itself".into());
+                let problem =
+                    Problem::error(secret.span.clone(), "a password stands in the inventory itself".into());
                 self.report(problem.label("anyone who reads this file has it").help(forms).secret());
                 None
             }
             Secret::Odd(why) => {
                 let problem = Problem::error(secret.span.clone(), format!("no source of a password: {why}"));
-                self.report(problem.help(forms).secret());
+                self.report(problem.help(forms));
                 None
             }
         }
@@ -160,7 +174,8 @@ impl Checker<'_> {
     fn fingerprint(&mut self, text: &Spot<String>) {
         let base64 = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
         // SHA-256 is 32 bytes, 43 characters of unpadded base64.
-        let fits = text.strip_prefix("SHA256:").is_some_and(|hash| hash.len() == 43 && hash.chars().all(base64));
+        let fits =
+            text.strip_prefix("SHA256:").is_some_and(|hash| hash.len() == 43 && hash.chars().all(base64));
         if !fits {
             let message = format!("`{}` is not the fingerprint of a host key", text.escape_debug());
             let help = "it looks like `SHA256:` and 43 characters; on the node, \
@@ -181,11 +196,18 @@ impl Checker<'_> {
                 self.error(key, message, "use letters, digits, `.`, `_`, `-`");
             } else if key.starts_with("skep.") {
                 let message = format!("the label `{}` is skep's own", key.value);
-                self.error(key, message, "labels that begin with `skep.` bind nodes to this file; choose another name");
+                self.error(
+                    key,
+                    message,
+                    "labels that begin with `skep.` bind nodes to this file; choose another name",
+                );
             }
             if key.ends_with("arch") && ["arm64", "amd64"].contains(&value.as_str()) {
                 let real = if value.value == "arm64" { "aarch64" } else { "x86_64" };
-                let help = format!("`node.platform.arch == {real}` matches without any label; `{}` never does", value.value);
+                let help = format!(
+                    "`node.platform.arch == {real}` matches without any label; `{}` never does",
+                    value.value
+                );
                 self.warn(key, "Swarm knows each node's architecture already".into(), help);
             }
         }
@@ -194,7 +216,8 @@ impl Checker<'_> {
     fn one_address_each(&mut self, entries: &Entries<file::Node>, nodes: &[Node]) {
         let mut seen: HashMap<(String, u16), &NodeName> = HashMap::new();
         for ((name, raw), node) in entries.iter().zip(nodes).filter(|(_, node)| !node.address.is_empty()) {
-            let address = node.address.parse::<IpAddr>().map_or(node.address.to_lowercase(), |ip| ip.to_string());
+            let address =
+                node.address.parse::<IpAddr>().map_or(node.address.to_lowercase(), |ip| ip.to_string());
             let Some(first) = seen.get(&(address.clone(), node.login.port)) else {
                 seen.insert((address, node.login.port), &node.name);
                 continue;
@@ -208,11 +231,14 @@ impl Checker<'_> {
     fn one_advertise_each(&mut self, entries: &Entries<file::Node>) {
         let mut seen: HashMap<IpAddr, &str> = HashMap::new();
         for (name, node) in entries.iter() {
-            let Some((text, address)) = node.advertise.as_ref().and_then(|text| Some((text, text.parse().ok()?))) else {
+            let Some((text, address)) =
+                node.advertise.as_ref().and_then(|text| Some((text, text.parse().ok()?)))
+            else {
                 continue;
             };
             if let Some(first) = seen.insert(address, name.as_str()) {
-                let message = format!("`{}` and `{first}` advertise the same address `{address}`", name.value);
+                let message =
+                    format!("`{}` and `{first}` advertise the same address `{address}`", name.value);
                 self.error(text, message, "a swarm needs an address of its own for each node");
             }
         }
@@ -221,64 +247,4 @@ impl Checker<'_> {
 
 fn text_labels(labels: &Entries<Spot<String>>) -> BTreeMap<String, String> {
     labels.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect()
-}
-
-/// What is wrong with an address and what helps.
-fn address_trouble(address: &str) -> Option<(&'static str, &'static str)> {
-    const WANTED: &str = "write an IP address (`192.168.2.1`, `fd00::1`) or a host name";
-    if let Ok(ip) = address.parse::<IpAddr>() {
-        let nobody = ip.is_unspecified() || ip.is_multicast();
-        return nobody.then_some(("is no machine's address", WANTED));
-    }
-    if address.contains('@') {
-        return Some(("holds a user name", "write the user with the key `user:`"));
-    }
-    if address.starts_with('[') {
-        return Some(("holds brackets", "write an IPv6 address without brackets, and the port with the key `port:`"));
-    }
-    if address.contains('/') {
-        return Some(("is a network or a path", "write the machine's own address, without `/`"));
-    }
-    if address.matches(':').count() == 1 {
-        return Some(("holds a port", "write the port with the key `port:`"));
-    }
-    let label = |part: &str| {
-        !part.is_empty()
-            && part.len() <= 63
-            && !part.starts_with('-')
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-    };
-    let name = address.strip_suffix('.').unwrap_or(address);
-    let number = name.rsplit('.').next().is_some_and(|last| last.chars().all(|c| c.is_ascii_digit()));
-    (number || name.len() > 253 || !name.split('.').all(label)).then_some(("is neither an IP address nor a host name", WANTED))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_ips_or_host_names() {
-        for good in ["192.168.2.1", "fd00::1", "n1", "n1.lan", "pi_4.local", "Board-3.example.org.", "127.0.0.1"] {
-            assert_eq!(address_trouble(good), None, "{good}");
-        }
-        for (bad, why) in [
-            ("pi@n1", "user"),
-            ("[fd00::1]", "brackets"),
-            ("n1:2222", "port"),
-            ("192.168.2.0/24", "network"),
-            ("192.168.2.300", "neither"),
-            ("192.168.2", "neither"),
-            ("", "neither"),
-            ("a..b", "neither"),
-            ("-a", "neither"),
-            ("a b", "neither"),
-            ("0.0.0.0", "no machine"),
-            ("::", "no machine"),
-            ("224.0.0.1", "no machine"),
-        ] {
-            let trouble = address_trouble(bad).unwrap_or_else(|| panic!("{bad} passed"));
-            assert!(trouble.0.contains(why), "{bad}: {}", trouble.0);
-        }
-    }
 }

@@ -7,8 +7,22 @@ use crate::inventory::spot::Spot;
 
 /// A node without these is no node any more.
 const SYSTEM: [&str; 16] = [
-    "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp",
-    "/usr", "/var", "/var/lib/docker",
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/lib",
+    "/lib64",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/var",
+    "/var/lib/docker",
 ];
 
 impl Checker<'_> {
@@ -18,7 +32,11 @@ impl Checker<'_> {
             Some(expanded) => expanded,
             None => {
                 let message = format!("`~` in `{}` cannot be resolved", path.display());
-                self.error(path, message, "only your own `~/` is known, and only where HOME is set; write the path in full");
+                self.error(
+                    path,
+                    message,
+                    "only your own `~/` is known, and only where HOME is set; write the path in full",
+                );
                 path.value.clone()
             }
         }

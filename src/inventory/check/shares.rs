@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use ipnet::IpNet;
-
+use super::clients::{client_trouble, is_everyone, is_one_word, network};
 use super::export_options::is_nfs4_root;
 use super::nodes::ALL;
 use super::{Checker, Problem};
@@ -19,7 +18,8 @@ const DEFAULT_MODE: u32 = 0o775;
 impl Checker<'_> {
     pub(super) fn shares(&mut self) -> Vec<Share> {
         let file = self.file;
-        let mut shares: Vec<Share> = file.shares.iter().map(|(name, share)| self.share(name, share)).collect();
+        let mut shares: Vec<Share> =
+            file.shares.iter().map(|(name, share)| self.share(name, share)).collect();
         self.one_export_each(&shares);
         self.one_nfs4_root_each(&shares);
         self.one_mount_each(&shares);
@@ -75,7 +75,11 @@ impl Checker<'_> {
     fn exported_path(&mut self, name: &Spot<String>, share: &file::Share) -> PathBuf {
         let Some(text) = &share.path else {
             let message = format!("the share `{}` has no path", name.value);
-            self.error(name, message, "add `path:` with the directory to share, for example `/var/shared/folder`");
+            self.error(
+                name,
+                message,
+                "add `path:` with the directory to share, for example `/var/shared/folder`",
+            );
             return PathBuf::new();
         };
         let path = self.node_path(text, "path");
@@ -97,7 +101,11 @@ impl Checker<'_> {
             if let Some((trouble, help)) = client_trouble(client) {
                 self.error(client, format!("the client `{}` {trouble}", client.escape_debug()), help);
             } else if clients[..index].contains(client) {
-                self.error(client, format!("the client `{}` stands here twice", client.value), "take one out");
+                self.error(
+                    client,
+                    format!("the client `{}` stands here twice", client.value),
+                    "take one out",
+                );
             } else if is_everyone(client) {
                 self.everyone(client, options);
             }
@@ -109,7 +117,9 @@ impl Checker<'_> {
         let has = |word: &str| options.iter().any(|option| option == word);
         let help = "name a network instead: `192.168.2.0/24`";
         if has("no_root_squash") {
-            let message = "`no_root_squash` for everyone makes any computer's root the root of this directory".to_owned();
+            let message =
+                "`no_root_squash` for everyone makes any computer's root the root of this directory"
+                    .to_owned();
             self.error(client, message, help);
         } else if has("rw") {
             self.warn(client, "every computer that reaches the server may write here".into(), help);
@@ -132,10 +142,16 @@ impl Checker<'_> {
             let id = |key| number(key).filter(|_| squashed).unwrap_or(0);
             return Owner { uid: id("anonuid="), gid: id("anongid=") };
         };
-        let owner = text.split_once(':').and_then(|(uid, gid)| Some(Owner { uid: uid.parse().ok()?, gid: gid.parse().ok()? }));
+        let owner = text
+            .split_once(':')
+            .and_then(|(uid, gid)| Some(Owner { uid: uid.parse().ok()?, gid: gid.parse().ok()? }));
         owner.unwrap_or_else(|| {
             let message = format!("`{}` is not a numeric owner", text.escape_debug());
-            self.error(text, message, "write user and group as numbers: `owner: \"1000:1000\"`; `id NAME` shows them");
+            self.error(
+                text,
+                message,
+                "write user and group as numbers: `owner: \"1000:1000\"`; `id NAME` shows them",
+            );
             Owner { uid: 0, gid: 0 }
         })
     }
@@ -160,7 +176,10 @@ impl Checker<'_> {
             at: self.mount_point(&mount.at),
             on,
             options: mount.options.iter().map(|option| option.value.clone()).collect(),
-            remote: mount.remote.as_ref().map_or_else(|| path.to_owned(), |remote| self.node_path(remote, "remote path")),
+            remote: mount
+                .remote
+                .as_ref()
+                .map_or_else(|| path.to_owned(), |remote| self.node_path(remote, "remote path")),
         }
     }
 
@@ -168,7 +187,10 @@ impl Checker<'_> {
         let named = mount.on.as_deref().unwrap_or_default();
         if mount.on.is_none() || named.iter().any(|name| name.value == ALL) {
             let nodes = self.file.nodes.iter().flat_map(|nodes| nodes.iter());
-            return nodes.map(|(name, _)| NodeName(name.value.clone())).filter(|name| name != server).collect();
+            return nodes
+                .map(|(name, _)| NodeName(name.value.clone()))
+                .filter(|name| name != server)
+                .collect();
         }
         let mut on = Vec::new();
         for name in named {
@@ -188,20 +210,31 @@ impl Checker<'_> {
     /// Warns of nodes that shall mount what they may not. Says nothing where names would have to be resolved.
     fn clients_cover(&mut self, mount: &Mount, share: &file::Share, on: &[NodeName]) {
         let clients = share.clients.as_deref().unwrap_or_default();
-        let Some(networks) = clients.iter().map(|client| network(client)).collect::<Option<Vec<_>>>() else { return };
+        let Some(networks) = clients.iter().map(|client| network(client)).collect::<Option<Vec<_>>>() else {
+            return;
+        };
         let nodes = self.file.nodes.iter().flat_map(|nodes| nodes.iter());
-        let outside = nodes.filter(|(name, _)| on.iter().any(|node| node.0 == name.value)).find_map(|(name, node)| {
-            let address = node.advertise.as_ref().or(node.address.as_ref())?.parse::<IpAddr>().ok()?;
-            (!networks.iter().any(|network| network.contains(&address))).then_some((name.value.clone(), address))
-        });
+        let outside =
+            nodes.filter(|(name, _)| on.iter().any(|node| node.0 == name.value)).find_map(|(name, node)| {
+                let address = node.advertise.as_ref().or(node.address.as_ref())?.parse::<IpAddr>().ok()?;
+                (!networks.iter().any(|network| network.contains(&address)))
+                    .then_some((name.value.clone(), address))
+            });
         if let Some((name, address)) = outside.filter(|_| !networks.is_empty()) {
             let message = format!("`{name}` shall mount this share, but {address} is none of its clients");
-            self.warn(&mount.at, message, "add its address or network to `clients`, or leave the node out of `on`");
+            self.warn(
+                &mount.at,
+                message,
+                "add its address or network to `clients`, or leave the node out of `on`",
+            );
         }
     }
 
     fn pairs<'a>(&self, shares: &'a [Share]) -> impl Iterator<Item = (&'a Share, &'a Share)> + use<'a> {
-        shares.iter().enumerate().flat_map(move |(index, one)| shares[..index].iter().map(move |other| (other, one)))
+        shares
+            .iter()
+            .enumerate()
+            .flat_map(move |(index, one)| shares[..index].iter().map(move |other| (other, one)))
     }
 
     fn at(&self, share: &Share) -> std::ops::Range<usize> {
@@ -211,8 +244,12 @@ impl Checker<'_> {
 
     fn one_export_each(&mut self, shares: &[Share]) {
         for (first, second) in self.pairs(shares).filter(|(a, b)| a.server == b.server && a.path == b.path) {
-            let message = format!("`{}` and `{}` share the same directory of `{}`", first.name, second.name, first.server);
-            let problem = Problem::error(self.at(second), message).help("make them one share with the clients of both");
+            let message = format!(
+                "`{}` and `{}` share the same directory of `{}`",
+                first.name, second.name, first.server
+            );
+            let problem =
+                Problem::error(self.at(second), message).help("make them one share with the clients of both");
             self.report(problem);
         }
     }
@@ -220,7 +257,8 @@ impl Checker<'_> {
     fn one_nfs4_root_each(&mut self, shares: &[Share]) {
         let roots: Vec<Share> = shares.iter().filter(|share| is_root(share)).cloned().collect();
         for (first, second) in self.pairs(&roots).filter(|(a, b)| a.server == b.server) {
-            let message = format!("`{}` and `{}` both have `fsid=0` on `{}`", first.name, second.name, first.server);
+            let message =
+                format!("`{}` and `{}` both have `fsid=0` on `{}`", first.name, second.name, first.server);
             let problem = Problem::error(self.at(second), message)
                 .help("a server has one NFSv4 root; take `fsid=0` out of one, or of both");
             self.report(problem);
@@ -230,7 +268,9 @@ impl Checker<'_> {
     fn one_mount_each(&mut self, shares: &[Share]) {
         for (first, second) in self.pairs(shares) {
             let (Some(one), Some(other)) = (&first.mount, &second.mount) else { continue };
-            let Some(node) = one.on.iter().find(|node| one.at == other.at && other.on.contains(node)) else { continue };
+            let Some(node) = one.on.iter().find(|node| one.at == other.at && other.on.contains(node)) else {
+                continue;
+            };
             let message = format!(
                 "`{}` and `{}` are both mounted at `{}` on `{node}`",
                 first.name,
@@ -246,15 +286,28 @@ impl Checker<'_> {
     fn below_nfs4_roots(&mut self, shares: &mut [Share]) {
         let roots: Vec<Share> = shares.iter().filter(|share| is_root(share)).cloned().collect();
         for share in shares {
-            let Some(root) = roots.iter().find(|root| root.server == share.server) else { continue };
+            // A second root is an error already, told by another check.
+            let above =
+                |root: &&Share| root.server == share.server && (root.name == share.name || !is_root(share));
+            let Some(root) = roots.iter().find(above) else { continue };
             let Ok(rest) = share.path.strip_prefix(&root.path) else {
-                let message = format!("`{}` is hidden from NFSv4 clients by `{}`, which has `fsid=0`", share.name, root.name);
-                let problem = Problem::warning(self.at(share), message)
-                    .help(format!("take `fsid=0` out of `{}`, or put this directory below its path", root.name));
+                let message = format!(
+                    "`{}` is hidden from NFSv4 clients by `{}`, which has `fsid=0`",
+                    share.name, root.name
+                );
+                let problem = Problem::warning(self.at(share), message).help(format!(
+                    "take `fsid=0` out of `{}`, or put this directory below its path",
+                    root.name
+                ));
                 self.report(problem);
                 continue;
             };
-            let chosen = self.file.shares.get(&share.name).and_then(|raw| raw.mount.as_ref()?.remote.as_ref()).is_some();
+            let chosen = self
+                .file
+                .shares
+                .get(&share.name)
+                .and_then(|raw| raw.mount.as_ref()?.remote.as_ref())
+                .is_some();
             if let Some(mount) = share.mount.as_mut().filter(|_| !chosen) {
                 mount.remote = Path::new("/").join(rest);
             }
@@ -264,92 +317,4 @@ impl Checker<'_> {
 
 fn is_root(share: &Share) -> bool {
     is_nfs4_root(share.options.iter().map(String::as_str))
-}
-
-fn is_one_word(text: &str) -> bool {
-    !text.contains(|c: char| c.is_whitespace() || c.is_control() || ",#\"\\".contains(c))
-}
-
-fn is_everyone(client: &str) -> bool {
-    client == "*" || network(client).is_some_and(|network| network.prefix_len() == 0)
-}
-
-/// The network of a client that is an address or a CIDR.
-fn network(client: &str) -> Option<IpNet> {
-    client.parse().ok().or_else(|| client.parse::<IpAddr>().ok().map(IpNet::from))
-}
-
-/// What is wrong with a client and what helps. A client is a host, an address, a network (prefix length or
-/// dotted mask), a name with wildcards or a `@netgroup`.
-fn client_trouble(client: &str) -> Option<(&'static str, &'static str)> {
-    const WANTED: &str = "write an address, a network (`192.168.2.0/24`), a host name or `@netgroup`";
-    if client.is_empty() {
-        return Some(("is empty, which is the whole world", WANTED));
-    }
-    if client.contains('(') || client.contains(')') {
-        return Some(("holds options", "write options under `options:`; they hold for all clients of the share"));
-    }
-    if !is_one_word(client) {
-        return Some(("is not one word", "write each client as an item of its own: `[n2, n3]`"));
-    }
-    if client.contains('[') && client.contains(':') {
-        return Some(("holds brackets, which exports(5) reads as a wildcard", "write an IPv6 address without brackets"));
-    }
-    if client.starts_with('-') {
-        return Some(("begins with `-`, which exports(5) reads as options", WANTED));
-    }
-    if client.starts_with('@') {
-        return (client.len() == 1).then_some(("names no netgroup", WANTED));
-    }
-    if let Some((address, mask)) = client.split_once('/') {
-        let dotted = address.parse::<std::net::Ipv4Addr>().is_ok()
-            && mask.parse::<std::net::Ipv4Addr>().is_ok_and(|mask| ipnet::ipv4_mask_to_prefix(mask).is_ok());
-        return (network(client).is_none() && !dotted).then_some(("is not a network", WANTED));
-    }
-    let host = |c: char| c.is_ascii_alphanumeric() || "._-*?[]:%".contains(c);
-    (!client.chars().all(host) || (client.contains(':') && network(client).is_none())).then_some(("is not a client", WANTED))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clients_are_hosts_networks_and_groups() {
-        for good in [
-            "192.168.2.0/24", "192.168.2.0/255.255.255.0", "192.168.2.7", "fd00::/64", "fd00::1", "n2", "*.lan", "n[1-3].lan", "@boards", "*",
-        ] {
-            assert_eq!(client_trouble(good), None, "{good}");
-        }
-        for (bad, why) in [
-            ("", "whole world"),
-            ("192.168.2.0/24 (rw)", "options"),
-            ("n2(rw)", "options"),
-            ("n2 n3", "one word"),
-            ("n2,n3", "one word"),
-            ("n2\nn3", "one word"),
-            ("[fd00::1]", "brackets"),
-            ("[fd00::]/64", "brackets"),
-            ("-rw", "options"),
-            ("@", "netgroup"),
-            ("192.168.2.0/33", "network"),
-            ("192.168.2.0/255.0.255.0", "network"),
-            ("n2/24", "network"),
-            ("fd00:::1", "not a client"),
-            ("n2;n3", "not a client"),
-        ] {
-            let trouble = client_trouble(bad).unwrap_or_else(|| panic!("{bad:?} passed"));
-            assert!(trouble.0.contains(why), "{bad:?}: {}", trouble.0);
-        }
-    }
-
-    #[test]
-    fn everyone_is_recognised() {
-        for client in ["*", "0.0.0.0/0", "::/0"] {
-            assert!(is_everyone(client), "{client}");
-        }
-        for client in ["*.lan", "192.168.2.0/24", "n2"] {
-            assert!(!is_everyone(client), "{client}");
-        }
-    }
 }

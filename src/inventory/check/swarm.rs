@@ -14,10 +14,15 @@ const LARGEST_SUBNET_SIZE: u8 = 29;
 impl Checker<'_> {
     pub(super) fn swarm(&mut self) -> Swarm {
         let swarm = &self.file.swarm;
-        let pools: Vec<_> = swarm.address_pool.iter().filter_map(|text| Some((text, self.pool(text)?))).collect();
+        let pools: Vec<_> =
+            swarm.address_pool.iter().filter_map(|text| Some((text, self.pool(text)?))).collect();
         for (index, (text, pool)) in pools.iter().enumerate() {
             if let Some((_, other)) = pools[..index].iter().find(|(_, other)| overlap(pool, other)) {
-                self.error(text, format!("`{pool}` and `{other}` overlap"), "each network may stand here once");
+                self.error(
+                    text,
+                    format!("`{pool}` and `{other}` overlap"),
+                    "each network may stand here once",
+                );
             }
             self.pool_holds_no_node(text, pool);
             self.subnets_fit(text, pool);
@@ -25,7 +30,9 @@ impl Checker<'_> {
         if pools.is_empty() {
             self.default_pool_holds_no_node();
         }
-        if let Some(size) = swarm.subnet_size.as_ref().filter(|size| !(8..=LARGEST_SUBNET_SIZE).contains(&size.value)) {
+        if let Some(size) =
+            swarm.subnet_size.as_ref().filter(|size| !(8..=LARGEST_SUBNET_SIZE).contains(&size.value))
+        {
             let message = format!("overlay networks of /{} cannot be made", size.value);
             self.error(size, message, "Docker takes a prefix length of 8 to 29; its own choice is 24");
         }
@@ -62,7 +69,11 @@ impl Checker<'_> {
         let inside = self.node_addresses().into_iter().find(|(_, address)| pool.contains(address));
         if let Some((_, address)) = inside {
             let message = format!("the pool `{pool}` holds a node's own address, {address}");
-            self.error(text, message, "overlay networks would hide your network: choose one that you do not use");
+            self.error(
+                text,
+                message,
+                "overlay networks would hide your network: choose one that you do not use",
+            );
         }
     }
 

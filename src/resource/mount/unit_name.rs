@@ -32,6 +32,10 @@ pub fn unit_name(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -49,6 +53,26 @@ mod tests {
             ("/mnt/a\\b", "mnt-a\\x5cb.mount"),
         ] {
             assert_eq!(unit_name(Path::new(path)), name, "{path}");
+        }
+    }
+
+    proptest! {
+        // Each case runs a program.
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn names_are_those_of_systemd_escape(path in "/([a-zA-Z0-9:_. \\\\äß#@-]{1,8}/{0,2}){0,4}") {
+            // systemd-escape refuses paths that are not normal; mount points never are such.
+            prop_assume!(!path.split('/').any(|part| part == "." || part == ".."));
+            let output = match Command::new("systemd-escape").args(["--path", "--suffix=mount", "--", &path]).output() {
+                Err(error) => {
+                    eprintln!("left out, the table above remains: systemd-escape: {error}");
+                    return Ok(());
+                }
+                Ok(output) => output,
+            };
+            prop_assert!(output.status.success(), "{:?}", output);
+            let name = String::from_utf8_lossy(&output.stdout).into_owned();
+            prop_assert_eq!(unit_name(Path::new(&path)), name.trim_end());
         }
     }
 }

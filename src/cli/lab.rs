@@ -1,0 +1,140 @@
+//! `skep lab`: throwaway nodes on this computer.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use super::args::{Common, Lab as Arguments};
+use super::context::Failure;
+use super::{ask, demo, exit};
+use crate::lab::{self, Lab, LabError, Login, Spec};
+use crate::report::{Cell, Printer, Table, Tone};
+
+pub(super) async fn run(common: &Common, command: Arguments) -> Result<u8, Failure> {
+    let common = common.clone();
+    if let Arguments::Demo { name, nodes } = command {
+        return demo::run(&common, &name, nodes).await;
+    }
+    let done = tokio::task::spawn_blocking(move || match command {
+        Arguments::Up { which, nodes, engine } => up(&common, &which.name, nodes, engine).map(|_| ()),
+        Arguments::Ls => ls(&common),
+        Arguments::Ssh { which, node, command } => ssh(&which.name, &node.0, &command),
+        Arguments::Down { which, all } => down(&common, &which.name, all),
+        Arguments::Demo { .. } => Ok(()),
+    });
+    done.await.map_err(|error| Failure::new(exit::FAILED, error))??;
+    Ok(exit::OK)
+}
+
+impl From<LabError> for Failure {
+    fn from(error: LabError) -> Self {
+        Self::new(exit::FAILED, error)
+    }
+}
+
+/// Boots the nodes, after installing what that needs; prints the path of the inventory.
+pub(super) fn up(common: &Common, name: &str, nodes: u8, engine: bool) -> Result<Lab, Failure> {
+    let printer = common.printer();
+    install_missing(common, &printer)?;
+    let spec = Spec {
+        name: name.to_owned(),
+        nodes: usize::from(nodes),
+        engine,
+        login: Login::Root,
+        release: None,
+    };
+    let lab = lab::up(&spec, &mut |progress| printer.note(&tell(&progress)))?;
+    printer.note(&format!("lab {name} is up; its inventory:"));
+    printer.result(&format!("{}\n", lab.inventory().display()));
+    Ok(lab)
+}
+
+/// Installs the packages that labs need, after asking.
+fn install_missing(common: &Common, printer: &Printer) -> Result<(), Failure> {
+    let missing = lab::missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    let question = format!("A lab needs these packages on this computer: {}. Install them?", names.join(" "));
+    if !ask::plainly(common, &question)? {
+        return Err(Failure::new(exit::FAILED, "nothing was installed, and no lab made"));
+    }
+    lab::install(&missing, &mut |line| printer.note(&format!("apt: {line}")))?;
+    Ok(())
+}
+
+fn tell(progress: &lab::Progress) -> String {
+    match progress {
+        lab::Progress::Base(line) => format!("base tree: {line}"),
+        lab::Progress::Network { bridge, subnet } => format!("network {subnet} on {bridge}"),
+        lab::Progress::Starting { node } => format!("{node} starts"),
+        lab::Progress::Ready { node, address, after } => {
+            format!("{node} answers at {address} after {:.1} s", after.as_secs_f64())
+        }
+        lab::Progress::InventoryKept { path } => {
+            format!("{} was changed by hand, so new nodes were not written into it", path.display())
+        }
+    }
+}
+
+fn ls(common: &Common) -> Result<(), Failure> {
+    let printer = common.printer();
+    let labs = lab::list()?;
+    if common.json {
+        for lab in labs {
+            let line = serde_json::json!({
+                "lab": lab.name(), "inventory": lab.inventory(), "nodes": lab.nodes(),
+            });
+            printer.result(&format!("{line}\n"));
+        }
+        return Ok(());
+    }
+    if common.quiet {
+        labs.iter().for_each(|lab| printer.result(&format!("{}\n", lab.inventory().display())));
+        return Ok(());
+    }
+    if labs.is_empty() {
+        printer.note("no labs; `skep lab up` makes one");
+        return Ok(());
+    }
+    let mut table = Table::new(&["lab", "node", "address", "state", "inventory"]);
+    for lab in labs {
+        for node in lab.nodes() {
+            let (state, tone) = if node.running { ("running", Tone::Good) } else { ("off", Tone::Faint) };
+            table.row(vec![
+                Cell::new(lab.name(), Tone::Plain),
+                Cell::new(&node.name, Tone::Plain),
+                Cell::new(node.address.to_string(), Tone::Plain),
+                Cell::new(state, tone),
+                Cell::new(lab.inventory().display().to_string(), Tone::Faint),
+            ]);
+        }
+    }
+    printer.result(&table.render(printer.stdout()));
+    Ok(())
+}
+
+fn ssh(name: &str, node: &str, command: &[String]) -> Result<(), Failure> {
+    let lab = find(name)?;
+    let mut words = lab.ssh_command(node)?;
+    words.extend(command.iter().cloned());
+    // Only returns where it failed.
+    let error = Command::new(&words[0]).args(&words[1..]).exec();
+    Err(Failure::new(exit::FAILED, format!("{}: {error}", words[0])))
+}
+
+fn down(common: &Common, name: &str, all: bool) -> Result<(), Failure> {
+    let labs = if all { lab::list()? } else { vec![find(name)?] };
+    for lab in labs {
+        let name = lab.name().to_owned();
+        lab.down()?;
+        common.printer().note(&format!("lab {name} is gone"));
+    }
+    Ok(())
+}
+
+fn find(name: &str) -> Result<Lab, Failure> {
+    lab::find(name)?.ok_or_else(|| {
+        Failure::new(exit::USAGE, format!("there is no lab {name}: `skep lab ls` lists them, `skep lab up` makes one"))
+    })
+}

@@ -1,0 +1,262 @@
+//! The tree that nodes are layered on: a minimal Debian, built once and cached by its recipe.
+
+use std::fmt::Write as _;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::command::{checked, short, tool};
+use super::error::{LabError, at};
+use super::lock::Lock;
+use super::{Progress, sources};
+
+/// Where built trees are kept; they may be removed whenever no lab exists.
+pub(super) const CACHE: &str = "/var/cache/skep/lab";
+/// Counts up when the customisation below changes, so that old trees are not taken for new ones.
+const RECIPE_VERSION: u32 = 1;
+/// How long a build may take: a slow mirror and a slow disk included.
+const BUILD_LIMIT: Duration = Duration::from_secs(20 * 60);
+
+/// What a freshly flashed board has and skep relies on.
+const BARE: [&str; 11] = [
+    "systemd-sysv",
+    "openssh-server",
+    "iproute2",
+    "ca-certificates",
+    "udev",
+    "dbus",
+    "ifupdown",
+    "kmod",
+    "procps",
+    "netbase",
+    "sudo",
+];
+/// What skep installs for the engine.
+const ENGINE: [&str; 2] = ["docker.io", "iptables"];
+
+/// Everything that decides what is in a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Recipe {
+    release: String,
+    engine: bool,
+    sources: Vec<String>,
+    apt_options: Vec<String>,
+}
+
+impl Recipe {
+    /// Nodes of `release`, or of this computer's own where none is named.
+    pub(super) fn new(release: Option<&str>, engine: bool) -> Result<Self, LabError> {
+        let own = own_release()?;
+        let release = release.unwrap_or(&own).to_owned();
+        let sources = sources::for_release(&own, &release)?;
+        let dump = short("apt-config", &["dump"])?;
+        Ok(Self { release, engine, sources, apt_options: fetch_options(&dump) })
+    }
+
+    fn packages(&self) -> Vec<&'static str> {
+        BARE.into_iter().chain(ENGINE.into_iter().filter(|_| self.engine)).collect()
+    }
+
+    /// Names the tree in the cache.
+    fn hash(&self) -> String {
+        let mut text = format!("{RECIPE_VERSION}\n{}\n{}\n", std::env::consts::ARCH, self.release);
+        for part in self.packages().into_iter().chain(self.lines()) {
+            let _ = writeln!(text, "{part}");
+        }
+        Sha256::digest(text).iter().take(8).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().chain(&self.apt_options).map(String::as_str)
+    }
+}
+
+/// The tree of that recipe; built if the cache has none.
+pub(super) fn ensure(recipe: &Recipe, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf, LabError> {
+    let cache = Path::new(CACHE);
+    let tree = cache.join(recipe.hash());
+    if tree.is_dir() {
+        return Ok(tree);
+    }
+    at(fs::create_dir_all(cache), "make", cache)?;
+    let _lock = Lock::take(&cache.join(format!("{}.lock", recipe.hash())), BUILD_LIMIT)?;
+    if !tree.is_dir() {
+        build(recipe, &tree, progress)?;
+    }
+    Ok(tree)
+}
+
+/// Builds beside the final place and renames, so that a killed build is never taken for a tree.
+fn build(recipe: &Recipe, tree: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(), LabError> {
+    let partial = tree.with_extension("partial");
+    let inputs = tree.with_extension("inputs");
+    remove(&partial)?;
+    remove(&inputs)?;
+    at(fs::create_dir_all(&inputs), "make", &inputs)?;
+    write(&inputs.join("sources.list"), &(recipe.sources.join("\n") + "\n"))?;
+    write(&inputs.join("apt.conf"), &(recipe.apt_options.join("\n") + "\n"))?;
+    let mut command = builder(recipe, &inputs, &partial);
+    checked(&mut command, "", BUILD_LIMIT, &mut |line| progress(Progress::Base(line.to_owned())))?;
+    customise(&partial)?;
+    remove(&inputs)?;
+    at(fs::rename(&partial, tree), "rename", &partial)
+}
+
+/// mmdebstrap in namespaces of its own that the kernel ends with us, so that a killed build leaves no
+/// process and no mount behind.
+fn builder(recipe: &Recipe, inputs: &Path, target: &Path) -> std::process::Command {
+    let mut command = tool("setpriv");
+    command
+        .args([
+            "--pdeathsig",
+            "KILL",
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+        ])
+        .args(["mmdebstrap", "--variant=minbase", "--mode=root", "--format=directory"])
+        .arg("--skip=cleanup/apt/lists")
+        .arg(format!("--aptopt={}", inputs.join("apt.conf").display()))
+        .arg(format!("--include={}", recipe.packages().join(",")))
+        .arg(r#"--customize-hook=chroot "$1" useradd --create-home --shell /bin/bash --groups sudo pi"#)
+        .args([recipe.release.as_str()])
+        .args([target, &inputs.join("sources.list")]);
+    command
+}
+
+/// Takes out what must differ from node to node, puts in what makes a node fit for a namespace.
+fn customise(tree: &Path) -> Result<(), LabError> {
+    for key in ["rsa", "ecdsa", "ed25519"] {
+        for name in [format!("ssh_host_{key}_key"), format!("ssh_host_{key}_key.pub")] {
+            remove(&tree.join("etc/ssh").join(name))?;
+        }
+    }
+    for empty in ["etc/machine-id", "etc/fstab", "etc/hostname", "etc/resolv.conf"] {
+        remove(&tree.join(empty))?;
+        write(&tree.join(empty), "")?;
+    }
+    write(&tree.join("etc/sudoers.d/pi"), "pi ALL=(ALL) NOPASSWD: ALL\n")?;
+    mode(&tree.join("etc/sudoers.d/pi"), 0o440)?;
+    let units = tree.join("etc/systemd/system");
+    let wants = units.join("sysinit.target.wants");
+    write(&units.join("skep-lab-cgroup.service"), include_str!("cgroup.service"))?;
+    at(fs::create_dir_all(&wants), "make", &wants)?;
+    let link = wants.join("skep-lab-cgroup.service");
+    at(symlink("../skep-lab-cgroup.service", &link), "link", &link)?;
+    let script = tree.join("usr/local/sbin/skep-lab-cgroup");
+    write(&script, include_str!("cgroup.sh"))?;
+    mode(&script, 0o755)
+}
+
+/// The code name of this computer's distribution, from os-release(5).
+fn own_release() -> Result<String, LabError> {
+    let path = Path::new("/etc/os-release");
+    let text = at(fs::read_to_string(path), "read", path)?;
+    code_name(&text).ok_or_else(|| {
+        LabError::Unavailable(
+            "/etc/os-release has no VERSION_CODENAME, so the Debian release is unknown".into(),
+        )
+    })
+}
+
+fn code_name(os_release: &str) -> Option<String> {
+    let value = os_release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
+    let value = value.trim().trim_matches(['"', '\'']);
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// Those of apt's options that decide whether the archive can be fetched at all: proxies and tolerated dates.
+fn fetch_options(apt_config_dump: &str) -> Vec<String> {
+    let wanted = ["Acquire::http::Proxy", "Acquire::https::Proxy", "Acquire::Check-", "Acquire::ForceIPv"];
+    apt_config_dump
+        .lines()
+        .filter(|line| wanted.iter().any(|prefix| line.starts_with(prefix)) && !line.ends_with(" \"\";"))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn write(path: &Path, text: &str) -> Result<(), LabError> {
+    if let Some(parent) = path.parent() {
+        at(fs::create_dir_all(parent), "make", parent)?;
+    }
+    at(fs::write(path, text), "write", path)
+}
+
+fn mode(path: &Path, mode: u32) -> Result<(), LabError> {
+    at(fs::set_permissions(path, Permissions::from_mode(mode)), "change the mode of", path)
+}
+
+/// Removes a file or a tree, if there is one.
+fn remove(path: &Path) -> Result<(), LabError> {
+    let result = match path.symlink_metadata() {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(_) => Ok(()),
+    };
+    at(result, "remove", path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe() -> Recipe {
+        Recipe {
+            release: "bookworm".into(),
+            engine: false,
+            sources: vec!["deb http://a/d bookworm main".into()],
+            apt_options: vec![],
+        }
+    }
+
+    #[test]
+    fn each_part_of_the_recipe_names_another_tree() {
+        let base = recipe();
+        let others = [
+            Recipe { release: "trixie".into(), ..base.clone() },
+            Recipe { engine: true, ..base.clone() },
+            Recipe { sources: vec!["deb http://b/d bookworm main".into()], ..base.clone() },
+            Recipe { apt_options: vec!["Acquire::Check-Date \"false\";".into()], ..base.clone() },
+        ];
+        for other in others {
+            assert_ne!(other.hash(), base.hash(), "{other:?}");
+        }
+        assert_eq!(base.hash(), recipe().hash());
+        assert_eq!(base.hash().len(), 16);
+    }
+
+    #[test]
+    fn only_the_engine_recipe_has_an_engine() {
+        assert!(!recipe().packages().contains(&"docker.io"));
+        assert!(Recipe { engine: true, ..recipe() }.packages().contains(&"docker.io"));
+    }
+
+    #[test]
+    fn the_code_name_is_read() {
+        let cases = [
+            ("ID=debian\nVERSION_CODENAME=bookworm\n", Some("bookworm")),
+            ("VERSION_CODENAME=\"noble\"", Some("noble")),
+            ("VERSION_CODENAME=\n", None),
+            ("ID=debian\n", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(code_name(text).as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_options_for_fetching_reach_the_nodes() {
+        let dump = "APT::Architecture \"amd64\";\nAcquire::http::Proxy \"http://p:3142\";\n\
+                    Acquire::https::Proxy \"\";\nAcquire::Check-Valid-Until \"false\";\nDPkg::Post-Invoke \"\";\n";
+        assert_eq!(
+            fetch_options(dump),
+            ["Acquire::http::Proxy \"http://p:3142\";", "Acquire::Check-Valid-Until \"false\";"]
+        );
+    }
+}

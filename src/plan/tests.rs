@@ -1,0 +1,307 @@
+//! Made-up hosts in, plans out.
+
+use std::collections::BTreeMap;
+
+use crate::facts::{Engine, Support};
+use crate::inventory::model::{Inventory, NodeName, Owner, Place, Share, ShareMount};
+use crate::plan::{Host, PhaseName, Plan, desire, make};
+use crate::resource::{Key, Observed, Resource, daemon, directory, dropin, exports, file, module, mount, packages};
+use crate::resource::{Kind, sysctl, unit};
+use crate::swarm::world::World;
+
+/// A thing on a host that has nothing of what is wanted.
+fn bare(key: &Key) -> Observed {
+    match key {
+        Key::Packages(_) => Observed::Packages(packages::Observed::default()),
+        Key::Directory(_) => Observed::Directory(directory::Observed::Absent),
+        Key::File(_) => Observed::File(file::Observed::Absent),
+        Key::Dropin(_) => Observed::Dropin(dropin::Observed { text: None, reload_pending: false }),
+        Key::Unit(_) => Observed::Unit(unit::Observed {
+            load: "not-found".to_owned(),
+            enabled: String::new(),
+            active: "inactive".to_owned(),
+        }),
+        Key::Module(_) => Observed::Module(module::Observed {
+            kernel: "6.12".to_owned(),
+            state: module::State::Available,
+            configured: None,
+        }),
+        Key::Sysctl(_) => {
+            Observed::Sysctl(sysctl::Observed { running: Some("0".to_owned()), configured: None })
+        }
+        Key::Daemon(()) => Observed::Daemon(daemon::Observed { text: None, running: false, stale: false }),
+        Key::Exports(_) => Observed::Exports(exports::Observed {
+            text: None,
+            served: Vec::new(),
+            other: Vec::new(),
+            tools: false,
+        }),
+        Key::Mount(_) => Observed::Mount(mount::Observed {
+            text: None,
+            enabled: false,
+            mounted: None,
+            reload_pending: false,
+        }),
+    }
+}
+
+/// A thing on a host that is just as wanted.
+fn settled(resource: &Resource) -> Observed {
+    match resource {
+        Resource::Packages(packages::Desired { install, .. }) => Observed::Packages(packages::Observed {
+            installed: install.iter().map(|name| (name.clone(), "1".to_owned())).collect(),
+            ..Default::default()
+        }),
+        Resource::Directory(directory::Desired { mode, uid, gid, .. }) => Observed::Directory(
+            directory::Observed::Directory(directory::Attributes { mode: *mode, uid: *uid, gid: *gid }),
+        ),
+        Resource::Dropin(dropin::Desired { text, .. }) => {
+            Observed::Dropin(dropin::Observed { text: Some(text.clone()), reload_pending: false })
+        }
+        Resource::Unit(_) => Observed::Unit(unit::Observed {
+            load: "loaded".to_owned(),
+            enabled: "enabled".to_owned(),
+            active: "active".to_owned(),
+        }),
+        Resource::Daemon(daemon::Desired { options }) => Observed::Daemon(daemon::Observed {
+            text: serde_json::to_string(options).ok(),
+            running: true,
+            stale: false,
+        }),
+        Resource::Exports(exports::Desired { text, entries, .. }) => Observed::Exports(exports::Observed {
+            text: (!text.is_empty()).then(|| text.clone()),
+            served: entries.clone(),
+            other: Vec::new(),
+            tools: true,
+        }),
+        Resource::Mount(mount::Desired { text, source, required, .. }) => Observed::Mount(mount::Observed {
+            text: Some(text.clone()),
+            enabled: true,
+            mounted: Some(mount::MountInfo {
+                source: source.clone(),
+                fstype: "nfs4".to_owned(),
+                options: required.clone(),
+            }),
+            reload_pending: false,
+        }),
+        // Written files are compared byte for byte in their own rooms.
+        Resource::File(_) | Resource::Module(_) | Resource::Sysctl(_) => {
+            unreachable!("settled by what a plan would write: {resource:?}")
+        }
+    }
+}
+
+fn see(host: &mut Host, keys: Vec<Key>, observe: impl Fn(&Key) -> Observed) {
+    host.observed = keys.into_iter().map(|key| (key.clone(), Ok(observe(&key)))).collect();
+}
+
+/// Every host of the world has nothing of what is wanted.
+fn on_bare_hosts(mut world: World) -> World {
+    for node in &world.inventory.nodes {
+        let host = world.hosts.get_mut(&node.name).unwrap();
+        host.facts.engine = Engine::Absent;
+        see(host, desire::keys(&world.inventory, node), bare);
+    }
+    world
+}
+
+/// Every host of the world is as wanted, so far as packages, engine, exports and mounts go.
+fn on_settled_hosts(mut world: World) -> World {
+    for node in &world.inventory.nodes {
+        let host = world.hosts.get_mut(&node.name).unwrap();
+        let wanted: BTreeMap<Key, Resource> = desire::resources(&world.inventory, node, &host.facts)
+            .into_iter()
+            .map(|(_, resource)| (resource.key(), resource))
+            .collect();
+        see(host, desire::keys(&world.inventory, node), |key| match wanted.get(key) {
+            None | Some(Resource::Module(_)) => bare(key),
+            Some(Resource::Sysctl(wanted)) => Observed::Sysctl(set(wanted)),
+            Some(resource) => settled(resource),
+        });
+    }
+    world
+}
+
+/// A parameter as it is after the change that a bare host needs.
+fn set(wanted: &sysctl::Desired) -> sysctl::Observed {
+    let before = sysctl::Observed { running: None, configured: None };
+    let change = sysctl::Sysctl::diff(wanted, &before).unwrap().unwrap();
+    let configured = change.configured.and_then(|file| file.after);
+    sysctl::Observed { running: Some(wanted.value.clone()), configured }
+}
+
+fn share(inventory: &mut Inventory) {
+    inventory.shares.push(Share {
+        name: "shared".to_owned(),
+        place: Place { line: 9, column: 3 },
+        server: "n1".into(),
+        path: "/srv/my share".into(),
+        clients: vec!["192.168.2.0/24".to_owned(), "10.1.0.7".to_owned()],
+        options: vec!["rw".to_owned(), "all_squash".to_owned()],
+        owner: Owner { uid: 1000, gid: 1000 },
+        mode: 0o775,
+        mount: Some(ShareMount {
+            at: "/mnt/shared".into(),
+            on: vec!["n2".into()],
+            options: Vec::new(),
+            remote: "/srv/my share".into(),
+        }),
+    });
+}
+
+/// Each step as `phase node: title`.
+fn titles(plan: &Plan) -> Vec<String> {
+    let title = |(phase, step): (PhaseName, &super::Step)| {
+        format!("{phase} {}: {}", step.node, step.action.describe().title)
+    };
+    plan.steps().map(title).collect()
+}
+
+fn steps_of<'a>(titles: &'a [String], node: &str) -> Vec<&'a str> {
+    let mark = format!(" {node}: ");
+    titles.iter().map(String::as_str).filter(|title| title.contains(&mark)).collect()
+}
+
+#[test]
+fn bare_hosts_get_everything_in_order() {
+    let plan = make(&on_bare_hosts(World::new("home").manager("n1").worker("n2")).view());
+    assert!(plan.refusals.is_empty() && plan.problems.is_empty(), "{plan:?}");
+    let phases: Vec<_> = plan.phases.iter().map(|phase| phase.name).collect();
+    use PhaseName::{Engine, Kernel, Labels, Packages, Swarm};
+    assert_eq!(phases, [Packages, Kernel, Engine, Swarm, Labels]);
+    insta::assert_snapshot!(titles(&plan).join("\n"));
+}
+
+#[test]
+fn options_are_written_before_the_engines_first_start_and_later_for_a_running_one() {
+    let mut world = World::new("home").manager("n1");
+    world.inventory.engine.options.insert("debug".to_owned(), true.into());
+    let plan = make(&on_bare_hosts(world.clone()).view());
+    assert!(titles(&plan)[0].starts_with("packages n1: ") && titles(&plan)[0].contains("daemon.json"));
+    let mut world = on_settled_hosts(world);
+    let host = world.hosts.get_mut(&NodeName::from("n1")).unwrap();
+    let before = daemon::Observed { text: None, running: true, stale: false };
+    host.observed.insert(Key::Daemon(()), Ok(Observed::Daemon(before)));
+    let plan = make(&world.view());
+    assert!(titles(&plan)[0].starts_with("engine n1: "), "{:?}", titles(&plan));
+}
+
+#[test]
+fn a_share_is_exported_by_its_server_and_mounted_by_the_others() {
+    let mut world = World::new("home").manager("n1").worker("n2");
+    share(&mut world.inventory);
+    let plan = make(&on_bare_hosts(world).view());
+    let titles = titles(&plan);
+    insta::assert_snapshot!(titles.join("\n"));
+    let texts: Vec<String> = plan
+        .steps()
+        .filter(|(phase, _)| matches!(phase, PhaseName::Exports | PhaseName::Mounts))
+        .filter_map(|(_, step)| step.action.describe().text)
+        .map(|text| format!("{}\n{}", text.path.display(), text.after.unwrap_or_default()))
+        .collect();
+    insta::assert_snapshot!(texts.join("\n"));
+}
+
+#[test]
+fn hosts_that_are_as_wanted_get_nothing() {
+    let mut world = World::new("home").manager("n1").worker("n2");
+    share(&mut world.inventory);
+    world.inventory.engine.options.insert("debug".to_owned(), true.into());
+    use crate::inventory::model::Role::{Manager, Worker};
+    let world = on_settled_hosts(world.swarm("c1", Some("home"), &[("n1", Manager), ("n2", Worker)]));
+    assert_eq!(titles(&make(&world.view())), [""; 0]);
+}
+
+#[test]
+fn a_kernel_without_nfs_is_named_and_only_its_nfs_left_alone() {
+    let mut world = World::new("home").manager("n1").worker("n2");
+    share(&mut world.inventory);
+    world.facts_mut("n2").kernel.options.insert("NFS_FS".to_owned(), Support::Missing);
+    let plan = make(&on_bare_hosts(world).view());
+    assert_eq!(plan.problems.len(), 1);
+    assert!(plan.problems[0].message.contains("n2 lacks CONFIG_NFS_FS"), "{:?}", plan.problems);
+    let titles = titles(&plan);
+    assert!(steps_of(&titles, "n2").iter().all(|title| !title.contains("nfs") && !title.starts_with("mounts")));
+    assert!(steps_of(&titles, "n1").iter().any(|title| title.starts_with("exports")));
+    assert!(steps_of(&titles, "n2").iter().any(|title| title.starts_with("swarm")));
+}
+
+#[test]
+fn limit_leaves_the_others_alone() {
+    let mut world = World::new("home").manager("n1").worker("n2");
+    world.choices.limit = Some([NodeName::from("n1")].into());
+    let titles = titles(&make(&on_bare_hosts(world).view()));
+    assert!(steps_of(&titles, "n2").is_empty() && !steps_of(&titles, "n1").is_empty(), "{titles:?}");
+}
+
+#[test]
+fn what_only_one_host_may_have_is_refused_on_two() {
+    let world = || on_bare_hosts(World::new("home").manager("n1").worker("n2").worker("n3"));
+    assert!(make(&world().view()).refusals.is_empty());
+    let refused = |change: &dyn Fn(&mut World), words: &str| {
+        let mut world = world();
+        change(&mut world);
+        let refusals = make(&world.view()).refusals;
+        assert_eq!(refusals.len(), 1, "{refusals:?}");
+        assert!(refusals[0].message.contains(words), "{:?}", refusals[0]);
+    };
+    refused(
+        &|world| {
+            for name in ["n1", "n3"] {
+                world.facts_mut(name).system.machine_id = "4f2a".to_owned();
+            }
+        },
+        "n1 and n3 have one machine-id, 4f2a",
+    );
+    refused(
+        &|world| {
+            for name in ["n2", "n3"] {
+                world.facts_mut(name).system.hostname = "orangepi".to_owned();
+            }
+        },
+        "n2 and n3 have one hostname, orangepi",
+    );
+    refused(&|world| world.facts_mut("n2").system.systemd = false, "n2 does not run systemd");
+    refused(
+        &|world| {
+            world.facts_mut("n2").system.id = "alpine".to_owned();
+            world.facts_mut("n2").system.id_like.clear();
+        },
+        "which skep does not know",
+    );
+    refused(
+        &|world| world.hosts.get_mut(&NodeName::from("n2")).unwrap().clock_offset_ms = 31_000,
+        "n2's clock is 31 s ahead of the other nodes'",
+    );
+    refused(
+        &|world| world.hosts.get_mut(&NodeName::from("n1")).unwrap().clock_offset_ms = -7_200_000,
+        "n1's clock is 7200 s behind the other nodes'",
+    );
+}
+
+#[test]
+fn clocks_that_are_all_off_alike_are_no_reason_to_refuse() {
+    let mut world = on_bare_hosts(World::new("home").manager("n1").worker("n2").worker("n3"));
+    for host in world.hosts.values_mut() {
+        host.clock_offset_ms = 86_400_000;
+    }
+    assert!(make(&world.view()).refusals.is_empty());
+}
+
+#[test]
+fn machine_ids_that_are_not_made_yet_are_no_clones() {
+    let mut world = on_bare_hosts(World::new("home").manager("n1").worker("n2"));
+    for name in ["n1", "n2"] {
+        world.facts_mut(name).system.machine_id.clear();
+    }
+    assert!(make(&world.view()).refusals.is_empty());
+}
+
+#[test]
+fn a_plan_is_the_same_value_after_a_trip_through_json() {
+    let mut world = World::new("home").manager("n1").worker("n2");
+    share(&mut world.inventory);
+    let plan = make(&on_bare_hosts(world).view());
+    let json = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
+}

@@ -1,0 +1,125 @@
+//! What export options mean, whichever way they are written.
+
+use std::collections::BTreeMap;
+
+/// Options that switch one thing: its name, how it is switched on and off, and which holds where nothing is written.
+const SWITCHES: &[(&str, &[&str], &[&str], bool)] = &[
+    ("rw", &["rw"], &["ro"], false),
+    ("sync", &["sync"], &["async"], true),
+    ("wdelay", &["wdelay"], &["no_wdelay"], true),
+    ("hide", &["hide"], &["nohide"], true),
+    ("crossmnt", &["crossmnt"], &["no_crossmnt"], false),
+    ("subtree_check", &["subtree_check"], &["no_subtree_check"], false),
+    ("secure", &["secure"], &["insecure"], true),
+    ("secure_locks", &["secure_locks", "auth_nlm"], &["insecure_locks", "no_auth_nlm"], true),
+    ("root_squash", &["root_squash"], &["no_root_squash"], true),
+    ("all_squash", &["all_squash"], &["no_all_squash"], false),
+    ("acl", &["acl"], &["no_acl"], true),
+    ("pnfs", &["pnfs"], &["no_pnfs"], false),
+    ("security_label", &["security_label"], &["no_security_label"], false),
+    ("nordirplus", &["nordirplus"], &[], false),
+];
+
+/// Options with a value: the name, and the value where nothing is written; none where there is then no such thing.
+const VALUES: &[(&str, Option<&str>)] = &[
+    ("anonuid", Some("65534")),
+    ("anongid", Some("65534")),
+    ("sec", Some("sys")),
+    ("fsid", None),
+    ("mountpoint", None),
+    ("refer", None),
+    ("replicas", None),
+    ("reexport", None),
+    ("xprtsec", None),
+    ("squash_uids", None),
+    ("squash_gids", None),
+];
+
+/// What the options of one entry amount to, by name; `on` and `off` for switches.
+pub(super) type Effective = BTreeMap<&'static str, String>;
+
+/// What `options` amount to, defaults of exports(5) included; the last of several wins. Unknown options are left out.
+pub(super) fn effective(options: &[String]) -> Effective {
+    let switches = SWITCHES.iter().map(|(name, _, _, on)| (*name, state(*on)));
+    let values = VALUES.iter().filter_map(|(name, value)| Some((*name, (*value)?.to_owned())));
+    let written = options.iter().filter_map(|option| meaning(option));
+    switches.chain(values).chain(written).collect()
+}
+
+/// Whether exports(5) has that option.
+pub(super) fn is_known(option: &str) -> bool {
+    meaning(option).is_some()
+}
+
+fn meaning(option: &str) -> Option<(&'static str, String)> {
+    for (name, on, off, _) in SWITCHES {
+        if on.contains(&option) || off.contains(&option) {
+            return Some((name, state(on.contains(&option))));
+        }
+    }
+    let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    let name = if name == "mp" { "mountpoint" } else { name };
+    let (name, _) = VALUES.iter().find(|(known, _)| *known == name)?;
+    let value = match (*name, value) {
+        ("fsid", "root") => "0",
+        ("mountpoint" | "replicas", value) => value,
+        (_, "") => return None,
+        (_, value) => value,
+    };
+    Some((name, value.to_owned()))
+}
+
+fn state(on: bool) -> String {
+    if on { "on" } else { "off" }.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(list: &str) -> Effective {
+        effective(&list.split(',').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn two_ways_of_saying_one_thing_are_equal() {
+        for (written, told) in [
+            ("ro", "sync,wdelay,hide,no_subtree_check,sec=sys,ro,secure,root_squash,no_all_squash"),
+            ("rw,fsid=root", "rw,fsid=0"),
+            ("ro,rw", "rw"),
+            ("rw,mp", "rw,mountpoint"),
+            ("rw,auth_nlm", "rw,secure_locks"),
+            (
+                "rw,fsid=0,sync,crossmnt,no_subtree_check,all_squash,anonuid=1000,anongid=1000",
+                "sync,wdelay,hide,crossmnt,no_subtree_check,fsid=0,anonuid=1000,anongid=1000,sec=sys,rw,root_squash,all_squash",
+            ),
+        ] {
+            assert_eq!(of(written), of(told), "{written}");
+        }
+    }
+
+    #[test]
+    fn what_differs_is_not_equal() {
+        for (one, other) in [
+            ("rw", "ro"),
+            ("rw", "rw,async"),
+            ("rw", "rw,fsid=0"),
+            ("rw,fsid=0", "rw,fsid=1"),
+            ("rw,anonuid=1", "rw,anonuid=2"),
+            ("rw", "rw,insecure"),
+            ("rw", "rw,no_root_squash"),
+            ("rw", "rw,subtree_check"),
+        ] {
+            assert_ne!(of(one), of(other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn unknown_ones_are_told() {
+        for (option, known) in
+            [("rw", true), ("fsid=7", true), ("mp=/disc", true), ("snyc", false), ("fsid", false), ("anonuid=", false)]
+        {
+            assert_eq!(is_known(option), known, "{option}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! A lab of its own for each test, and skep run against it as a user would.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use skep::lab::{self, Lab, Login, Spec};
+use tempfile::TempDir;
+
+/// Labs of tests are named after the test process, so that those of a killed one can be told.
+const PREFIX: &str = "test-";
+
+/// A test, by name.
+pub(crate) type Test = (&'static str, fn());
+
+/// Labs whose test process is gone: it was killed, and could not remove them.
+pub(crate) fn remove_leftovers() {
+    for lab in lab::list().unwrap_or_default() {
+        let owner = lab.name().strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        let gone = owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists());
+        if gone {
+            lab.down().expect("a lab that was left behind goes down");
+        }
+    }
+}
+
+/// A lab, a folder for the controller's state, and an inventory to write to.
+pub(crate) struct Bench {
+    lab: Option<Lab>,
+    folder: TempDir,
+}
+
+impl Bench {
+    /// Bare nodes, as freshly flashed.
+    pub(crate) fn bare(test: &str, nodes: usize) -> Self {
+        Self::boot(test, nodes, false)
+    }
+
+    /// Nodes with Docker installed, in no swarm.
+    pub(crate) fn with_engine(test: &str, nodes: usize) -> Self {
+        Self::boot(test, nodes, true)
+    }
+
+    fn boot(test: &str, nodes: usize, engine: bool) -> Self {
+        let name = format!("{PREFIX}{}-{test}", std::process::id());
+        let spec = Spec { name, nodes, engine, login: Login::Root, release: None };
+        let lab = lab::up(&spec, &mut |_| {}).expect("the lab comes up");
+        Self { lab: Some(lab), folder: TempDir::new().expect("a folder for the test") }
+    }
+
+    /// Adds nodes to the lab.
+    pub(crate) fn grow(&mut self, nodes: usize, engine: bool) {
+        let name = self.lab().name().to_owned();
+        let spec = Spec { name, nodes, engine, login: Login::Root, release: None };
+        self.lab = Some(lab::up(&spec, &mut |_| {}).expect("the lab grows"));
+    }
+
+    pub(crate) fn lab(&self) -> &Lab {
+        self.lab.as_ref().expect("the lab is there until the bench is dropped")
+    }
+
+    /// A file of the test's own.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes the inventory: nodes with their roles, in order, then whatever else.
+    pub(crate) fn inventory(&self, nodes: &[(&str, &str)], rest: &str) {
+        let lab = self.lab();
+        let (key, known_hosts) = (lab.key(), lab.known_hosts());
+        let mut text = format!(
+            "name: test\ndefaults:\n  user: root\n  key: {}\n  known_hosts: {}\nnodes:\n",
+            key.display(),
+            known_hosts.display()
+        );
+        for (name, role) in nodes {
+            text += &format!("  {name}: {{address: {}, role: {role}}}\n", self.address(name));
+        }
+        fs::write(self.inventory_path(), text + rest).expect("the inventory is written");
+    }
+
+    pub(crate) fn inventory_path(&self) -> PathBuf {
+        self.file("cluster.yml")
+    }
+
+    pub(crate) fn address(&self, node: &str) -> String {
+        let nodes = self.lab().nodes();
+        nodes.iter().find(|own| own.name == node).expect("the lab has the node").address.to_string()
+    }
+
+    /// Runs skep to its end.
+    pub(crate) fn skep(&self, arguments: &[&str]) -> Run {
+        let output = self.command(arguments).stdin(Stdio::null()).output().expect("skep runs");
+        Run {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Starts skep, its events on the child's standard output.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("skep starts")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skep"));
+        command.arg("--inventory").arg(self.inventory_path()).args(arguments);
+        command.env("XDG_STATE_HOME", self.folder.path().join("state"));
+        command
+    }
+
+    /// Where the runs' journals are.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// What a shell command prints on a node, reached without SSH; it has to succeed.
+    pub(crate) fn on(&self, node: &str, script: &str) -> String {
+        let output = self.lab().enter(node, &["sh", "-c", script]).expect("the node is entered");
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{script:?} on {node}: {}\n{out}{err}", output.status);
+        out.into_owned()
+    }
+
+    /// `docker node ls` as a manager tells it: hostname, status, manager status.
+    pub(crate) fn members(&self, manager: &str) -> Vec<String> {
+        let format = "{{.Hostname}} {{.Status}} {{.ManagerStatus}}";
+        let listed = self.on(manager, &format!("docker node ls --format '{format}'"));
+        let mut members: Vec<_> = listed.lines().map(|line| line.trim().to_owned()).collect();
+        members.sort();
+        members
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if let Some(lab) = self.lab.take()
+            && let Err(error) = lab.down()
+        {
+            eprintln!("the lab did not go down: {error}");
+        }
+    }
+}
+
+/// How a run of skep ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    /// Asserts the exit code, showing everything where it differs.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Asserts that something was said on standard error.
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "{text:?} is not in:\n{}", self.stderr);
+        self
+    }
+
+    /// Asserts that something was printed on standard output.
+    #[track_caller]
+    pub(crate) fn prints(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text), "{text:?} is not in:\n{}", self.stdout);
+        self
+    }
+
+    /// The events of a run with `--json`.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        self.stdout.lines().map(parse).collect()
+    }
+}

@@ -1,0 +1,83 @@
+//! Membership: what is joined, what is left alone, what is refused.
+
+use super::support::{Bench, Test};
+
+pub(crate) fn trials() -> Vec<Test> {
+    vec![
+        ("one_manager_with_a_worker", one_manager),
+        ("a_foreign_swarm_is_named_and_refused", foreign),
+        ("a_swarm_made_by_hand_can_be_adopted", adopted),
+        ("an_even_number_of_managers_is_refused", even),
+        ("limit_changes_only_those_nodes", limit),
+        ("roles_follow_the_inventory", roles),
+    ]
+}
+
+fn one_manager() {
+    let bench = Bench::with_engine("one", 2);
+    bench.inventory(&[("n1", "manager"), ("n2", "worker")], "");
+    bench.skep(&["up", "--yes"]).exits(0);
+    assert_eq!(bench.members("n1"), ["n1 Ready Leader", "n2 Ready"]);
+    bench.skep(&["up"]).exits(0).prints("Nothing to do");
+    bench.skep(&["status"]).exits(0).prints("n1");
+}
+
+fn foreign() {
+    let bench = Bench::with_engine("foreign", 2);
+    bench.inventory(&[("n1", "manager"), ("n2", "worker")], "");
+    bench.on("n2", "docker swarm init");
+    let id = bench.on("n2", "docker info -f '{{.Swarm.Cluster.ID}}'");
+    bench.skep(&["up", "--yes"]).exits(6).says("n2").says(id.trim());
+    assert_eq!(bench.on("n1", "docker info -f '{{.Swarm.LocalNodeState}}'").trim(), "inactive");
+    assert_eq!(bench.on("n2", "docker info -f '{{.Swarm.Cluster.ID}}'"), id, "the foreign swarm is as it was");
+}
+
+fn adopted() {
+    let bench = Bench::with_engine("adopted", 2);
+    bench.inventory(&[("n1", "manager"), ("n2", "worker")], "");
+    bench.on("n1", "docker swarm init");
+    let id = bench.on("n1", "docker info -f '{{.Swarm.Cluster.ID}}'");
+    bench.skep(&["up", "--yes"]).exits(6).says("--adopt");
+    bench.skep(&["up", "--yes", "--adopt", id.trim()]).exits(0);
+    assert_eq!(bench.on("n1", "docker info -f '{{.Swarm.Cluster.ID}}'"), id);
+    assert_eq!(bench.members("n1"), ["n1 Ready Leader", "n2 Ready"]);
+    bench.skep(&["plan", "--exit-code"]).exits(0);
+}
+
+fn even() {
+    let bench = Bench::with_engine("even", 2);
+    bench.inventory(&[("n1", "manager"), ("n2", "manager")], "");
+    bench.skep(&["up", "--yes"]).exits(6).says("2 managers");
+    assert_eq!(bench.on("n1", "docker info -f '{{.Swarm.LocalNodeState}}'").trim(), "inactive");
+    bench.inventory(&[("n1", "manager")], "");
+    let host = format!("root@{}", bench.address("n2"));
+    let before = std::fs::read_to_string(bench.inventory_path()).unwrap();
+    bench.skep(&["node", "add", &host, "--role", "manager", "--yes"]).exits(6);
+    assert_eq!(std::fs::read_to_string(bench.inventory_path()).unwrap(), before);
+}
+
+fn limit() {
+    let bench = Bench::with_engine("limit", 3);
+    bench.inventory(&[("n1", "manager"), ("n2", "worker"), ("n3", "worker")], "");
+    let untouched = bench.on("n3", "ls -la --time-style=full-iso /etc /etc/sysctl.d");
+    // Nobody can join before the manager, which is outside, has made the swarm.
+    bench.skep(&["up", "--yes", "--limit", "n2"]).exits(6).says("n1");
+    bench.skep(&["up", "--yes", "--limit", "n1,n2"]).exits(0);
+    assert_eq!(bench.members("n1"), ["n1 Ready Leader", "n2 Ready"]);
+    assert_eq!(bench.on("n3", "ls -la --time-style=full-iso /etc /etc/sysctl.d"), untouched);
+    bench.skep(&["up", "--yes", "--limit", "n9"]).exits(2).says("n9");
+    bench.skep(&["up", "--yes", "--limit", "n3"]).exits(0);
+    assert_eq!(bench.members("n1"), ["n1 Ready Leader", "n2 Ready", "n3 Ready"]);
+}
+
+fn roles() {
+    let bench = Bench::with_engine("roles", 3);
+    bench.inventory(&[("n1", "manager"), ("n2", "worker"), ("n3", "worker")], "");
+    bench.skep(&["up", "--yes"]).exits(0);
+    bench.inventory(&[("n1", "manager"), ("n2", "manager"), ("n3", "manager")], "");
+    bench.skep(&["up", "--yes"]).exits(0);
+    assert_eq!(bench.members("n1"), ["n1 Ready Leader", "n2 Ready Reachable", "n3 Ready Reachable"]);
+    bench.inventory(&[("n1", "worker"), ("n2", "worker"), ("n3", "manager")], "");
+    bench.skep(&["up", "--yes"]).exits(0);
+    assert_eq!(bench.members("n3"), ["n1 Ready", "n2 Ready", "n3 Ready Leader"]);
+}
