@@ -17,9 +17,9 @@ const KEPT_ROWS: usize = 4;
 /// Lines of nodes that an eye can still follow.
 const MOST_NODES: usize = 40;
 /// Columns of a bar.
-const BAR: usize = 20;
+const BAR: usize = 12;
 /// Columns of a step's title, where a bar follows.
-const TITLE: usize = 36;
+const TITLE: usize = 30;
 /// How long a frame of the spinner stands.
 pub(super) const FRAME: Duration = Duration::from_millis(100);
 
@@ -125,6 +125,16 @@ impl Board {
             State::Working { title, .. } => Some(title),
             _ => None,
         }
+    }
+
+    /// How many steps are done, on all nodes together.
+    pub(super) fn done(&self) -> usize {
+        self.nodes.iter().map(|node| node.done).sum()
+    }
+
+    /// Whether some node could not be reached or failed.
+    pub(super) fn has_failures(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.state, State::Failed { .. }))
     }
 
     /// Columns of the longest name.
@@ -361,10 +371,10 @@ mod tests {
     #[test]
     fn a_bar_fills_up() {
         let shown = |done, total| bar(done, total, &Surface::PLAIN);
-        assert_eq!(shown(0, 100), "────────────────────   0%");
-        assert_eq!(shown(45, 100), "━━━━━━━━━───────────  45%");
-        assert_eq!(shown(7, 5), "━━━━━━━━━━━━━━━━━━━━ 100%");
-        assert_eq!(shown(u64::MAX, u64::MAX), "━━━━━━━━━━━━━━━━━━━━ 100%");
+        assert_eq!(shown(0, 100), "────────────   0%");
+        assert_eq!(shown(45, 100), "━━━━━───────  45%");
+        assert_eq!(shown(7, 5), "━━━━━━━━━━━━ 100%");
+        assert_eq!(shown(u64::MAX, u64::MAX), "━━━━━━━━━━━━ 100%");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::board::{Board, FRAME};
 use super::plain::Plain;
+use super::screen::Screen;
 use super::surface::Surface;
 use super::{Reporter, Status};
 use crate::event::Event;
@@ -56,7 +57,9 @@ impl Live {
             .with_key("board", move |_: &ProgressState, out: &mut dyn fmt::Write| {
                 let _ = out.write_str(&canvas.draw());
             });
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style);
+        let bar =
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like(Box::new(Screen::stderr())))
+                .with_style(style);
         bar.enable_steady_tick(FRAME);
         self.bar = Some(bar);
     }

@@ -14,6 +14,7 @@ mod printer;
 mod quiet;
 #[cfg(test)]
 mod samples;
+mod screen;
 mod status;
 mod summary;
 mod surface;

@@ -11,6 +11,7 @@ use super::text::{bytes, clean, count, duration, pad};
 use super::{Reporter, Status, plan, status, summary};
 use crate::event::{Event, Summary};
 use crate::inventory::model::NodeName;
+use crate::plan::Finding;
 
 /// Text for one of the two streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,9 +90,10 @@ impl Plain {
                 self.step(|plain| plain.failed(node, "connect", "", &fault.to_string()))
             }
             Event::Planned { plan } => vec![Line::Out(plan::plan(plan, &self.all, &out))],
-            Event::StepStarted { node, phase, title, .. } if err.verbose => self.step(|plain| {
-                plain.about(node, phase, &format!("{} {}", clean(title), err.symbols().ellipsis))
-            }),
+            Event::StepStarted { node, phase, title, .. } if err.verbose && !self.printer.live() => self
+                .step(|plain| {
+                    plain.about(node, phase, &format!("{} {}", clean(title), err.symbols().ellipsis))
+                }),
             Event::StepProgress { node, progress } if progress.total == 0 => {
                 self.once(node, "", &clean(&progress.text))
             }
@@ -105,7 +107,7 @@ impl Plain {
             Event::Stopping => {
                 self.step(|_| "stopping: steps in hand are finished, no others begun".to_owned())
             }
-            Event::Verified { findings: found } => verified(found, &err),
+            Event::Verified { findings: found } => self.verified(found),
             Event::Finished { summary } => finished(summary, &out, &err),
             Event::Connecting { .. }
             | Event::Surveyed { .. }
@@ -113,6 +115,17 @@ impl Plain {
             | Event::StepStarted { .. }
             | Event::StepProgress { .. } => vec![],
         }
+    }
+
+    /// What the second look found; where nothing was done there is nothing new to say.
+    fn verified(&self, found: &[Finding]) -> Vec<Line> {
+        let surface = self.printer.stderr();
+        if !found.is_empty() {
+            return findings(Level::Error, found, surface).into_iter().map(Line::Err).collect();
+        }
+        let what = if self.board.has_failures() { "all other nodes are" } else { "all is" };
+        let line = surface.paint(Tone::Good, &format!("verified: {what} as the inventory wants"));
+        if self.board.done() > 0 { vec![Line::Err(line)] } else { vec![] }
     }
 
     fn step(&self, line: impl FnOnce(&Self) -> String) -> Vec<Line> {
@@ -167,13 +180,6 @@ impl Reporter for Plain {
     }
 }
 
-fn verified(found: &[crate::plan::Finding], surface: &Surface) -> Vec<Line> {
-    if found.is_empty() {
-        return vec![Line::Err(surface.paint(Tone::Good, "verified: all is as the inventory wants"))];
-    }
-    findings(Level::Error, found, surface).into_iter().map(Line::Err).collect()
-}
-
 /// The table, then who failed and what helps, then what to run: the eye rests at the end.
 fn finished(summary: &Summary, out: &Surface, err: &Surface) -> Vec<Line> {
     let table = summary::table(summary, out).map(|table| Line::Out(format!("\n{table}")));
@@ -216,6 +222,19 @@ mod tests {
     fn verbose_tells_when_a_step_begins_too() {
         let (_, err) = tell(&Printer::plain(Verbosity::Verbose), true, &eventful_run());
         assert!(err.contains("n3  packages  install docker.io …\n"), "{err}");
+    }
+
+    #[test]
+    fn verifying_says_no_more_than_is_true() {
+        let said = |events: &[Event]| {
+            let (_, err) = tell(&Printer::plain(Verbosity::Normal), false, events);
+            err.lines().find(|line| line.starts_with("verified")).map(str::to_owned)
+        };
+        let well = Event::Verified { findings: vec![] };
+        assert_eq!(said(&[&calm_run()[..1], std::slice::from_ref(&well)].concat()), None);
+        assert_eq!(said(&calm_run()).as_deref(), Some("verified: all is as the inventory wants"));
+        let failed = [&eventful_run()[..28], &[well]].concat();
+        assert_eq!(said(&failed).as_deref(), Some("verified: all other nodes are as the inventory wants"));
     }
 
     #[test]
