@@ -40,7 +40,7 @@ pub(super) fn plainly(common: &Common, question: &str) -> Result<bool, Failure> 
 }
 
 fn nobody() -> Failure {
-    Failure::new(exit::USAGE, "nobody to ask here: say `--yes` to go ahead")
+    Failure::new(exit::USAGE, "nobody to ask here").help("say `--yes` to go ahead without")
 }
 
 /// Asks while the live lines keep still; no answer is a no.

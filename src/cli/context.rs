@@ -14,7 +14,7 @@ use crate::fleet::{self, HostSession};
 use crate::inventory::model::{Inventory, NodeName};
 use crate::inventory::{self, Loaded};
 use crate::plan::{self, Choices, Finding, View, desire};
-use crate::report::{self, Reporter};
+use crate::report::{self, Printer, Reporter};
 use crate::resource::Fault;
 use crate::wire::{Answer, Body, LockOwner};
 
@@ -23,13 +23,44 @@ use crate::wire::{Answer, Body, LockOwner};
 pub(super) struct Failure {
     /// skep's exit code.
     pub(super) code: u8,
-    /// What to print.
-    pub(super) text: String,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    /// An error that is yet to be put into its form.
+    Error { message: String, help: Option<String> },
+    /// Something that is in its form already.
+    Told(String),
 }
 
 impl Failure {
-    pub(super) fn new(code: u8, text: impl ToString) -> Self {
-        Self { code, text: text.to_string() }
+    /// A failure in one sentence.
+    pub(super) fn new(code: u8, message: impl ToString) -> Self {
+        Self { code, what: What::Error { message: message.to_string(), help: None } }
+    }
+
+    /// A failure that is printed as it is.
+    pub(super) fn told(code: u8, text: String) -> Self {
+        Self { code, what: What::Told(text) }
+    }
+
+    /// The same failure with what to do about it.
+    pub(super) fn help(mut self, text: impl ToString) -> Self {
+        if let What::Error { help, .. } = &mut self.what {
+            *help = Some(text.to_string());
+        }
+        self
+    }
+
+    /// Prints it.
+    pub(super) fn print(&self, printer: &Printer) {
+        match &self.what {
+            What::Error { message, help } => {
+                printer.error(&report::error(message, help.as_deref(), printer.stderr()));
+            }
+            What::Told(text) => printer.error(text),
+        }
     }
 }
 
@@ -38,13 +69,13 @@ pub(super) fn load(common: &Common) -> Result<Inventory, Failure> {
     let printer = common.printer();
     let colour = printer.stderr().colour;
     let Loaded { inventory, warnings } = inventory::load(&common.inventory)
-        .map_err(|diagnostics| Failure::new(exit::USAGE, diagnostics.render(colour)))?;
+        .map_err(|diagnostics| Failure::told(exit::USAGE, diagnostics.render(colour)))?;
     printer.note(&warnings.render(colour));
     for name in &common.limit {
         if inventory.node(name).is_none() {
             let names: Vec<_> = inventory.nodes.iter().map(|node| node.name.0.as_str()).collect();
-            let text = format!("--limit names {name}, which is not in the inventory: it has {}", names.join(", "));
-            return Err(Failure::new(exit::USAGE, text));
+            let message = format!("--limit names {name}, which is not in the inventory");
+            return Err(Failure::new(exit::USAGE, message).help(format!("it has {}", names.join(", "))));
         }
     }
     Ok(inventory)

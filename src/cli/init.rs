@@ -8,11 +8,8 @@ use crate::inventory::{scaffold, schema, write_atomically};
 pub(super) fn run(common: &Common, arguments: &Init) -> Result<u8, Failure> {
     let path = &common.inventory;
     if path.exists() && !arguments.force {
-        let text = format!(
-            "{} is there already: add a node with `skep node add HOST`, or replace it with `--force`",
-            path.display()
-        );
-        return Err(Failure::new(exit::USAGE, text));
+        return Err(Failure::new(exit::USAGE, format!("{} is there already", path.display()))
+            .help("add a node with `skep node add HOST`, or replace the file with `--force`"));
     }
     let text = scaffold::scaffold("home", &arguments.hosts).map_err(|error| Failure::new(exit::USAGE, error))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(".".as_ref());

@@ -124,17 +124,24 @@ fn ssh(name: &str, node: &str, command: &[String]) -> Result<(), Failure> {
 }
 
 fn down(common: &Common, name: &str, all: bool) -> Result<(), Failure> {
-    let labs = if all { lab::list()? } else { vec![find(name)?] };
-    for lab in labs {
-        let name = lab.name().to_owned();
-        lab.down()?;
+    let names: Vec<String> = match all {
+        true => lab::list()?.iter().map(|lab| lab.name().to_owned()).collect(),
+        false => vec![name.to_owned()],
+    };
+    for name in names {
+        if !lab::down(&name)? {
+            return Err(absent(&name));
+        }
         common.printer().note(&format!("lab {name} is gone"));
     }
     Ok(())
 }
 
 fn find(name: &str) -> Result<Lab, Failure> {
-    lab::find(name)?.ok_or_else(|| {
-        Failure::new(exit::USAGE, format!("there is no lab {name}: `skep lab ls` lists them, `skep lab up` makes one"))
-    })
+    lab::find(name)?.ok_or_else(|| absent(name))
+}
+
+fn absent(name: &str) -> Failure {
+    Failure::new(exit::USAGE, format!("there is no lab {name}"))
+        .help("`skep lab ls` lists them, `skep lab up` makes one")
 }

@@ -29,15 +29,14 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            printer.error(&format!("cannot start: {error}"));
-            return ExitCode::from(exit::FAILED);
+            let failure = Failure::new(exit::FAILED, format!("cannot start: {error}"));
+            failure.print(&printer);
+            return ExitCode::from(failure.code);
         }
     };
-    let code = runtime.block_on(run(arguments)).unwrap_or_else(|Failure { code, text }| {
-        if !text.is_empty() {
-            printer.error(&text);
-        }
-        code
+    let code = runtime.block_on(run(arguments)).unwrap_or_else(|failure| {
+        failure.print(&printer);
+        failure.code
     });
     // Tasks that wait for a prompt or a dead host must not hold the process back.
     runtime.shutdown_background();

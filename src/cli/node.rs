@@ -7,7 +7,6 @@ use crate::inventory::edit::{NewNode, add_node, free_name};
 use crate::inventory::model::{NodeName, Role};
 use crate::inventory::{self, HostArg, Surroundings, write_atomically};
 use crate::plan::Finding;
-use crate::report;
 use crate::swarm::quorum;
 
 pub(super) async fn run(common: &Common, command: Node) -> Result<u8, Failure> {
@@ -42,9 +41,6 @@ fn refuse_even(text: &str, common: &Common) -> Result<(), Failure> {
     let path = &common.inventory;
     let added = inventory::read(path, text, &Surroundings::of(path))
         .map_err(|diagnostics| Failure::new(exit::USAGE, diagnostics))?;
-    let refusal = |finding: Finding| {
-        let printer = common.printer();
-        Failure::new(exit::REFUSED, report::error(&finding.message, Some(&finding.help), printer.stderr()))
-    };
+    let refusal = |finding: Finding| Failure::new(exit::REFUSED, finding.message).help(finding.help);
     quorum::check_inventory(&added.inventory).map(|_| ()).map_err(refusal)
 }
