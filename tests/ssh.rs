@@ -84,6 +84,21 @@ async fn a_silent_listener_runs_into_the_connect_timeout() {
 }
 
 #[tokio::test]
+async fn a_server_that_stalls_after_its_greeting_runs_into_the_connect_timeout() {
+    let Some(server) = Sshd::start() else { return };
+    let (listener, port) = silent_listener();
+    let greeting = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        std::io::Write::write_all(&mut stream, b"SSH-2.0-stalled\r\n").unwrap();
+        stream
+    });
+    let options = Options { connect_timeout: Duration::from_millis(500), ..trusting() };
+    let error = refusal(&Target { port, ..target(&server) }, &options).await;
+    assert!(matches!(*error.cause, ConnectFailure::Unreachable(Unreachable::Timeout { .. })), "{error}");
+    drop(greeting.join().unwrap());
+}
+
+#[tokio::test]
 async fn a_listener_that_hangs_up_is_unreachable() {
     let Some(server) = Sshd::start() else { return };
     let (listener, port) = silent_listener();
@@ -405,6 +420,22 @@ async fn two_step_logins_take_key_and_password() {
 }
 
 #[tokio::test]
+async fn an_agent_full_of_keys_leaves_room_for_the_password() {
+    if !sshd::is_root() {
+        return support::left_out("root, without whom sshd knows no throwaway logins");
+    }
+    let Some(server) = Sshd::start_with(PASSWORD_ONLY) else { return };
+    let keys: Vec<_> =
+        (0..7).map(|n| sshd::generate_key(server.dir.path(), &format!("other{n}"), "ed25519", "")).collect();
+    let agent = Agent::start(server.path("agent.sock"), &keys);
+    let target = by_password(&server, USER, PASSWORD);
+    connect(&target, &agent.options()).await.expect("a session by password");
+
+    let error = refusal(&Target { password: None, ..target }, &agent.options()).await;
+    assert!(error.to_string().contains("Too many authentication failures"), "{error}");
+}
+
+#[tokio::test]
 async fn an_expired_password_is_told_whichever_way_one_logs_in() {
     if !sshd::is_root() {
         return support::left_out("root, without whom sshd knows no throwaway logins");
@@ -539,6 +570,18 @@ async fn a_connection_that_is_cut_is_an_error_and_no_end_of_file() {
     assert!(stdin.write_all(&[0; 64]).await.is_err() || stdin.shutdown().await.is_err());
     assert!(session.is_closed());
     assert!(matches!(session.exec("true").await, Err(ExecError::Lost { .. })));
+}
+
+#[tokio::test]
+async fn a_host_that_hangs_is_noticed_by_keepalives() {
+    let Some(server) = Sshd::start() else { return };
+    let options = Options { keepalive: Duration::from_millis(200), ..trusting() };
+    let session = connect(&target(&server), &options).await.expect("a session");
+    let mut running = session.exec("cat").await.unwrap();
+    server.freeze();
+    let error = running.exit.wait().await.unwrap_err();
+    let ExecError::Lost { why: Some(why), .. } = &error else { panic!("{error}") };
+    assert!(why.contains("Keepalive"), "{why}");
 }
 
 #[tokio::test]

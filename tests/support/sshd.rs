@@ -106,6 +106,13 @@ impl Sshd {
         let _ = self.child.wait();
     }
 
+    /// Halts the server and all its connections, as if the host hung.
+    pub(crate) fn freeze(&self) {
+        for process in self.descendants() {
+            kill(process, Signal::SIGSTOP).expect("the server's own process");
+        }
+    }
+
     /// The server's process, its children, their children.
     fn descendants(&self) -> Vec<Pid> {
         let parents = parents();
