@@ -178,7 +178,7 @@ fn base_config(dir: &Path, port: u16) -> String {
     let dir = dir.display();
     let pam = if is_root() { "yes" } else { "no" };
     format!(
-        "ListenAddress 127.0.0.1:{port}\nPidFile none\nStrictModes no\nUsePAM {pam}\n\
+        "Port {port}\nListenAddress 127.0.0.1\nPidFile none\nStrictModes no\nUsePAM {pam}\n\
          HostKey {dir}/host_ed25519\nHostKey {dir}/host_ecdsa\n\
          AuthorizedKeysFile {dir}/authorized_keys\nPermitRootLogin yes\nPrintMotd no\n\
          MaxStartups 100\nMaxSessions 50\nUseDNS no\n"
