@@ -84,6 +84,21 @@ async fn a_silent_listener_runs_into_the_connect_timeout() {
 }
 
 #[tokio::test]
+async fn a_server_that_stalls_after_its_greeting_runs_into_the_connect_timeout() {
+    let Some(server) = Sshd::start() else { return };
+    let (listener, port) = silent_listener();
+    let greeting = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        std::io::Write::write_all(&mut stream, b"SSH-2.0-stalled\r\n").unwrap();
+        stream
+    });
+    let options = Options { connect_timeout: Duration::from_millis(500), ..trusting() };
+    let error = refusal(&Target { port, ..target(&server) }, &options).await;
+    assert!(matches!(*error.cause, ConnectFailure::Unreachable(Unreachable::Timeout { .. })), "{error}");
+    drop(greeting.join().unwrap());
+}
+
+#[tokio::test]
 async fn a_listener_that_hangs_up_is_unreachable() {
     let Some(server) = Sshd::start() else { return };
     let (listener, port) = silent_listener();
@@ -228,21 +243,31 @@ async fn an_unreadable_known_hosts_is_an_error() {
 }
 
 #[tokio::test]
-async fn twenty_connections_at_once_share_one_known_hosts() {
-    let Some(server) = Sshd::start() else { return };
-    let target = target(&server);
-    let connections = (0..20).map(|number| {
-        // Names differ, the server is the same: each has a line of its own.
-        let host = format!("127.0.0.{}", 1 + number % 10);
-        let target = Target { host: if number < 10 { "127.0.0.1".into() } else { host }, ..target.clone() };
-        tokio::spawn(async move { connect(&target, &trusting()).await.map(drop) })
-    });
-    let results = futures_util::future::join_all(connections.collect::<Vec<_>>()).await;
-    let reached = results.into_iter().filter(|done| done.as_ref().unwrap().is_ok()).count();
-    // The server listens on 127.0.0.1 only: ten plus the one of the second ten.
-    assert_eq!(reached, 11);
-    let recorded = std::fs::read_to_string(server.path("known_hosts")).unwrap();
-    assert_eq!(recorded, format!("[127.0.0.1]:{} {}\n", server.port, server.host_key("ed25519")));
+async fn twenty_hosts_at_once_share_one_known_hosts() {
+    // Two servers of ten addresses: OpenSSH listens on sixteen at most.
+    let hosts: Vec<String> = (1..=10).map(|n| format!("127.0.0.{n}")).collect();
+    let listen: String = hosts[1..].iter().map(|host| format!("ListenAddress {host}\n")).collect();
+    let Some(first) = Sshd::start_with(&listen) else { return };
+    let Some(second) = Sshd::start_with(&listen) else { return };
+    let known_hosts = first.path("known_hosts");
+
+    let (mut connections, mut expected) = (Vec::new(), Vec::new());
+    for server in [&first, &second] {
+        for host in &hosts {
+            let (host, known_hosts) = (host.clone(), known_hosts.clone());
+            expected.push(format!("[{host}]:{} {}", server.port, server.host_key("ed25519")));
+            let target = Target { host, known_hosts, ..target(server) };
+            connections.push(tokio::spawn(async move { connect(&target, &trusting()).await.map(drop) }));
+        }
+    }
+    for connected in futures_util::future::join_all(connections).await {
+        connected.unwrap().unwrap_or_else(|error| panic!("{error}"));
+    }
+    let recorded = std::fs::read_to_string(known_hosts).unwrap();
+    let mut recorded: Vec<_> = recorded.lines().map(str::to_owned).collect();
+    recorded.sort();
+    expected.sort();
+    assert_eq!(recorded, expected);
 }
 
 // ---- Logging in
@@ -405,6 +430,22 @@ async fn two_step_logins_take_key_and_password() {
 }
 
 #[tokio::test]
+async fn an_agent_full_of_keys_leaves_room_for_the_password() {
+    if !sshd::is_root() {
+        return support::left_out("root, without whom sshd knows no throwaway logins");
+    }
+    let Some(server) = Sshd::start_with(PASSWORD_ONLY) else { return };
+    let keys: Vec<_> =
+        (0..7).map(|n| sshd::generate_key(server.dir.path(), &format!("other{n}"), "ed25519", "")).collect();
+    let agent = Agent::start(server.path("agent.sock"), &keys);
+    let target = by_password(&server, USER, PASSWORD);
+    connect(&target, &agent.options()).await.expect("a session by password");
+
+    let error = refusal(&Target { password: None, ..target }, &agent.options()).await;
+    assert!(error.to_string().contains("Too many authentication failures"), "{error}");
+}
+
+#[tokio::test]
 async fn an_expired_password_is_told_whichever_way_one_logs_in() {
     if !sshd::is_root() {
         return support::left_out("root, without whom sshd knows no throwaway logins");
@@ -539,6 +580,18 @@ async fn a_connection_that_is_cut_is_an_error_and_no_end_of_file() {
     assert!(stdin.write_all(&[0; 64]).await.is_err() || stdin.shutdown().await.is_err());
     assert!(session.is_closed());
     assert!(matches!(session.exec("true").await, Err(ExecError::Lost { .. })));
+}
+
+#[tokio::test]
+async fn a_host_that_hangs_is_noticed_by_keepalives() {
+    let Some(server) = Sshd::start() else { return };
+    let options = Options { keepalive: Duration::from_millis(200), ..trusting() };
+    let session = connect(&target(&server), &options).await.expect("a session");
+    let mut running = session.exec("cat").await.unwrap();
+    server.freeze();
+    let error = running.exit.wait().await.unwrap_err();
+    let ExecError::Lost { why: Some(why), .. } = &error else { panic!("{error}") };
+    assert!(why.contains("Keepalive"), "{why}");
 }
 
 #[tokio::test]

@@ -13,7 +13,18 @@ use super::target::{Target, UnknownKey};
 pub(super) struct HostKeyPolicy {
     target: Target,
     records: HostRecords,
-    accept_new: bool,
+    accept: AcceptNew,
+}
+
+/// Which keys to trust that nothing is known about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum AcceptNew {
+    /// None.
+    No,
+    /// The one with this fingerprint, which the user has said yes to.
+    Only(String),
+    /// Any.
+    Any,
 }
 
 /// The decision about a key, where it is not a refusal.
@@ -34,8 +45,8 @@ const ALGORITHMS: [Algorithm; 4] = [
 ];
 
 impl HostKeyPolicy {
-    pub(super) fn new(target: &Target, records: HostRecords, accept_new: bool) -> Self {
-        Self { target: target.clone(), records, accept_new }
+    pub(super) fn new(target: &Target, records: HostRecords, accept: AcceptNew) -> Self {
+        Self { target: target.clone(), records, accept }
     }
 
     /// Which kinds of key to ask the host for: the recorded ones first, for any other would look like a
@@ -75,7 +86,7 @@ impl HostKeyPolicy {
                 line,
             }),
             (_, Verdict::Known) | (Some(_), Verdict::Unknown) => Ok(Trust::Known),
-            (None, Verdict::Unknown) if self.accept_new => Ok(Trust::New),
+            (None, Verdict::Unknown) if self.accept.admits(key) => Ok(Trust::New),
             (None, Verdict::Unknown) => Err(ConnectFailure::HostKeyUnknown(Box::new(self.unknown(key)))),
         }
     }
@@ -89,6 +100,16 @@ impl HostKeyPolicy {
             fingerprint: fingerprint(key),
             known_hosts: self.target.known_hosts.clone(),
             authority: self.records.authority(),
+        }
+    }
+}
+
+impl AcceptNew {
+    fn admits(&self, key: &PublicKey) -> bool {
+        match self {
+            Self::No => false,
+            Self::Only(accepted) => same_fingerprint(accepted, &fingerprint(key)),
+            Self::Any => true,
         }
     }
 }
@@ -116,7 +137,7 @@ mod tests {
         PublicKey::from_openssh(line).unwrap()
     }
 
-    fn policy(known_hosts: &str, pinned: Option<&str>, accept_new: bool) -> HostKeyPolicy {
+    fn policy(known_hosts: &str, pinned: Option<&str>, accept: AcceptNew) -> HostKeyPolicy {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), known_hosts).unwrap();
         let target = Target {
@@ -130,12 +151,12 @@ mod tests {
             known_hosts: PathBuf::from("/known_hosts"),
         };
         let records = HostRecords::read(file.path(), "pi", 22).unwrap();
-        HostKeyPolicy::new(&target, records, accept_new)
+        HostKeyPolicy::new(&target, records, accept)
     }
 
     /// One word for a decision.
-    fn decide(known_hosts: &str, pinned: Option<&str>, accept_new: bool) -> &'static str {
-        match policy(known_hosts, pinned, accept_new).judge(&key(ED1)) {
+    fn decide(known_hosts: &str, pinned: Option<&str>, accept: AcceptNew) -> &'static str {
+        match policy(known_hosts, pinned, accept).judge(&key(ED1)) {
             Ok(Trust::Known) => "known",
             Ok(Trust::New) => "new",
             Err(ConnectFailure::HostKeyUnknown(_)) => "unknown",
@@ -153,22 +174,28 @@ mod tests {
         let wrong = fingerprint(&key(ED2));
         let (known, changed) = (format!("pi {ED1}"), format!("pi {ED2}"));
         let revoked = format!("@revoked pi {ED1}");
-        for (known_hosts, pinned, accept_new, expected) in [
-            ("", None, false, "unknown"),
-            ("", None, true, "new"),
-            ("", Some(&right), false, "known"),
-            ("", Some(&padded), false, "known"),
-            ("", Some(&wrong), true, "mismatch"),
-            (&known, None, false, "known"),
-            (&known, None, true, "known"),
-            (&known, Some(&wrong), true, "mismatch"),
-            (&changed, None, true, "changed"),
-            (&changed, Some(&right), true, "changed"),
-            (&revoked, None, true, "revoked"),
-            (&revoked, Some(&right), true, "revoked"),
+        let only = |fingerprint: &String| AcceptNew::Only(fingerprint.clone());
+        let (no, any) = (AcceptNew::No, AcceptNew::Any);
+        for (known_hosts, pinned, accept, expected) in [
+            ("", None, no.clone(), "unknown"),
+            ("", None, any.clone(), "new"),
+            ("", None, only(&right), "new"),
+            ("", None, only(&wrong), "unknown"),
+            ("", Some(&right), no.clone(), "known"),
+            ("", Some(&padded), no.clone(), "known"),
+            ("", Some(&wrong), any.clone(), "mismatch"),
+            (&known, None, no.clone(), "known"),
+            (&known, None, any.clone(), "known"),
+            (&known, None, only(&wrong), "known"),
+            (&known, Some(&wrong), any.clone(), "mismatch"),
+            (&changed, None, any.clone(), "changed"),
+            (&changed, None, only(&right), "changed"),
+            (&changed, Some(&right), any.clone(), "changed"),
+            (&revoked, None, any.clone(), "revoked"),
+            (&revoked, Some(&right), any, "revoked"),
         ] {
-            let decision = decide(known_hosts, pinned.map(String::as_str), accept_new);
-            assert_eq!(decision, expected, "{known_hosts:?} {pinned:?} {accept_new}");
+            let decision = decide(known_hosts, pinned.map(String::as_str), accept.clone());
+            assert_eq!(decision, expected, "{known_hosts:?} {pinned:?} {accept:?}");
         }
     }
 
@@ -176,7 +203,7 @@ mod tests {
     fn recorded_algorithms_are_asked_for_first_and_excluded_ones_never() {
         let ecdsa = key(EC).algorithm();
         let order = |known_hosts: &str, excluded: &[Algorithm]| {
-            policy(known_hosts, None, false).algorithms(excluded).into_owned()
+            policy(known_hosts, None, AcceptNew::No).algorithms(excluded).into_owned()
         };
         assert_eq!(order("", &[]), ALGORITHMS);
         assert_eq!(order(&format!("pi {ED1}"), &[]), ALGORITHMS);

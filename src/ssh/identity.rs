@@ -216,8 +216,8 @@ mod tests {
         let paths = |named: &[PathBuf]| -> Vec<PathBuf> {
             identities.key_files(named).into_iter().map(|(path, _)| path).collect()
         };
-        assert_eq!(paths(&[]), [usual.clone()]);
-        assert_eq!(paths(std::slice::from_ref(&named)), [named.clone()]);
+        assert_eq!(paths(&[]), std::slice::from_ref(&usual));
+        assert_eq!(paths(std::slice::from_ref(&named)), std::slice::from_ref(&named));
 
         let (_, first) = identities.key_files(&[]).remove(0);
         std::fs::remove_file(&usual).unwrap();

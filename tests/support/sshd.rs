@@ -106,6 +106,13 @@ impl Sshd {
         let _ = self.child.wait();
     }
 
+    /// Halts the server and all its connections, as if the host hung.
+    pub(crate) fn freeze(&self) {
+        for process in self.descendants() {
+            kill(process, Signal::SIGSTOP).expect("the server's own process");
+        }
+    }
+
     /// The server's process, its children, their children.
     fn descendants(&self) -> Vec<Pid> {
         let parents = parents();
@@ -171,7 +178,7 @@ fn base_config(dir: &Path, port: u16) -> String {
     let dir = dir.display();
     let pam = if is_root() { "yes" } else { "no" };
     format!(
-        "ListenAddress 127.0.0.1:{port}\nPidFile none\nStrictModes no\nUsePAM {pam}\n\
+        "Port {port}\nListenAddress 127.0.0.1\nPidFile none\nStrictModes no\nUsePAM {pam}\n\
          HostKey {dir}/host_ed25519\nHostKey {dir}/host_ecdsa\n\
          AuthorizedKeysFile {dir}/authorized_keys\nPermitRootLogin yes\nPrintMotd no\n\
          MaxStartups 100\nMaxSessions 50\nUseDNS no\n"
