@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
@@ -26,12 +26,16 @@ struct Scene {
     agents: Arc<Agents>,
 }
 
+/// Read and compressed once for all tests: unoptimised, it is large.
+static AGENTS: LazyLock<Arc<Agents>> = LazyLock::new(|| {
+    let agent = fs::read(env!("CARGO_BIN_EXE_skep-agent")).expect("it was built");
+    Arc::new(Agents::of([(std::env::consts::ARCH.to_owned(), Build::new(agent))]))
+});
+
 impl Scene {
     fn new(config: &str) -> Option<Self> {
         let sshd = Sshd::start_with(config)?;
-        let agent = fs::read(env!("CARGO_BIN_EXE_skep-agent")).expect("it was built");
-        let agents = Agents::of([(std::env::consts::ARCH.to_owned(), Build::new(agent))]);
-        Some(Self { sshd, agents: Arc::new(agents) })
+        Some(Self { sshd, agents: Arc::clone(&AGENTS) })
     }
 
     fn directory(&self) -> String {

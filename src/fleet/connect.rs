@@ -75,7 +75,8 @@ async fn open(
     let session = ssh::connect(&target(node, password), ssh).await.map_err(|error| unreachable(&error))?;
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
     let opened =
-        HostSession::open(node.name.clone(), Box::new(session), agents, privilege(&node.login), &mut on_push).await;
+        HostSession::open(node.name.clone(), Box::new(session), agents, privilege(&node.login), &mut on_push)
+            .await;
     let opened = opened.map_err(|error| error.fault(&node.name.0))?;
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     sink(Event::Connected { node: node.name.clone(), ms });
@@ -144,6 +145,9 @@ impl Passwords {
 
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options").field("forks", &self.forks).field("agent_dir", &self.agent_dir).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("forks", &self.forks)
+            .field("agent_dir", &self.agent_dir)
+            .finish_non_exhaustive()
     }
 }
