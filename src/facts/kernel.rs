@@ -149,6 +149,7 @@ impl Modules {
                     let directory = host.path(format!("/sys/module/{module}"));
                     directory.exists()
                         || filesystem_of(module).is_some_and(|name| has_word(&filesystems, name))
+                        || trace_of(module).is_some_and(|path| host.path(path).exists())
                 })
                 .map(str::to_owned)
                 .collect(),
