@@ -88,8 +88,8 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Connects and agrees on an API version. One relay serves all requests, one after another; where it broke,
-    /// `dial` opens the next one.
+    /// Connects, and sees that an engine answers. One relay serves all requests, one after another; where it broke,
+    /// `dial` opens the next one. Requests name no API version: each engine speaks its own newest one.
     ///
     /// # Errors
     /// Where the relay cannot be opened or the engine does not answer.
