@@ -14,7 +14,7 @@ use crate::event::{Event, Sink};
 use crate::inventory::SecretSource;
 use crate::inventory::model::{Login, Node, NodeName, Sudo};
 use crate::resource::Fault;
-use crate::ssh::{self, AskHostKey, ConnectError, Identities, Target};
+use crate::ssh::{self, AskHostKey, ConnectError, Identities, OnRetry, Target};
 
 /// How hosts are connected to.
 #[derive(Clone)]
@@ -34,7 +34,8 @@ pub struct Options {
 }
 
 /// Connects to all of `nodes` and starts their agents. Each node that could not be reached or worked on comes with the
-/// fault. Sends `Connecting`, `Pushing` and `Connected`.
+/// fault. Sends `Connecting`, `Retrying`, `Pushing` and
+/// `Connected`.
 ///
 /// # Errors
 /// Where nothing can be tried at all: agents or keys cannot be read.
@@ -50,6 +51,7 @@ pub async fn connect(
         retry_for: options.retry_for,
         accept_new_host_keys: options.accept_new_host_keys,
         ask: options.ask.clone(),
+        on_retry: Some(tell_retries(Arc::clone(&sink))),
         ..ssh::Options::new(identities)
     };
     let passwords = Passwords::resolve(nodes).await;
@@ -61,6 +63,12 @@ pub async fn connect(
         (node.name.clone(), session)
     });
     Ok(opened.buffered(options.forks.max(1)).collect().await)
+}
+
+fn tell_retries(sink: Sink) -> OnRetry {
+    Arc::new(move |error: &ConnectError| {
+        sink(Event::Retrying { node: NodeName::from(error.node.as_str()), cause: error.cause.to_string() });
+    })
 }
 
 async fn open(
