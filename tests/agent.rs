@@ -85,11 +85,14 @@ fn a_file_is_surveyed_written_and_found_as_wanted() {
     let key = Key::File(path.clone());
     let survey = Body::Survey { keys: vec![key.clone()] };
 
-    let Answer::Survey { facts, observed } = agent.ask(1, survey.clone()) else { panic!("a survey was asked") };
+    let Answer::Survey { facts, observed } = agent.ask(1, survey.clone()) else {
+        panic!("a survey was asked")
+    };
     assert_eq!(facts.kernel.machine, std::env::consts::ARCH);
     assert!(!facts.kernel.release.is_empty() && facts.system.memory > 0 && facts.system.processors > 0);
     let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
-    let desired = || Resource::File(file::Desired { path: path.clone(), text: "a\n".into(), mode: 0o640, uid, gid });
+    let desired =
+        || Resource::File(file::Desired { path: path.clone(), text: "a\n".into(), mode: 0o640, uid, gid });
     let before = observed[0].1.clone().expect("it can be read");
     let change_it = change(desired(), &before).expect("there is no such file");
 
@@ -151,7 +154,9 @@ fn what_it_does_not_own_is_a_fault() {
     let Answer::Fault(fault) = agent.ask(1, lock_for("me")) else { panic!("a file is in the way") };
     assert!(fault.what.ends_with("file/lock"), "{fault}");
     let inside = Key::Directory(directory.path().join("file/inside"));
-    let Answer::Survey { observed, .. } = agent.ask(2, Body::Survey { keys: vec![inside] }) else { panic!("asked") };
+    let Answer::Survey { observed, .. } = agent.ask(2, Body::Survey { keys: vec![inside] }) else {
+        panic!("asked")
+    };
     assert_eq!(observed.len(), 1);
     assert!(!matches!(observed[0].1, Ok(Observed::Directory(directory::Observed::Directory { .. }))));
 }
@@ -204,7 +209,8 @@ fn dial_ends_with_the_socket_although_its_input_stays_open() {
 fn dial_to_nothing_says_why_and_not_hello() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let socket = directory.path().join("none");
-    let output = Command::new(env!("CARGO_BIN_EXE_skep-agent")).arg("dial").arg(&socket).output().expect("it runs");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_skep-agent")).arg("dial").arg(&socket).output().expect("it runs");
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]));
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(words.contains("No such file") && words.contains(&*socket.to_string_lossy()), "{words}");

@@ -3,17 +3,19 @@
 #[expect(dead_code, reason = "shared with other test files, which use the rest")]
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use skep::fleet::{Agents, Bootstrap, Build, HostSession, Privilege, SessionError};
-use skep::inventory::model::NodeName;
+use skep::event::{Event, Sink};
+use skep::fleet::{self, Agents, Bootstrap, Build, HostSession, Privilege, SessionError};
+use skep::inventory::model::{Login, Node, NodeName, Place, Role, Sudo};
 use skep::resource::Key;
 use skep::ssh::{self, Identities, Options, Target};
 use skep::wire::{Answer, Body};
@@ -26,12 +28,16 @@ struct Scene {
     agents: Arc<Agents>,
 }
 
+/// Read and compressed once for all tests: unoptimised, it is large.
+static AGENTS: LazyLock<Arc<Agents>> = LazyLock::new(|| {
+    let agent = fs::read(env!("CARGO_BIN_EXE_skep-agent")).expect("it was built");
+    Arc::new(Agents::of([(std::env::consts::ARCH.to_owned(), Build::new(agent))]))
+});
+
 impl Scene {
     fn new(config: &str) -> Option<Self> {
         let sshd = Sshd::start_with(config)?;
-        let agent = fs::read(env!("CARGO_BIN_EXE_skep-agent")).expect("it was built");
-        let agents = Agents::of([(std::env::consts::ARCH.to_owned(), Build::new(agent))]);
-        Some(Self { sshd, agents: Arc::new(agents) })
+        Some(Self { sshd, agents: Arc::clone(&AGENTS) })
     }
 
     fn directory(&self) -> String {
@@ -234,4 +240,54 @@ async fn sudo_is_used_or_its_refusal_explained() {
     let session = scene.open(true).await.0.expect("sudo lets it");
     assert!(matches!(session.request(Body::Time, |_| ()).await, Ok(Answer::Time { .. })));
     assert!(bin.join("used").exists());
+}
+
+#[tokio::test]
+async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
+    let off = support::sshd::free_port();
+    let node = |name: &str| Node {
+        name: name.into(),
+        place: Place { line: 1, column: 1 },
+        address: "127.0.0.1".into(),
+        role: Role::Worker,
+        login: Login {
+            user: this_user(),
+            port: off,
+            keys: vec!["/nowhere/key".into()],
+            password: None,
+            host_key: None,
+            known_hosts: Some("/nowhere/known_hosts".into()),
+            sudo: Sudo::Auto,
+        },
+        advertise: None,
+        labels: BTreeMap::new(),
+    };
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let sink: Sink = {
+        let events = Arc::clone(&events);
+        Arc::new(move |event| events.lock().expect("no panic").push(event))
+    };
+    let options = fleet::Options {
+        forks: 1,
+        connect_timeout: Duration::from_secs(5),
+        retry_for: Duration::from_secs(1),
+        accept_new_host_keys: false,
+        ask: None,
+        agent_dir: None,
+    };
+    let opened = fleet::connect(&[node("n1"), node("n2")], &options, sink).await.expect("it can be tried");
+    assert_eq!(opened.iter().map(|(name, _)| name.0.as_str()).collect::<Vec<_>>(), ["n1", "n2"]);
+    for (name, session) in &opened {
+        let fault = session.as_ref().expect_err("it is off");
+        assert_eq!(fault.what, name.0);
+        assert!(fault.cause.starts_with("cannot log in as") && fault.cause.contains("refused"), "{fault}");
+        assert!(fault.help.as_ref().is_some_and(|help| help.contains("ssh -p")), "{fault:?}");
+        let told = events.lock().expect("no panic");
+        let about = |event: &&Event| match event {
+            Event::Connecting { node } | Event::Retrying { node, .. } => node == name,
+            other => panic!("{other:?}"),
+        };
+        let told: Vec<_> = told.iter().filter(about).collect();
+        assert!(matches!(told[..], [Event::Connecting { .. }, Event::Retrying { .. }, ..]), "{told:?}");
+    }
 }

@@ -59,6 +59,7 @@ impl Worker<'_> {
             if gone.load(Ordering::Acquire) {
                 return;
             }
+            // Where panics abort, as in the profile `agent`, the controller reads the bug from standard error.
             let answer = catch_unwind(AssertUnwindSafe(|| self.answer(id, body)));
             let answer = answer.unwrap_or_else(|panic| Answer::Fault(bug(panic.as_ref())));
             self.send(id, answer);
@@ -100,7 +101,10 @@ impl Worker<'_> {
 
     fn apply(&mut self, id: u64, change: &Change) -> Answer {
         if self.lock.is_none() {
-            return Answer::Fault(Fault::new(self.lock_path.display(), "no change is made without the run lock"));
+            return Answer::Fault(Fault::new(
+                self.lock_path.display(),
+                "no change is made without the run lock",
+            ));
         }
         let host = self.host;
         match change.apply(host, &mut |progress| self.send(id, Answer::Progress(progress))) {
@@ -131,7 +135,8 @@ fn survey(keys: &[Key], host: &Host) -> Answer {
 }
 
 fn bug(panic: &(dyn Any + Send)) -> Fault {
-    let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let words =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     Fault::new("skep-agent", format!("a bug: {}", words.unwrap_or("no words")))
         .help("report it with the command you ran and what it said")
 }

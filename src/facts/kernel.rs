@@ -146,9 +146,10 @@ impl Modules {
                 .iter()
                 .map(|(_, module)| *module)
                 .filter(|module| {
-                    let directory = host.path(&format!("/sys/module/{module}"));
+                    let directory = host.path(format!("/sys/module/{module}"));
                     directory.exists()
                         || filesystem_of(module).is_some_and(|name| has_word(&filesystems, name))
+                        || trace_of(module).is_some_and(|path| host.path(path).exists())
                 })
                 .map(str::to_owned)
                 .collect(),
@@ -166,6 +167,15 @@ fn filesystem_of(module: &str) -> Option<&'static str> {
         "nfsv4" => Some("nfs4"),
         "nfsd" => Some("nfsd"),
         "overlay" => Some("overlay"),
+        _ => None,
+    }
+}
+
+/// A file that the kernel only has where the module is at work, compiled in or not.
+fn trace_of(module: &str) -> Option<&'static str> {
+    match module {
+        "br_netfilter" => Some("/proc/sys/net/bridge"),
+        "ip_vs" => Some("/proc/net/ip_vs"),
         _ => None,
     }
 }

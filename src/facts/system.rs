@@ -157,7 +157,7 @@ fn free_disk(host: &Host) -> u64 {
     let directory = host.path("/var/lib");
     let directory = if fs::exists(&directory).unwrap_or(false) { directory } else { host.path("/") };
     nix::sys::statvfs::statvfs(&directory)
-        .map_or(0, |stat| u64::from(stat.blocks_available()).saturating_mul(stat.fragment_size()))
+        .map_or(0, |stat| stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 
 #[cfg(test)]

@@ -67,7 +67,9 @@ impl Agents {
     }
 
     fn embedded() -> Self {
-        Self::of(EMBEDDED.iter().map(|(machine, hash, gzip)| ((*machine).to_owned(), Build::embedded(hash, gzip))))
+        Self::of(
+            EMBEDDED.iter().map(|(machine, hash, gzip)| ((*machine).to_owned(), Build::embedded(hash, gzip))),
+        )
     }
 
     fn in_directory(directory: &Path) -> io::Result<Self> {
@@ -79,8 +81,8 @@ impl Agents {
             }
             let file = names.iter().map(|name| directory.join(name)).find(|path| path.is_file());
             let Some(file) = file else { continue };
-            let binary =
-                fs::read(&file).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))?;
+            let binary = fs::read(&file)
+                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))?;
             found.add(Self::of([(machine.to_owned(), Build::new(binary))]));
         }
         Ok(found)
@@ -119,11 +121,14 @@ mod tests {
     #[test]
     fn agents_beside_each_other_are_told_apart_by_name() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        for (name, text) in [("skep-agent", "own"), ("skep-agent-aarch64", "arm"), ("skep-agent-riscv64", "no")] {
+        for (name, text) in
+            [("skep-agent", "own"), ("skep-agent-aarch64", "arm"), ("skep-agent-riscv64", "no")]
+        {
             fs::write(directory.path().join(name), text).expect("a file");
         }
         let agents = Agents::in_directory(directory.path()).expect("readable files");
-        let found: Vec<_> = agents.iter().map(|(machine, build)| (machine, build.binary.as_slice())).collect();
+        let found: Vec<_> =
+            agents.iter().map(|(machine, build)| (machine, build.binary.as_slice())).collect();
         let own = std::env::consts::ARCH;
         assert!(found.contains(&("aarch64", b"arm")));
         assert!(own == "aarch64" || found.contains(&(own, b"own")), "{found:?}");

@@ -14,7 +14,7 @@ use crate::event::{Event, Sink};
 use crate::inventory::SecretSource;
 use crate::inventory::model::{Login, Node, NodeName, Sudo};
 use crate::resource::Fault;
-use crate::ssh::{self, AskHostKey, ConnectError, Identities, Target};
+use crate::ssh::{self, AskHostKey, ConnectError, Identities, OnRetry, Target};
 
 /// How hosts are connected to.
 #[derive(Clone)]
@@ -34,7 +34,8 @@ pub struct Options {
 }
 
 /// Connects to all of `nodes` and starts their agents. Each node that could not be reached or worked on comes with the
-/// fault. Sends `Connecting`, `Pushing` and `Connected`.
+/// fault. Sends `Connecting`, `Retrying`, `Pushing` and
+/// `Connected`.
 ///
 /// # Errors
 /// Where nothing can be tried at all: agents or keys cannot be read.
@@ -50,6 +51,7 @@ pub async fn connect(
         retry_for: options.retry_for,
         accept_new_host_keys: options.accept_new_host_keys,
         ask: options.ask.clone(),
+        on_retry: Some(tell_retries(Arc::clone(&sink))),
         ..ssh::Options::new(identities)
     };
     let passwords = Passwords::resolve(nodes).await;
@@ -61,6 +63,12 @@ pub async fn connect(
         (node.name.clone(), session)
     });
     Ok(opened.buffered(options.forks.max(1)).collect().await)
+}
+
+fn tell_retries(sink: Sink) -> OnRetry {
+    Arc::new(move |error: &ConnectError| {
+        sink(Event::Retrying { node: NodeName::from(error.node.as_str()), cause: error.cause.to_string() });
+    })
 }
 
 async fn open(
@@ -75,7 +83,8 @@ async fn open(
     let session = ssh::connect(&target(node, password), ssh).await.map_err(|error| unreachable(&error))?;
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
     let opened =
-        HostSession::open(node.name.clone(), Box::new(session), agents, privilege(&node.login), &mut on_push).await;
+        HostSession::open(node.name.clone(), Box::new(session), agents, privilege(&node.login), &mut on_push)
+            .await;
     let opened = opened.map_err(|error| error.fault(&node.name.0))?;
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     sink(Event::Connected { node: node.name.clone(), ms });
@@ -144,6 +153,9 @@ impl Passwords {
 
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options").field("forks", &self.forks).field("agent_dir", &self.agent_dir).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("forks", &self.forks)
+            .field("agent_dir", &self.agent_dir)
+            .finish_non_exhaustive()
     }
 }

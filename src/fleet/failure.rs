@@ -73,13 +73,17 @@ impl Bootstrap {
             Self::SudoPassword => "let the login use sudo without one: \
                 `echo \"$USER ALL=(ALL) NOPASSWD: ALL\" | sudo tee /etc/sudoers.d/skep` there"
                 .to_owned(),
-            Self::SudoForbidden(_) | Self::SudoMissing => "set `user: root` for this node in the inventory, or log in \
+            Self::SudoForbidden(_) | Self::SudoMissing => {
+                "set `user: root` for this node in the inventory, or log in \
                 as root there and run `apt-get install sudo` and `usermod -aG sudo USER`"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::SudoTerminal => "remove `requiretty` there with `visudo`".to_owned(),
-            Self::Machine { .. } => "put a `skep-agent-ARCH` beside skep, or name its directory with --agent-dir; \
+            Self::Machine { .. } => {
+                "put a `skep-agent-ARCH` beside skep, or name its directory with --agent-dir; \
                 `cargo build --bin skep-agent` makes the one for this computer"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::Tool(tool) => match tool.as_str() {
                 "gunzip" => "run `apt-get install gzip` there".to_owned(),
                 _ => "run `apt-get install coreutils` there".to_owned(),
@@ -91,15 +95,21 @@ impl Bootstrap {
                 "look why its file system is read-only: `dmesg | tail`; a worn card does that".to_owned()
             }
             Self::Place { .. } => {
-                "log in as root, or let skep use sudo: `sudo: always` for this node in the inventory".to_owned()
+                "log in as root, or let skep use sudo: `sudo: always` for this node in the inventory"
+                    .to_owned()
             }
-            Self::NoExec { directory } => format!("run `mount -o remount,exec $(findmnt -nT {directory} -o TARGET)` there"),
+            Self::NoExec { directory } => {
+                format!("run `mount -o remount,exec $(findmnt -nT {directory} -o TARGET)` there")
+            }
             Self::Checksum => "run the same command again; if it stays, check its memory and card".to_owned(),
-            Self::Protocol { .. } => "use the agents of this skep's own version: drop --agent-dir, or build them anew \
+            Self::Protocol { .. } => {
+                "use the agents of this skep's own version: drop --agent-dir, or build them anew \
                 with `cargo dist`"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::Silent(words) if words.contains("GLIBC") || words.contains("not found") => {
-                "this agent needs libraries that the host lacks; build a static one with `cargo dist`".to_owned()
+                "this agent needs libraries that the host lacks; build a static one with `cargo dist`"
+                    .to_owned()
             }
             Self::Silent(_) | Self::Exec(_) => return None,
         })
@@ -200,14 +210,21 @@ mod tests {
             (127, "env: 'sudo': No such file or directory\n", "sudo is not installed"),
             (127, "env: \u{2018}sudo\u{2019}: No such file or directory", "sudo is not installed"),
             (139, "", "the agent did not start: exit code 139"),
-            (126, "sh: 1: exec: /var/lib/skep/agent-x: Exec format error\n", "the agent did not start: sh: 1: exec: \
-                /var/lib/skep/agent-x: Exec format error"),
+            (
+                126,
+                "sh: 1: exec: /var/lib/skep/agent-x: Exec format error\n",
+                "the agent did not start: sh: 1: exec: \
+                /var/lib/skep/agent-x: Exec format error",
+            ),
         ] {
             let status = Status { code: Some(code), stderr: stderr.to_owned() };
             assert_eq!(Bootstrap::from_end(&status).to_string(), expected, "{stderr}");
         }
         let killed = Status { code: None, stderr: String::new() };
-        assert_eq!(Bootstrap::from_end(&killed).to_string(), "the agent did not start: it was ended by a signal");
+        assert_eq!(
+            Bootstrap::from_end(&killed).to_string(),
+            "the agent did not start: it was ended by a signal"
+        );
     }
 
     #[test]

@@ -66,7 +66,10 @@ mod tests {
     use super::*;
 
     fn agents() -> Agents {
-        Agents::of([("x86_64".to_owned(), Build::new(b"a".to_vec())), ("aarch64".to_owned(), Build::new(vec![]))])
+        Agents::of([
+            ("x86_64".to_owned(), Build::new(b"a".to_vec())),
+            ("aarch64".to_owned(), Build::new(vec![])),
+        ])
     }
 
     #[test]

@@ -159,16 +159,23 @@ impl HostSession {
     }
 
     /// What connects to a Unix socket on the host, under the agent's privilege, as often as wanted.
-    pub fn dialer(&self, socket: &str) -> impl Fn() -> BoxFuture<'static, io::Result<Relay>> + Send + Sync + use<> {
+    pub fn dialer(
+        &self,
+        socket: &str,
+    ) -> impl Fn() -> BoxFuture<'static, io::Result<Relay>> + Send + Sync + use<> {
         let (launcher, socket, node) = (Arc::clone(&self.launcher), socket.to_owned(), self.node.clone());
         move || {
             let (launcher, socket, node) = (Arc::clone(&launcher), socket.clone(), node.clone());
             async move {
                 if !script::is_plain(&socket) {
-                    return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{socket:?} is no socket's path")));
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidInput,
+                        format!("{socket:?} is no socket's path"),
+                    ));
                 }
                 let started = launcher.start(&format!("dial {socket}"), &mut |_, _| ()).await;
-                let channel = started.map_err(|error| io::Error::other(format!("{node}: {socket}: {error}")))?;
+                let channel =
+                    started.map_err(|error| io::Error::other(format!("{node}: {socket}: {error}")))?;
                 Ok(tokio::io::join(channel.output, channel.input))
             }
             .boxed()
@@ -280,16 +287,17 @@ async fn read_all(mut output: Output, mut exit: Box<dyn Exit>, waiting: Arc<Wait
         (Ok(Err(lost)), _) => lost.to_string(),
         (Ok(Ok(status)), _) if !last_words(&status.stderr).is_empty() => last_words(&status.stderr),
         (_, Some(broken)) => broken.to_string(),
-        (Ok(Ok(status)), None) => {
-            status.code.map_or_else(|| "it was killed".to_owned(), |code| format!("it ended with exit code {code}"))
-        }
+        (Ok(Ok(status)), None) => status
+            .code
+            .map_or_else(|| "it was killed".to_owned(), |code| format!("it ended with exit code {code}")),
         (Err(_), None) => "it closed its output".to_owned(),
     });
 }
 
 /// What an agent said at its end. A panic's message stands before the last line.
 fn last_words(stderr: &str) -> String {
-    let panic = stderr.lines().skip_while(|line| !line.contains("panicked at")).take(2).collect::<Vec<_>>().join(" ");
+    let panic =
+        stderr.lines().skip_while(|line| !line.contains("panicked at")).take(2).collect::<Vec<_>>().join(" ");
     if panic.is_empty() { last_line(stderr) } else { format!("a bug: {panic}") }
 }
 

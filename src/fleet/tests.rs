@@ -75,7 +75,8 @@ struct Scene {
 
 /// An agent that says hello and then repeats what it hears. The padding makes it longer than a pipe holds.
 fn echo_agent(padding: usize) -> Vec<u8> {
-    let noise: String = (0..padding).map(|n| format!("# {:x}\n", (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    let noise: String =
+        (0..padding).map(|n| format!("# {:x}\n", (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
     format!("#!/bin/sh\necho {}\necho arguments: $*\nexec cat\n{noise}", wire::hello()).into_bytes()
 }
 
@@ -208,7 +209,8 @@ async fn a_missing_program_is_named() {
     let bin = scene.directory.path().join("bin");
     fs::create_dir(&bin).expect("a directory");
     for program in ["sh", "uname", "wc", "head", "sha256sum"] {
-        let real = ["/usr/bin", "/bin"].iter().map(|at| Path::new(at).join(program)).find(|path| path.exists());
+        let real =
+            ["/usr/bin", "/bin"].iter().map(|at| Path::new(at).join(program)).find(|path| path.exists());
         std::os::unix::fs::symlink(real.expect("it is installed"), bin.join(program)).expect("a link");
     }
     scene.remote.path = bin.to_str().expect("text").to_owned();

@@ -41,6 +41,9 @@ pub async fn connect(target: &Target, options: &Options) -> Result<Session, Conn
         if !error.is_transient() || Instant::now() + pause > deadline {
             return Err(error);
         }
+        if let Some(on_retry) = &options.on_retry {
+            on_retry(&error);
+        }
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

@@ -21,4 +21,4 @@ pub use exec::{Exec, Exit, ExitStatus, Stdin, Stdout};
 pub use identity::Identities;
 pub use known_hosts::KnownHostsError;
 pub use session::{Output, Session};
-pub use target::{AskHostKey, Options, Target, UnknownKey};
+pub use target::{AskHostKey, OnRetry, Options, Target, UnknownKey};

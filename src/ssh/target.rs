@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 
+use super::error::ConnectError;
 use super::identity::Identities;
 
 /// One host and the login on it.
@@ -37,6 +38,9 @@ pub struct Target {
 /// Many hosts may ask at once; who asks on a terminal puts the questions in a row.
 pub type AskHostKey = Arc<dyn Fn(UnknownKey) -> BoxFuture<'static, bool> + Send + Sync>;
 
+/// Hears why a try failed, before the next one.
+pub type OnRetry = Arc<dyn Fn(&ConnectError) + Send + Sync>;
+
 /// How connections are made: the same for all hosts of a run.
 #[derive(Clone)]
 pub struct Options {
@@ -50,6 +54,8 @@ pub struct Options {
     pub keepalive: Duration,
     /// How long to try again while the host may still be booting. Zero: one try.
     pub retry_for: Duration,
+    /// Who hears about the tries that failed.
+    pub on_retry: Option<OnRetry>,
     /// Trust and record the key of a host that is not known yet.
     pub accept_new_host_keys: bool,
     /// Who is asked about such a key otherwise. Nobody: it is refused.
@@ -66,6 +72,7 @@ impl Options {
             login_timeout: Duration::from_secs(60),
             keepalive: Duration::from_secs(15),
             retry_for: Duration::ZERO,
+            on_retry: None,
             accept_new_host_keys: false,
             ask: None,
             identities,

@@ -78,7 +78,8 @@ fn lock_for(who: &str) -> Body {
 /// Writes `text` to `path` where there is no such file.
 fn write(path: &str, text: &str) -> Change {
     let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
-    let desired = Resource::File(file::Desired { path: path.into(), text: text.to_owned(), mode: 0o644, uid, gid });
+    let desired =
+        Resource::File(file::Desired { path: path.into(), text: text.to_owned(), mode: 0o644, uid, gid });
     let change = desired.diff(&Observed::File(file::Observed::Absent));
     change.expect("nothing is in the way").expect("there is no such file")
 }
@@ -96,7 +97,9 @@ fn inode(pipe: &PipeWriter) -> u64 {
 fn is_open(inode: u64) -> bool {
     let link = format!("pipe:[{inode}]");
     let descriptors = fs::read_dir("/proc/self/fd").expect("Linux").flatten();
-    descriptors.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|target| target.as_os_str() == link.as_str())
+    descriptors
+        .filter_map(|fd| fs::read_link(fd.path()).ok())
+        .any(|target| target.as_os_str() == link.as_str())
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn is_engine(host: &Host, pid: u32) -> bool {
 
 /// An engine whose PID file is elsewhere. One inside a container is another's: its PID namespace tells.
 fn search(host: &Host) -> Option<u32> {
-    let namespace = |process: &str| fs::read_link(host.path(&format!("/proc/{process}/ns/pid"))).ok();
+    let namespace = |process: &str| fs::read_link(host.path(format!("/proc/{process}/ns/pid"))).ok();
     let own = namespace("self");
     pids(&host.path("/proc")).find(|pid| is_engine(host, *pid) && namespace(&pid.to_string()) == own)
 }
