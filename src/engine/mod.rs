@@ -31,7 +31,7 @@ pub use patience::Patience;
 
 use crate::facts::{SwarmNode, SwarmState};
 use crate::inventory::model::Role;
-use crate::swarm::membership::{is_manager, is_reachable};
+use crate::swarm::membership::{is_manager, is_reachable, is_ready};
 use crate::swarm::quorum::{Managers, Shift};
 use crate::swarm::{PORT, SWARM_LABEL};
 
@@ -271,13 +271,19 @@ impl Engine {
         Ok(self.list("list the nodes").await?.into_iter().map(convert::node).collect())
     }
 
-    /// Waits until the other managers reach a manager, so that the next one may join; asked of a manager.
+    /// Waits until the other managers reach a manager and have it as ready, so that the next one may join; asked of a
+    /// manager.
     ///
     /// # Errors
     /// Where they do not in time.
     pub async fn await_reachable(&self, node_id: &str) -> Result<(), Error> {
         let reached = self.patience.poll_through("reach the new manager", self.patience.settle, async || {
-            Ok(self.nodes().await?.iter().any(|node| node.id == node_id && is_reachable(node)).then_some(()))
+            Ok(self
+                .nodes()
+                .await?
+                .iter()
+                .any(|node| node.id == node_id && is_reachable(node) && is_ready(node))
+                .then_some(()))
         });
         reached.await
     }
@@ -339,7 +345,7 @@ impl Engine {
         stepped_down.await
     }
 
-    /// Removes the record of a member that is down and no manager. Asked of a manager.
+    /// Removes the record of a member that is no manager, as soon as the managers take it for down. Asked of a manager.
     ///
     /// # Errors
     /// Where the engine refuses.
@@ -350,8 +356,6 @@ impl Engine {
             match self.patience.request(DOING, self.docker.delete_node(node_id, Some(options))).await {
                 Ok(()) => Ok(Some(())),
                 Err(error) if error.is_unknown() => Ok(Some(())),
-                // The raft store takes a moment to let a demoted manager go.
-                Err(error) if error.is_still_manager() => Ok(None),
                 Err(error) => Err(error),
             }
         });
@@ -403,7 +407,7 @@ impl Engine {
             }
             let options = UpdateNodeOptionsBuilder::default().version(version).build();
             let update = self.docker.update_node(node_id, spec, options);
-            written(self.patience.request(doing, update).await)
+            self.patience.request(doing, update).await.map(Some)
         });
         updated.await
     }
@@ -421,18 +425,9 @@ impl Engine {
                 return Ok(Some(()));
             }
             let options = UpdateSwarmOptionsBuilder::default().version(version).build();
-            written(self.patience.request(doing, self.docker.update_swarm(spec, options)).await)
+            self.patience.request(doing, self.docker.update_swarm(spec, options)).await.map(Some)
         });
         updated.await
-    }
-}
-
-/// An update that lost against another is tried again.
-fn written(result: Result<(), Error>) -> Result<Option<()>, Error> {
-    match result {
-        Ok(()) => Ok(Some(())),
-        Err(error) if error.is_conflict() => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Membership {
     pub others: Vec<Other>,
     /// Each node of the inventory.
     pub standings: BTreeMap<NodeName, Standing>,
+    /// The IP addresses of each host that answered.
+    addresses: BTreeMap<NodeName, Vec<String>>,
 }
 
 /// Our swarm as one of its managers knows it.
@@ -126,7 +128,8 @@ impl Membership {
             .iter()
             .map(|node| (node.name.clone(), standing(view.hosts.get(&node.name), &managed, ours.as_ref())))
             .collect();
-        Self { ours, others, standings }
+        let addresses = view.hosts.iter().map(|(name, host)| (name.clone(), addresses(host))).collect();
+        Self { ours, others, standings, addresses }
     }
 
     /// Where a node of the inventory stands.
@@ -148,21 +151,26 @@ impl Membership {
         })
     }
 
-    /// Records of dead members that this host was before it was set up anew.
+    /// Records of members that this host was before it was set up anew: they bear its name, but it has another node
+    /// ID or none. They are down, or soon will be where they bear its address as well.
     pub fn ghosts(&self, name: &NodeName) -> Vec<&SwarmNode> {
         let Some(roster) = &self.ours else { return Vec::new() };
-        if matches!(
-            self.standing(name),
-            Standing::Unknown(_) | Standing::Pending | Standing::Error { .. } | Standing::Locked
-        ) {
+        if !matches!(self.standing(name), Standing::Outside | Standing::Member { .. }) {
             return Vec::new();
         }
+        let is_own = |addr: &str| self.addresses.get(name).is_some_and(|own| own.iter().any(|ip| ip == addr));
         roster
             .nodes
             .iter()
-            .filter(|node| node.labels.get(NODE_LABEL) == Some(&name.0) && node.state == "down")
-            .filter(|node| self.name_of(node).is_none())
+            .filter(|node| node.labels.get(NODE_LABEL) == Some(&name.0) && self.name_of(node).is_none())
+            .filter(|node| node.state == "down" || is_own(&node.addr))
             .collect()
+    }
+
+    /// Whether a record is a ghost of any node.
+    pub fn is_ghost(&self, record: &SwarmNode) -> bool {
+        let name = record.labels.get(NODE_LABEL).map(|name| NodeName(name.clone()));
+        name.is_some_and(|name| self.ghosts(&name).iter().any(|ghost| ghost.id == record.id))
     }
 }
 
@@ -190,6 +198,11 @@ fn managed<'a>(view: &'a View<'_>) -> Vec<(&'a NodeName, &'a Cluster)> {
             Engine::Absent | Engine::Stopped | Engine::Silent { .. } => None,
         });
     clusters.filter(|(_, cluster)| !cluster.id.is_empty() && cluster.nodes.is_ok()).collect()
+}
+
+fn addresses(host: &Host) -> Vec<String> {
+    let interfaces = host.facts.network.iter();
+    interfaces.flat_map(|interface| &interface.addresses).map(|(ip, _)| ip.to_string()).collect()
 }
 
 fn others(managed: &[(&NodeName, &Cluster)], ours: Option<&Roster>) -> Vec<Other> {
@@ -419,7 +432,17 @@ mod tests {
 
         assert!(ghosts(&outside.off("n3")).is_empty(), "a host that is off keeps its record");
         records[3].state = "ready".to_owned();
-        assert!(ghosts(&world.roster("c1", Some("home"), records)).is_empty(), "a record that lives is none");
+        let unnoticed = world.clone().roster("c1", Some("home"), records.clone());
+        assert_eq!(
+            ghosts(&unnoticed),
+            ["id-n3-old"],
+            "the managers have not noticed yet, but it bears its address"
+        );
+        records[3].addr = "192.168.2.99".to_owned();
+        assert!(
+            ghosts(&world.roster("c1", Some("home"), records)).is_empty(),
+            "another machine, mislabelled"
+        );
     }
 
     #[test]
