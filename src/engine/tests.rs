@@ -1,7 +1,11 @@
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::fake::{Answer, Asked, EAGER, Fake, ONCE, info, ok, refuse};
 use super::*;
+use crate::facts::SwarmNode;
+use crate::inventory::model::Role;
 
 const TOKEN: &str = "SWMTKN-1-3pu6hszjas19xyp7ghgosyx9k8atbfcr8p2is99znpy26u2lkl-7p73s1dx5in4tatdymyhg9hu2";
 const TIMEOUT: &str = "Timeout was reached before node joined. The attempt to join the swarm will continue in the \
