@@ -8,8 +8,11 @@ pub mod serve;
 mod streams;
 
 use std::ffi::OsString;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
+
+use nix::sys::signal::{SigSet, Signal};
 
 pub use streams::Streams;
 
@@ -21,7 +24,9 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
     let words: Vec<_> = arguments.iter().map(|word| word.to_str().unwrap_or_default()).collect();
     let done = match words[..] {
         ["version"] => Streams::take().and_then(|mut streams| streams.hello()),
-        ["serve"] => serve::serve(&Host::real(), Path::new(lock::PATH)),
+        ["serve"] => serve_until_gone(Path::new(lock::PATH)),
+        // For tests, which must not wait for each other.
+        ["serve", lock] => serve_until_gone(Path::new(lock)),
         ["dial", path] => dial::dial(Path::new(path)),
         _ => {
             // The one thing that is said to a person: somebody ran it by hand.
@@ -36,4 +41,18 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn serve_until_gone(lock: &Path) -> io::Result<()> {
+    outlive_the_connection()?;
+    serve::serve(Streams::take()?, &Host::real(), lock)
+}
+
+/// A terminal's or a connection's end must not cut a step in two: the end of the input is the only word for stopping.
+/// Blocked, not ignored, since children would inherit the latter.
+fn outlive_the_connection() -> io::Result<()> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGHUP);
+    signals.add(Signal::SIGINT);
+    Ok(signals.thread_block()?)
 }

@@ -12,21 +12,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use nix::sys::signal::{SigSet, Signal};
-
 use super::Streams;
 use super::lock::{self, Lock, Taken};
 use crate::facts::{Facts, clock};
 use crate::resource::{self, Change, Fault, Host, Key};
 use crate::wire::{Answer, Body, LockOwner, Reply, Request, frame};
 
-/// Serves the controller at the other end of the standard streams.
+/// Serves the controller at the other end of `streams`, with the run lock at `lock`.
 ///
 /// # Errors
 /// The streams', and what is no request; the step in hand is finished before.
-pub fn serve(host: &Host, lock: &Path) -> io::Result<()> {
-    outlive_the_connection()?;
-    let mut streams = Streams::take()?;
+pub fn serve(mut streams: Streams, host: &Host, lock: &Path) -> io::Result<()> {
     streams.hello()?;
     let (mut input, output) = (streams.input, streams.output);
     let mut worker = Worker { host, lock_path: lock.to_owned(), lock: None, output };
@@ -36,18 +32,9 @@ pub fn serve(host: &Host, lock: &Path) -> io::Result<()> {
         scope.spawn(|| worker.work(requests, &gone));
         let end = read_all(&mut input, &sender);
         gone.store(true, Ordering::Release);
-        drop(sender);
+        drop((sender, input));
         end
     })
-}
-
-/// A terminal's or a connection's end must not cut a step in two: the end of the input is the only word for stopping.
-/// Blocked, not ignored, since children would inherit the latter.
-fn outlive_the_connection() -> io::Result<()> {
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGHUP);
-    signals.add(Signal::SIGINT);
-    Ok(signals.thread_block()?)
 }
 
 fn read_all(input: &mut File, requests: &mpsc::Sender<Request>) -> io::Result<()> {
@@ -148,3 +135,6 @@ fn bug(panic: &(dyn Any + Send)) -> Fault {
     Fault::new("skep-agent", format!("a bug: {}", words.unwrap_or("no words")))
         .help("report it with the command you ran and what it said")
 }
+
+#[cfg(test)]
+mod tests;

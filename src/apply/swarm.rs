@@ -29,7 +29,16 @@ impl<'a> Hands<'a> {
     pub(super) async fn act(&self, node: &NodeName, action: &SwarmAction) -> Result<(), Fault> {
         let own = self.engine(node).await?;
         match action {
-            SwarmAction::Init { .. } => own.init(action).await.map_err(|error| fault(node, error)),
+            SwarmAction::Init { advertise, name, address_pool, subnet_size, task_history } => {
+                let init = engine::Init {
+                    advertise: *advertise,
+                    name,
+                    address_pool,
+                    subnet_size: *subnet_size,
+                    task_history: *task_history,
+                };
+                own.init(&init).await.map_err(|error| fault(node, error))
+            }
             SwarmAction::Join { role, advertise } => {
                 let (through, manager) = self.manager().await?;
                 let joined = async {

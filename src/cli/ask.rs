@@ -61,12 +61,12 @@ fn can_ask(common: &Common) -> bool {
 /// The lock on the reporter makes it one question at a time, however many hosts are connected to at once.
 pub(super) fn host_key(common: &Common, reporter: &SharedReporter) -> Option<AskHostKey> {
     let reporter = Arc::clone(reporter);
-    let ask = move |key: UnknownKey| {
+    let ask: AskHostKey = Arc::new(move |key: UnknownKey| {
         let reporter = Arc::clone(&reporter);
         let asked = tokio::task::spawn_blocking(move || confirm(&reporter, &question(&key)));
-        Box::pin(async move { asked.await.unwrap_or(false) }) as _
-    };
-    can_ask(common).then(|| Arc::new(ask) as AskHostKey)
+        Box::pin(async move { asked.await.unwrap_or(false) })
+    });
+    can_ask(common).then_some(ask)
 }
 
 fn question(key: &UnknownKey) -> String {

@@ -36,7 +36,7 @@ impl Failure {
 /// Reads the inventory of `--inventory`, and prints what is wrong with it.
 pub(super) fn load(common: &Common) -> Result<Inventory, Failure> {
     let printer = common.printer();
-    let colour = printer.stderr().color;
+    let colour = printer.stderr().colour;
     let Loaded { inventory, warnings } = inventory::load(&common.inventory)
         .map_err(|diagnostics| Failure::new(exit::USAGE, diagnostics.render(colour)))?;
     printer.note(&warnings.render(colour));

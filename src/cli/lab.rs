@@ -54,7 +54,7 @@ fn install_missing(common: &Common, printer: &Printer) -> Result<(), Failure> {
     if missing.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    let names: Vec<_> = missing.iter().map(|package| package.name).collect();
     let question = format!("A lab needs these packages on this computer: {}. Install them?", names.join(" "));
     if !ask::plainly(common, &question)? {
         return Err(Failure::new(exit::FAILED, "nothing was installed, and no lab made"));
@@ -100,13 +100,13 @@ fn ls(common: &Common) -> Result<(), Failure> {
     let mut table = Table::new(&["lab", "node", "address", "state", "inventory"]);
     for lab in labs {
         for node in lab.nodes() {
-            let (state, tone) = if node.running { ("running", Tone::Good) } else { ("off", Tone::Faint) };
+            let (state, tone) = if node.running { ("running", Tone::Good) } else { ("off", Tone::Dim) };
             table.row(vec![
-                Cell::new(lab.name(), Tone::Plain),
-                Cell::new(&node.name, Tone::Plain),
-                Cell::new(node.address.to_string(), Tone::Plain),
+                Cell::from(lab.name()),
+                Cell::from(&node.name),
+                Cell::from(node.address.to_string()),
                 Cell::new(state, tone),
-                Cell::new(lab.inventory().display().to_string(), Tone::Faint),
+                Cell::new(lab.inventory().display().to_string(), Tone::Dim),
             ]);
         }
     }

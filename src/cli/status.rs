@@ -1,10 +1,12 @@
 //! `skep status`: the cluster as it is.
 
+use std::sync::PoisonError;
+
 use super::args::Common;
 use super::exit;
 use super::context::{End, Failure, Run, choices, load};
 use crate::apply::Accounts;
-use crate::report::{self, Status};
+use crate::report::Status;
 use crate::swarm::health::Health;
 
 pub(super) async fn run(common: &Common) -> Result<u8, Failure> {
@@ -15,13 +17,7 @@ pub(super) async fn run(common: &Common) -> Result<u8, Failure> {
     let health = Health::of(&view);
     let findings = health.findings(&view);
     let status = Status::new(health, observation.unreachable.clone(), findings);
-    let printer = common.printer();
-    if common.json {
-        let line = serde_json::to_string(&status).map_err(|error| Failure::new(exit::FAILED, error))?;
-        printer.result(&line);
-    } else {
-        printer.result(&report::status(&status, printer.stdout()));
-    }
+    run.reporter.lock().unwrap_or_else(PoisonError::into_inner).status(&status);
     let code = observation.unreachable.is_empty().then_some(exit::OK);
     let end = End { unreachable: &observation.unreachable, accounts: &Accounts::new(), findings: &[], code };
     Ok(run.finish(&end))

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::agents::{Agents, Build};
 use super::failure::Bootstrap;
 use super::remote::{Channel, Output, Remote, Status};
-use super::script::{self, MARK};
+use super::script::MARK;
 use crate::wire;
 
 /// How long the host may say nothing. Writing the agent to a slow card can take this long.
@@ -104,9 +104,4 @@ fn unknown(machine: &str, agents: &Agents) -> Bootstrap {
 
 fn machines(agents: &Agents) -> Vec<String> {
     agents.iter().map(|(machine, _)| machine.to_owned()).collect()
-}
-
-/// The command for [`start`].
-pub(super) fn command(agents: &Agents, directory: &str, arguments: &str, sudo: bool) -> String {
-    script::command(agents, directory, arguments, sudo)
 }

@@ -278,13 +278,19 @@ async fn read_all(mut output: Output, mut exit: Box<dyn Exit>, waiting: Arc<Wait
     let ended = timeout(PARTING, exit.wait()).await;
     waiting.end(match (ended, broken) {
         (Ok(Err(lost)), _) => lost.to_string(),
-        (Ok(Ok(status)), _) if !last_line(&status.stderr).is_empty() => last_line(&status.stderr),
+        (Ok(Ok(status)), _) if !last_words(&status.stderr).is_empty() => last_words(&status.stderr),
         (_, Some(broken)) => broken.to_string(),
         (Ok(Ok(status)), None) => {
             status.code.map_or_else(|| "it was killed".to_owned(), |code| format!("it ended with exit code {code}"))
         }
         (Err(_), None) => "it closed its output".to_owned(),
     });
+}
+
+/// What an agent said at its end. A panic's message stands before the last line.
+fn last_words(stderr: &str) -> String {
+    let panic = stderr.lines().skip_while(|line| !line.contains("panicked at")).take(2).collect::<Vec<_>>().join(" ");
+    if panic.is_empty() { last_line(stderr) } else { format!("a bug: {panic}") }
 }
 
 /// How far a clock is ahead that said `theirs` in answer to a question sent at `sent`, and how far that may be wrong.
@@ -306,6 +312,18 @@ impl std::fmt::Debug for HostSession {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn last_words_of_an_agent() {
+        let panic = "thread 'main' panicked at src/a.rs:1:2:\nindex out of bounds\nnote: run with `RUST_BACKTRACE=1`\n";
+        for (stderr, words) in [
+            ("", ""),
+            ("warning: x\nKilled\n\n", "Killed"),
+            (panic, "a bug: thread 'main' panicked at src/a.rs:1:2: index out of bounds"),
+        ] {
+            assert_eq!(last_words(stderr), words);
+        }
+    }
 
     #[test]
     fn clock_offsets() {

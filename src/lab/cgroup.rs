@@ -5,7 +5,10 @@
 //! session, and the job, that started it.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::error::{LabError, at};
 use super::state::Id;
@@ -14,6 +17,8 @@ use super::state::Id;
 const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 /// The group of the processes that start nodes and stay beside them.
 pub(super) const LAUNCH: &str = "launch";
+/// How long killed processes may take to leave their group.
+const EMPTY_LIMIT: Duration = Duration::from_secs(20);
 
 /// A mounted hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +49,15 @@ pub(super) fn create(id: &Id, node: &str) -> Result<Vec<PathBuf>, LabError> {
 pub(super) fn remove(id: &Id) -> Result<(), LabError> {
     for hierarchy in hierarchies()? {
         let group = hierarchy.at.join(id.cgroup());
-        if group.is_dir() {
-            at(remove_tree(&group), "remove the control group", &group)?;
+        let deadline = Instant::now() + EMPTY_LIMIT;
+        while group.is_dir() {
+            match remove_tree(&group) {
+                // A killed process leaves its group only when all of its memory is given back.
+                Err(error) if error.kind() == ErrorKind::ResourceBusy && Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                result => at(result, "remove the control group", &group)?,
+            }
         }
     }
     Ok(())

@@ -10,6 +10,7 @@
 mod base;
 mod cgroup;
 mod command;
+mod down;
 mod error;
 mod forwarding;
 mod inventory;
@@ -20,24 +21,23 @@ mod prerequisites;
 mod process;
 mod sources;
 mod state;
+mod up;
 
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use error::LabError;
 pub use prerequisites::{Package, install, missing, unavailable};
+pub use up::up;
 
-use base::Recipe;
-use error::at;
 use lock::Lock;
-use node::{BOOT_LIMIT, Unit};
-use state::{Id, NodeState, State, write_atomically};
+use node::Unit;
+use state::{Id, State};
 
 /// How long another skep that works on the same lab is waited for.
 const LAB_LIMIT: Duration = Duration::from_secs(5 * 60);
@@ -126,35 +126,16 @@ pub struct Lab {
     state: State,
 }
 
-/// Makes the lab, or completes it: missing nodes are added, stopped ones started, the rest is left alone.
-/// Returns when every node's sshd answers.
-pub fn up(spec: &Spec, progress: &mut dyn FnMut(Progress)) -> Result<Lab, LabError> {
-    if !(1..=state::MOST_NODES).contains(&spec.nodes) {
-        return Err(LabError::NodeCount { wanted: spec.nodes, most: state::MOST_NODES });
-    }
-    let folder = state::folder(&spec.name)?;
-    if let Some(reason) = unavailable() {
-        return Err(LabError::Unavailable(reason));
-    }
-    let base = if State::load(&folder)?.is_none_or(|state| state.nodes.len() < spec.nodes) {
-        Some(base::ensure(&Recipe::new(spec.release.as_deref(), spec.engine)?, progress)?)
-    } else {
-        None
-    };
-    let _lock = lab_lock(&folder)?;
-    let before = State::load(&folder)?;
-    let state = record(spec, &folder, base.as_deref())?;
-    let lab = Lab { folder, state };
-    node::make_key(&lab.key(), &format!("skep lab {}", spec.name))?;
-    lab.connect(progress)?;
-    lab.start_missing(before.as_ref(), progress)?;
-    Ok(lab)
-}
-
 /// The lab of that name, if there is one.
 pub fn find(name: &str) -> Result<Option<Lab>, LabError> {
     let folder = state::folder(name)?;
     Ok(State::load(&folder)?.map(|state| Lab { folder, state }))
+}
+
+/// Ends the nodes of that lab and removes all that it made, running or not, complete or not, whatever was killed
+/// when; whether there was anything.
+pub fn down(name: &str) -> Result<bool, LabError> {
+    down::remove(&state::folder(name)?)
 }
 
 /// Every lab, by name.
@@ -175,37 +156,6 @@ fn lab_names(root: &Path) -> Vec<String> {
         entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     names
-}
-
-/// Writes down what the lab will consist of, before any of it is made.
-fn record(spec: &Spec, folder: &Path, base: Option<&Path>) -> Result<State, LabError> {
-    let _lock = network_lock()?;
-    let mut state = match State::load(folder)? {
-        Some(state) => state,
-        None => new_state(spec, folder)?,
-    };
-    let present = state.nodes.len();
-    if let Some(base) = base {
-        let numbers = (present + 1..=spec.nodes).filter_map(|number| u32::try_from(number).ok());
-        state.nodes.extend(numbers.map(|number| NodeState { number, base: base.to_owned() }));
-    }
-    state.save(folder)?;
-    Ok(state)
-}
-
-/// An id and a network that nothing on this computer has; the caller holds the network lock.
-fn new_state(spec: &Spec, folder: &Path) -> Result<State, LabError> {
-    let others = list()?;
-    let used = |id: &Id| network::device_exists(&id.bridge()) || others.iter().any(|lab| lab.state.id == *id);
-    let id = (0..=u8::MAX).map(|salt| Id::of(folder, salt)).find(|id| !used(id)).ok_or(LabError::NoSubnet)?;
-    let mut taken = network::taken()?;
-    taken.extend(others.iter().map(|lab| lab.state.subnet));
-    let subnet = network::choose_subnet(&id, &taken).ok_or(LabError::NoSubnet)?;
-    // Held until the state is saved; the bridge follows, and shows the network as taken to labs elsewhere.
-    let state = State::new(&spec.name, id, subnet, spec.login);
-    state.save(folder)?;
-    network::create(&state.id, &state.subnet)?;
-    Ok(state)
 }
 
 fn lab_lock(folder: &Path) -> Result<Lock, LabError> {
@@ -240,6 +190,11 @@ impl Lab {
     /// The nodes' host keys.
     pub fn known_hosts(&self) -> PathBuf {
         self.folder.join("known_hosts")
+    }
+
+    /// The network that its nodes are in.
+    pub fn subnet(&self) -> ipnet::Ipv4Net {
+        self.state.subnet
     }
 
     /// The nodes as they are now, by number.
@@ -297,58 +252,12 @@ impl Lab {
         if !unit.is_alive() {
             unit.start()?;
         }
-        wait_for(vec![unit], &mut |_| ())
+        up::wait_for(vec![unit], &mut |_| ())
     }
 
-    /// Ends the nodes and removes all that the lab made, running or not, complete or not.
+    /// Ends the nodes and removes all that the lab made; see [`down`].
     pub fn down(self) -> Result<(), LabError> {
-        if !nix::unistd::geteuid().is_root() {
-            return Err(LabError::Unavailable("the lab is root's: `sudo skep lab down`".into()));
-        }
-        let lock = lab_lock(&self.folder)?;
-        // Another `up` may have added nodes since, and another `down` may have been here already.
-        if let Some(state) = State::load(&self.folder)? {
-            Self { folder: self.folder, state }.remove()?;
-        }
-        lock.remove()
-    }
-
-    fn remove(&self) -> Result<(), LabError> {
-        let id = &self.state.id;
-        for unit in self.units() {
-            unit.stop()?;
-            unit.remove_leftovers()?;
-        }
-        let network = network_lock()?;
-        // Each is tried, whatever became of the others; the state stays until all succeeded.
-        let steps =
-            [network::destroy(id, &self.state.machines()), forwarding::release(id), cgroup::remove(id)];
-        steps.into_iter().collect::<Result<Vec<()>, _>>()?;
-        drop(network);
-        self.remove_files()
-    }
-
-    /// Only what skep made; the state last, so that an interrupted removal can be repeated.
-    fn remove_files(&self) -> Result<(), LabError> {
-        let nodes = self.folder.join("nodes");
-        if nodes.exists() {
-            at(fs::remove_dir_all(&nodes), "remove", &nodes)?;
-        }
-        let key = self.key();
-        let files = [
-            self.inventory(),
-            self.known_hosts(),
-            key.with_added_extension("pub"),
-            key,
-            state::file(&self.folder),
-        ];
-        for file in files {
-            if file.exists() {
-                at(fs::remove_file(&file), "remove", &file)?;
-            }
-        }
-        let _ = fs::remove_dir(&self.folder); // a folder with the user's own files in it stays
-        Ok(())
+        down::remove(&self.folder).map(drop)
     }
 
     fn units(&self) -> impl Iterator<Item = Unit<'_>> {
@@ -362,96 +271,4 @@ impl Lab {
             known: self.units().map(|unit| unit.name()).collect(),
         })
     }
-
-    /// Makes the network, after a reboot of this computer anew.
-    fn connect(&self, progress: &mut dyn FnMut(Progress)) -> Result<(), LabError> {
-        let State { id, subnet, .. } = &self.state;
-        let _lock = network_lock()?;
-        if !network::device_exists(&id.bridge())
-            && let Some(by) = network::overlap(subnet, &network::taken()?)
-        {
-            return Err(LabError::SubnetTaken { lab: self.name().to_owned(), subnet: *subnet, by });
-        }
-        forwarding::acquire(id)?;
-        network::create(id, subnet)?;
-        progress(Progress::Network { bridge: id.bridge(), subnet: subnet.to_string() });
-        Ok(())
-    }
-
-    fn start_missing(
-        &self,
-        before: Option<&State>,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), LabError> {
-        let public = self.key().with_added_extension("pub");
-        let key = at(fs::read_to_string(&public), "read", &public)?;
-        for unit in self.units().filter(|unit| !unit.is_alive()) {
-            unit.prepare(&key)?;
-            unit.start()?;
-            progress(Progress::Starting { node: unit.name() });
-        }
-        self.write_known_hosts()?;
-        self.write_inventory(before, progress)?;
-        wait_for(self.units().collect(), progress)
-    }
-
-    /// Adds the nodes that the file does not name yet: a host key that changed since must stay a changed one.
-    fn write_known_hosts(&self) -> Result<(), LabError> {
-        let path = self.known_hosts();
-        let mut text = fs::read_to_string(&path).unwrap_or_default();
-        for unit in self.units() {
-            let address = unit.address().to_string();
-            if text.lines().any(|line| line.split(' ').next() == Some(&address)) {
-                continue;
-            }
-            let public = at(fs::read_to_string(unit.host_key()), "read", &unit.host_key())?;
-            text.extend(inventory::known_host(&address, &public));
-        }
-        write_atomically(&path, &text, 0o600)
-    }
-
-    /// Writes the inventory, unless its user changed it since.
-    fn write_inventory(
-        &self,
-        before: Option<&State>,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), LabError> {
-        let path = self.inventory();
-        let text = |state: &State| inventory::inventory(state, &self.key(), &self.known_hosts());
-        match fs::read_to_string(&path).ok() {
-            Some(present) if present == text(&self.state) => Ok(()),
-            Some(present) if before.is_none_or(|before| present != text(before)) => {
-                progress(Progress::InventoryKept { path });
-                Ok(())
-            }
-            _ => write_atomically(&path, &text(&self.state), 0o644),
-        }
-    }
-}
-
-/// Waits until the sshd of each node answers.
-fn wait_for(mut waiting: Vec<Unit<'_>>, progress: &mut dyn FnMut(Progress)) -> Result<(), LabError> {
-    let started = Instant::now();
-    while !waiting.is_empty() {
-        let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(Unit::answers);
-        for unit in ready {
-            progress(Progress::Ready {
-                node: unit.name(),
-                address: unit.address(),
-                after: started.elapsed(),
-            });
-        }
-        if let Some(unit) = rest.iter().find(|unit| !unit.may_boot(started)) {
-            return Err(LabError::NoBoot {
-                node: unit.name(),
-                address: unit.address().to_string(),
-                limit: BOOT_LIMIT,
-                console: unit.console(),
-                tail: unit.console_tail(),
-            });
-        }
-        waiting = rest;
-        thread::sleep(Duration::from_millis(50));
-    }
-    Ok(())
 }

@@ -4,11 +4,11 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ipnet::Ipv4Net;
+use nix::net::if_::if_nametoindex;
 use serde::Deserialize;
 
 use super::command::{feed, short, tool};
@@ -125,18 +125,16 @@ pub(super) fn resolvers() -> Vec<Ipv4Addr> {
 
 /// Whether this computer has a network device of that name.
 pub(super) fn device_exists(name: &str) -> bool {
-    device(name).exists()
-}
-
-fn device(name: &str) -> PathBuf {
-    Path::new("/sys/class/net").join(name)
+    // Not /sys/class/net: that shows the network namespace it was mounted in.
+    if_nametoindex(name).is_ok()
 }
 
 /// Makes the bridge and the table; nothing happens to what is there already.
 pub(super) fn create(id: &Id, subnet: &Ipv4Net) -> Result<(), LabError> {
     let bridge = id.bridge();
     if !device_exists(&bridge) {
-        short("ip", &["link", "add", "name", &bridge, "type", "bridge"])?;
+        // Without a fixed one the bridge takes a node's, and its neighbours lose sight of it when that one stops.
+        short("ip", &["link", "add", "name", &bridge, "address", &id.mac(), "type", "bridge"])?;
     }
     let address = format!("{}/{}", gateway(subnet), subnet.prefix_len());
     short("ip", &["address", "replace", &address, "dev", &bridge])?;

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use super::command::{SHORT, short, tail, tool};
+use super::command::{run, short, tail, tool};
 use super::error::{LabError, at};
 use super::network::{gateway, node_address, resolvers, veth};
-use super::state::{NodeState, State, write_atomically};
+use super::state::{NodeState, State, remove_file, with_suffix, write_atomically};
 use super::{cgroup, network, process};
 
 /// How long a node may take until sshd answers: it is 2 s where nothing else runs.
@@ -261,14 +261,14 @@ impl<'a> Unit<'a> {
 
 /// Makes an ed25519 key pair, unless there is one; the public half comes last and shows that all is done.
 pub(super) fn make_key(path: &Path, comment: &str) -> Result<(), LabError> {
-    let public = path.with_added_extension("pub");
+    let public = with_suffix(path, ".pub");
     if public.exists() && path.exists() {
         return Ok(());
     }
-    let new = path.with_added_extension("new");
-    let new_public = new.with_added_extension("pub");
+    let new = with_suffix(path, ".new");
+    let new_public = with_suffix(&new, ".pub");
     for leftover in [&new, &new_public] {
-        let _ = fs::remove_file(leftover);
+        remove_file(leftover)?;
     }
     let target = new.display().to_string();
     short("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", &target])?;
@@ -297,7 +297,7 @@ pub(super) fn enter(init: u32, argv: &[&str], limit: Duration) -> Result<std::pr
         .arg(format!("--target={init}"))
         .args(["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd", "--"])
         .args(argv);
-    super::command::run(&mut command, "", limit.max(SHORT / 30), &mut |_| ())
+    run(&mut command, "", limit, &mut |_| ())
 }
 
 #[cfg(test)]
@@ -338,11 +338,11 @@ mod tests {
         let mut state = state();
         state.nodes[0].base = base;
         let unit = Unit::new(&dir.path().join("lab"), &state, &state.nodes[0]);
+        fs::create_dir_all(unit.upper("")).unwrap();
         let parents = |path: &str| unit.parents(Path::new(path)).unwrap();
         parents("root/x");
         parents("etc/network/x");
         let mode = |path: &str| fs::metadata(unit.upper(path)).map(|found| found.mode() & 0o7777);
-        fs::create_dir_all(unit.upper("")).unwrap();
         assert_eq!(mode("root").unwrap(), 0o700);
         unit.place("etc/hostname", "n2\n").unwrap();
         unit.place("etc/hostname", "other\n").unwrap();

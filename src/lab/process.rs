@@ -36,14 +36,17 @@ pub(super) fn init_below(mark: &str) -> Option<u32> {
 /// Ends every process with one of `marks` at once, as a power cut does, and waits until `init` is gone as well.
 pub(super) fn end(marks: &[String], init: Option<u32>) -> Result<(), LabError> {
     let deadline = Instant::now() + KILL_LIMIT;
+    let mut found_before = true;
     loop {
         let found = marked(marks);
         for pid in &found {
             let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
         }
-        if found.is_empty() && init.is_none_or(is_gone) {
+        // A process in the middle of exec has no arguments for a moment, so one empty look proves nothing.
+        if found.is_empty() && !found_before && init.is_none_or(is_gone) {
             return Ok(());
         }
+        found_before = !found.is_empty();
         if Instant::now() > deadline {
             let what = format!("ending the node's processes {found:?} (init {init:?})");
             return Err(LabError::Timeout { what, limit: KILL_LIMIT });
@@ -101,6 +104,8 @@ fn parse_status(status: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Child, Command, Stdio};
+
     use super::*;
 
     fn process(pid: u32, parent: u32, inner_pid: u32, arguments: &[&str]) -> Process {
@@ -138,17 +143,36 @@ mod tests {
         assert_eq!(split(b"sh\0-c\0\0x\0"), ["sh", "-c", "", "x"]);
     }
 
+    /// A process with that argument; it waits for input that never comes, and ends with the test.
+    struct Waiting(Child);
+
+    impl Waiting {
+        fn new(argument: &str) -> Self {
+            let mut command = Command::new("sh");
+            command.args(["-c", "read line", argument]).stdin(Stdio::piped());
+            let process = Self(command.spawn().unwrap());
+            // Between fork and the end of exec a process has no arguments yet.
+            while read(process.0.id()).is_none_or(|found| !found.arguments.contains(&argument.to_owned())) {
+                thread::yield_now();
+            }
+            process
+        }
+    }
+
+    impl Drop for Waiting {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
     #[test]
     fn a_marked_process_is_ended_and_others_are_not() {
         let mark = format!("skep-test-mark-{}", std::process::id());
-        let spawn =
-            |name: &str| std::process::Command::new("sh").args(["-c", "sleep 600; :", name]).spawn().unwrap();
-        let (mut ours, mut other) = (spawn(&mark), spawn("another"));
-        assert_eq!(marked(std::slice::from_ref(&mark)), [ours.id()]);
+        let (mut ours, mut other) = (Waiting::new(&mark), Waiting::new("another"));
+        assert_eq!(marked(std::slice::from_ref(&mark)), [ours.0.id()]);
         end(&[mark], None).unwrap();
-        assert!(!ours.wait().unwrap().success());
-        assert!(other.try_wait().unwrap().is_none());
-        other.kill().unwrap();
-        other.wait().unwrap();
+        assert!(!ours.0.wait().unwrap().success());
+        assert!(other.0.try_wait().unwrap().is_none());
     }
 }

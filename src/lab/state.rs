@@ -46,6 +46,12 @@ impl Id {
         format!("skep-{}", self.0)
     }
 
+    /// The bridge's own hardware address, a locally administered one.
+    pub(super) fn mac(&self) -> String {
+        let [_, a, b, c] = self.number().to_be_bytes();
+        format!("02:5b:e9:{a:02x}:{b:02x}:{c:02x}")
+    }
+
     /// The lab's nftables table, and the comment on its iptables rules.
     pub(super) fn table(&self) -> String {
         format!("skep_lab_{}", self.0)
@@ -128,6 +134,21 @@ pub(super) fn file(folder: &Path) -> PathBuf {
     folder.join("state.json")
 }
 
+/// Removes what a lab folder has before its first state and after its last; the user's own files in it stay.
+pub(super) fn remove_unfinished(folder: &Path) -> Result<(), LabError> {
+    remove_file(&with_suffix(&file(folder), ".new"))?;
+    let _ = fs::remove_dir(folder);
+    Ok(())
+}
+
+/// Removes a file, if it is there.
+pub(super) fn remove_file(path: &Path) -> Result<(), LabError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => at(result, "remove", path),
+    }
+}
+
 fn parse(text: &str) -> Result<State, String> {
     #[derive(Deserialize)]
     struct Versioned {
@@ -176,14 +197,19 @@ fn good_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
+/// The path with more at its end: `key` and `.pub` give `key.pub`.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 /// Replaces a file at once: a reader, or a crash, sees the old or the new text.
 pub(super) fn write_atomically(path: &Path, text: &str, mode: u32) -> Result<(), LabError> {
     if let Some(parent) = path.parent() {
         at(fs::create_dir_all(parent), "make", parent)?;
     }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let temporary = path.with_file_name(name);
+    let temporary = with_suffix(path, ".new");
     let write = || -> std::io::Result<()> {
         let mut file = File::create(&temporary)?;
         file.set_permissions(Permissions::from_mode(mode))?;
@@ -228,9 +254,24 @@ mod tests {
     }
 
     #[test]
+    fn only_what_skep_left_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("dev");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("state.json.new"), "{").unwrap();
+        fs::write(folder.join("mine"), "").unwrap();
+        remove_unfinished(&folder).unwrap();
+        assert!(folder.join("mine").exists() && !folder.join("state.json.new").exists());
+        fs::remove_file(folder.join("mine")).unwrap();
+        remove_unfinished(&folder).unwrap();
+        assert!(!folder.exists());
+    }
+
+    #[test]
     fn names_fit_a_device_name() {
         let id = Id::of(Path::new("/x/lab"), 0);
         assert!(id.bridge().len() <= 15);
+        assert_eq!(Id::from_number(0x01_02ff).mac(), "02:5b:e9:01:02:ff");
         assert!(super::super::network::veth(&id.machine("n200")).len() <= 15);
         assert_ne!(id, Id::of(Path::new("/y/lab"), 0));
         assert_ne!(id, Id::of(Path::new("/x/lab"), 1));

@@ -157,26 +157,25 @@ fn exporting(inventory: &Inventory, node: &Node) -> Vec<Resource> {
 
 /// The one file of a server's exports; without shares it is to be removed.
 fn exports(shares: &[&Share]) -> exports::Desired {
-    let entry = |share: &Share, client: &String| exports::Entry {
-        path: share.path.clone(),
-        client: client.clone(),
-        options: share.options.clone(),
-    };
-    let entries =
-        shares.iter().flat_map(|share| share.clients.iter().map(move |client| entry(share, client))).collect();
     let lines: Vec<_> = shares
         .iter()
         .map(|share| {
-            json!({
-                "name": share.name,
-                "path": exports::escape(&share.path),
-                "clients": share.clients,
-                "options": share.options.join(","),
-            })
+            let lines: Vec<_> = entries(share).map(|entry| entry.to_string()).collect();
+            json!({ "name": share.name, "entries": lines })
         })
         .collect();
     let text = if lines.is_empty() { String::new() } else { render("exports.j2", json!({ "shares": lines })) };
+    let entries = shares.iter().flat_map(|share| entries(share)).collect();
     exports::Desired { path: exports::FILE.into(), text, entries }
+}
+
+/// What a share exports, client by client.
+fn entries(share: &Share) -> impl Iterator<Item = exports::Entry> {
+    share.clients.iter().map(|client| exports::Entry {
+        path: share.path.clone(),
+        client: client.clone(),
+        options: share.options.clone(),
+    })
 }
 
 fn mounting(inventory: &Inventory, node: &Node) -> Vec<Resource> {

@@ -1,6 +1,7 @@
 //! The files that skep writes whole, from the templates in `templates/`.
 
 use minijinja::value::Serde;
+use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
@@ -18,10 +19,15 @@ const TEMPLATES: &[(&str, &str)] = &[
 pub(super) fn render(name: &str, context: impl Serialize) -> String {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_keep_trailing_newline(true);
+    environment.set_syntax(whole_files());
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     let text = TEMPLATES.iter().find(|(own, _)| *own == name).map(|(_, text)| *text);
     environment
         .render_named_str(name, text.expect("built-in template"), Serde(context))
         .expect("built-in templates fit their contexts")
+}
+
+/// Files end with a newline, so templates keep theirs.
+fn whole_files() -> SyntaxConfig {
+    SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the usual delimiters are valid")
 }

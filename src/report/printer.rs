@@ -146,9 +146,11 @@ mod tests {
     use super::*;
 
     const TERMINAL: Stream = Stream { terminal: true, width: Some(100) };
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
     const PIPE: Stream = Stream { terminal: false, width: None };
 
-    fn decide(stdout: Stream, stderr: Stream, variables: &[(&str, &str)]) -> Printer {
+    fn decide(stdout: Stream, stderr: Stream, variables: Variables<'_>) -> Printer {
         Printer::decide(Verbosity::Normal, false, stdout, stderr, |name| {
             variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         })
@@ -156,7 +158,7 @@ mod tests {
 
     #[test]
     fn colours_are_for_terminals_unless_told_otherwise() {
-        let cases: &[(&[(&str, &str)], Stream, bool)] = &[
+        let cases: &[(Variables<'_>, Stream, bool)] = &[
             (&[], TERMINAL, true),
             (&[], PIPE, false),
             (&[("NO_COLOR", "1")], TERMINAL, false),
@@ -192,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_first_locale_variable_that_is_set_decides_the_letters() {
-        let cases: &[(&[(&str, &str)], bool)] = &[
+        let cases: &[(Variables<'_>, bool)] = &[
             (&[], false),
             (&[("LANG", "C")], false),
             (&[("LANG", "en_GB.UTF-8")], true),

@@ -239,7 +239,7 @@ fn export(change: &Change, host: &Host) -> Result<(), Fault> {
     let instead = instead.map_or("is not exported".to_owned(), |other| format!("is exported as `{other}`"));
     let said = output.stderr.trim();
     let said = if said.is_empty() { String::new() } else { format!("; exportfs said: {said}") };
-    Err(Fault::new(&change.path.display(), format!("`{entry}` {instead}{said}"))
+    Err(Fault::new(change.path.display(), format!("`{entry}` {instead}{said}"))
         .help("what was exported before is exported again; see `exportfs -ra` and `exportfs -s` on the host"))
 }
 

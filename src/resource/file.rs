@@ -206,3 +206,104 @@ fn write(change: &Change, exists: bool, host: &Host) -> Result<(), Fault> {
     };
     host.write_atomically(&change.path, &bytes, after.mode, after.uid, after.gid)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn host() -> (tempfile::TempDir, Host) {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::at(root.path());
+        (root, host)
+    }
+
+    fn desired(host: &Host, text: &str, mode: u32) -> Desired {
+        let (uid, gid) = host.owner().unwrap();
+        Desired { path: "/etc/x.conf".into(), text: text.to_owned(), mode, uid, gid }
+    }
+
+    fn plan(desired: &Desired, host: &Host) -> Option<Change> {
+        let observed = File::observe(&[File::key(desired)], host).unwrap().remove(0);
+        File::diff(desired, &observed).unwrap()
+    }
+
+    fn apply(change: &Change, host: &Host) -> Result<Change, Fault> {
+        File::apply(change, host, &mut |_| ())
+    }
+
+    #[test]
+    fn written_then_converged_then_undone() {
+        let (_root, host) = host();
+        let wanted = desired(&host, "new\n", 0o640);
+        let change = plan(&wanted, &host).unwrap();
+        let receipt = apply(&change, &host).unwrap();
+        assert_eq!(plan(&wanted, &host), None);
+        assert_eq!(apply(&change, &host).unwrap(), receipt, "a change made twice is made once");
+        apply(&File::undo(&receipt).unwrap(), &host).unwrap();
+        assert_eq!(look(&wanted.path, &host).unwrap(), Observed::Absent);
+    }
+
+    #[test]
+    fn what_was_there_comes_back_with_its_mode() {
+        let (_root, host) = host();
+        let (uid, gid) = host.owner().unwrap();
+        host.write_atomically("/etc/x.conf", b"theirs\n", 0o600, uid, gid).unwrap();
+        let before = look(Path::new("/etc/x.conf"), &host).unwrap();
+        let receipt = apply(&plan(&desired(&host, "ours\n", 0o644), &host).unwrap(), &host).unwrap();
+        assert_eq!(plan(&desired(&host, "ours\n", 0o644), &host), None);
+        apply(&File::undo(&receipt).unwrap(), &host).unwrap();
+        assert_eq!(look(Path::new("/etc/x.conf"), &host).unwrap(), before);
+    }
+
+    #[test]
+    fn a_file_already_right_is_not_written_again() {
+        let (_root, host) = host();
+        let change = plan(&desired(&host, "new\n", 0o644), &host).unwrap();
+        apply(&change, &host).unwrap();
+        let first = host.metadata("/etc/x.conf").unwrap().unwrap();
+        apply(&change, &host).unwrap();
+        let second = host.metadata("/etc/x.conf").unwrap().unwrap();
+        assert_eq!((first.ino(), first.mtime_nsec()), (second.ino(), second.mtime_nsec()));
+    }
+
+    #[test]
+    fn a_file_changed_after_the_plan_is_left_alone() {
+        let (_root, host) = host();
+        let change = plan(&desired(&host, "ours\n", 0o644), &host).unwrap();
+        host.write_system_file("/etc/x.conf", "theirs\n").unwrap();
+        let fault = apply(&change, &host).unwrap_err();
+        assert!(fault.cause.contains("after the plan was made") && fault.help.unwrap().contains("skep plan"));
+        assert_eq!(host.read_text("/etc/x.conf").unwrap().as_deref(), Some("theirs\n"));
+    }
+
+    #[test]
+    fn only_the_mode_of_a_file_too_large_to_keep_can_change() {
+        let (_root, host) = host();
+        let large = "x".repeat(usize::try_from(LARGEST).unwrap() + 1);
+        host.write_system_file("/etc/x.conf", &large).unwrap();
+        let change = plan(&desired(&host, &large, 0o600), &host).unwrap();
+        assert_eq!(change.before.as_ref().unwrap().text, None);
+        let receipt = apply(&change, &host).unwrap();
+        assert_eq!(plan(&desired(&host, &large, 0o600), &host), None);
+        apply(&File::undo(&receipt).unwrap(), &host).unwrap();
+        assert_eq!(plan(&desired(&host, &large, 0o644), &host), None);
+        let observed = look(Path::new("/etc/x.conf"), &host).unwrap();
+        assert!(File::diff(&desired(&host, "other", 0o644), &observed).is_err());
+    }
+
+    #[test]
+    fn links_and_directories_are_something_else() {
+        let (_root, host) = host();
+        fs::create_dir_all(host.path("/etc/x.conf")).unwrap();
+        assert_eq!(look(Path::new("/etc/x.conf"), &host).unwrap(), Observed::Other { what: "a directory".into() });
+        std::os::unix::fs::symlink("x.conf", host.path("/etc/link")).unwrap();
+        assert_eq!(look(Path::new("/etc/link"), &host).unwrap(), Observed::Other { what: "a symbolic link".into() });
+    }
+
+    #[test]
+    fn hashes_are_those_of_sha256sum() {
+        assert_eq!(sha256(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+}

@@ -184,3 +184,58 @@ fn lists(list: &str, underscored: &str) -> bool {
         file.split_once(".ko").is_some_and(|(name, _)| name.replace('-', "_") == underscored)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_told_apart() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::at(root.path());
+        for (path, text) in [
+            ("/proc/sys/kernel/osrelease", "6.1.0\n"),
+            ("/proc/filesystems", "nodev\tsysfs\n\text4\nnodev\tnfs4\n"),
+            ("/lib/modules/6.1.0/modules.builtin", "kernel/fs/overlayfs/overlay.ko\nkernel/net/ip-tunnel.ko\n"),
+            ("/lib/modules/6.1.0/modules.dep", "kernel/net/bridge/br_netfilter.ko.xz: kernel/net/bridge/bridge.ko.xz\n"),
+            ("/sys/module/nfsd/initstate", "live\n"),
+            ("/sys/module/vxlan/parameters/udp_port", "8472\n"),
+            ("/proc/net/ip_vs", ""),
+            ("/etc/modules-load.d/skep-br_netfilter.conf", "# Written by skep.\nbr_netfilter\n"),
+        ] {
+            host.write_system_file(path, text).unwrap();
+        }
+        let states = [
+            ("nfsd", State::Loaded),
+            ("overlay", State::BuiltIn),
+            ("ip_tunnel", State::BuiltIn),
+            ("vxlan", State::BuiltIn),
+            ("nfs4", State::BuiltIn),
+            ("ip_vs", State::BuiltIn),
+            ("br_netfilter", State::Available),
+            ("br-netfilter", State::Available),
+            ("bridge", State::Absent),
+        ];
+        let names: Vec<String> = states.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let observed = Module::observe(&names, &host).unwrap();
+        for ((name, state), observed) in states.iter().zip(&observed) {
+            assert_eq!((observed.state, observed.kernel.as_str()), (*state, "6.1.0"), "{name}");
+        }
+        assert_eq!(observed[6].configured.as_deref(), Some("# Written by skep.\nbr_netfilter\n"));
+        assert_eq!(observed[7].configured, None);
+    }
+
+    #[test]
+    fn a_name_for_the_next_boot_comes_and_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::at(root.path());
+        let desired = Desired { name: "br_netfilter".into(), at_boot: true };
+        let loaded = |configured| Observed { kernel: "6.1.0".into(), state: State::Loaded, configured };
+        let change = Module::diff(&desired, &loaded(None)).unwrap().unwrap();
+        let receipt = Module::apply(&change, &host, &mut |_| ()).unwrap();
+        let configured = host.read_text(path("br_netfilter")).unwrap();
+        assert_eq!(Module::diff(&desired, &loaded(configured)), Ok(None));
+        Module::apply(&Module::undo(&receipt).unwrap(), &host, &mut |_| ()).unwrap();
+        assert_eq!(host.read_text(path("br_netfilter")).unwrap(), None);
+    }
+}

@@ -169,18 +169,9 @@ impl Kind for Mount {
             Action::Keep => {}
             Action::Mount | Action::Remount => made_point = make_point(&change.at, host)?,
         }
-        if change.enable == Some(false) {
-            systemd::set_enabled(host, &change.unit, false)?;
-        }
-        if let Some(file) = &change.file {
-            file.make(host)?;
-        }
-        systemd::daemon_reload(host)?;
-        if change.enable == Some(true) {
-            systemd::set_enabled(host, &change.unit, true)?;
-        }
-        if matches!(change.action, Action::Mount | Action::Remount) {
-            mount(change, host, progress)?;
+        if let Err(fault) = carry_out(change, host, progress) {
+            restore(change, made_point, host);
+            return Err(fault);
         }
         if change.remove_point {
             remove_point(&change.at, host)?;
@@ -226,6 +217,44 @@ impl Kind for Mount {
             },
         };
         Description { title, text: change.file.clone(), disrupts }
+    }
+}
+
+/// Everything but the mount point.
+fn carry_out(change: &Change, host: &Host, progress: &mut dyn FnMut(Progress)) -> Result<(), Fault> {
+    if change.enable == Some(false) {
+        systemd::set_enabled(host, &change.unit, false)?;
+    }
+    if let Some(file) = &change.file {
+        file.make(host)?;
+    }
+    systemd::daemon_reload(host)?;
+    if change.enable == Some(true) {
+        systemd::set_enabled(host, &change.unit, true)?;
+    }
+    match change.action {
+        Action::Mount | Action::Remount => mount(change, host, progress),
+        Action::Keep | Action::Unmount => Ok(()),
+    }
+}
+
+/// Puts back what was there; the fault that led here is told, not one on the way back.
+fn restore(change: &Change, made_point: bool, host: &Host) {
+    if change.enable == Some(true) {
+        let _ = systemd::set_enabled(host, &change.unit, false);
+    }
+    if let Some(file) = &change.file {
+        let _ = file.reversed().make(host);
+    }
+    let _ = systemd::daemon_reload(host);
+    // A unit that failed and is gone would be told of for ever.
+    let _ = host.run("systemctl", &["reset-failed", "--", &change.unit]);
+    let had_unit = change.file.as_ref().is_none_or(|file| file.before.is_some());
+    if change.action == Action::Remount && had_unit {
+        let _ = systemd::turn(host, "start", &change.unit);
+    }
+    if made_point {
+        let _ = remove_point(&change.at, host);
     }
 }
 

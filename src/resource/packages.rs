@@ -30,7 +30,7 @@ pub struct Desired {
 }
 
 /// What dpkg has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Observed {
     /// Versions of those packages asked about that are wholly installed.
     pub installed: BTreeMap<String, String>,

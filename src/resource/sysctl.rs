@@ -77,11 +77,12 @@ impl Kind for Sysctl {
     }
 
     fn apply(change: &Change, host: &Host, _: &mut dyn FnMut(Progress)) -> Result<Change, Fault> {
-        if let Some(configured) = &change.configured {
-            configured.make(host)?;
-        }
+        // First in the kernel: a value that it refuses is not written down for the next boot.
         if let Some(value) = &change.running {
             set(&change.key, &value.after, host)?;
+        }
+        if let Some(configured) = &change.configured {
+            configured.make(host)?;
         }
         Ok(change.clone())
     }
@@ -170,5 +171,36 @@ mod tests {
             assert_eq!(proc_path(key), PathBuf::from(path), "{key}");
         }
         assert_eq!(file("net/ipv4/ip_forward"), file("net.ipv4.ip_forward"));
+    }
+
+    #[test]
+    fn set_then_converged_then_undone() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::at(root.path());
+        host.write_system_file("/proc/sys/net/ipv4/ip_forward", "0\n").unwrap();
+        let desired = Desired { key: "net.ipv4.ip_forward".into(), value: "1".into() };
+        let plan = || {
+            let observed = Sysctl::observe(&[Sysctl::key(&desired)], &host).unwrap().remove(0);
+            Sysctl::diff(&desired, &observed).unwrap()
+        };
+        let change = plan().unwrap();
+        let receipt = Sysctl::apply(&change, &host, &mut |_| ()).unwrap();
+        assert_eq!(plan(), None);
+        Sysctl::apply(&change, &host, &mut |_| ()).unwrap();
+        Sysctl::apply(&Sysctl::undo(&receipt).unwrap(), &host, &mut |_| ()).unwrap();
+        assert_eq!(plan(), Some(change));
+        assert_eq!(host.read_text(file("net.ipv4.ip_forward")).unwrap(), None);
+    }
+
+    #[test]
+    fn a_parameter_that_the_kernel_does_not_have_is_named_and_not_written_down() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::at(root.path());
+        let desired = Desired { key: "net.bridge.bridge-nf-call-iptables".into(), value: "1".into() };
+        let change = Sysctl::diff(&desired, &Observed { running: None, configured: None }).unwrap().unwrap();
+        let fault = Sysctl::apply(&change, &host, &mut |_| ()).unwrap_err();
+        assert_eq!(fault.what, "net.bridge.bridge-nf-call-iptables");
+        assert!(fault.help.unwrap().contains("kernel module"));
+        assert_eq!(host.read_text(file(&desired.key)).unwrap(), None);
     }
 }

@@ -55,9 +55,12 @@ pub(super) fn set_enabled(host: &Host, unit: &str, enabled: bool) -> Result<(), 
         return Ok(());
     }
     let verb = if enabled { "enable" } else { "disable" };
-    host.run("systemctl", &[verb, "--quiet", "--", unit])?
-        .expect_success(format!("systemctl {verb} {unit}"))
-        .map(drop)
+    let output = host.run("systemctl", &[verb, "--quiet", "--", unit])?;
+    if output.success() {
+        return Ok(());
+    }
+    Err(Fault::new(unit, format!("could not {verb}: {}", output.last_words()))
+        .help(format!("look at `systemctl status {unit}` on the host")))
 }
 
 /// Starts, restarts or stops a unit and waits until it is there; `verb` is `start`, `restart` or `stop`.

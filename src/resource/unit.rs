@@ -88,7 +88,12 @@ impl Kind for Unit {
         if let Some(start) = change.start {
             let (verb, doing) = if start { ("start", "starting") } else { ("stop", "stopping") };
             progress(Progress::text(format!("{doing} {}", change.name)));
-            systemd::turn(host, verb, &change.name)?;
+            systemd::turn(host, verb, &change.name).inspect_err(|_| {
+                // What did not start now shall not start at the next boot either, unless it did so before.
+                if let Some(enable) = change.enable {
+                    let _ = systemd::set_enabled(host, &change.name, !enable);
+                }
+            })?;
         }
         Ok(change.clone())
     }

@@ -25,8 +25,16 @@ const MOST_STEPS: usize = 4;
 
 /// One way to log in.
 enum Credential {
-    File { path: PathBuf, key: Arc<PrivateKey> },
-    Agent { label: String, key: PublicKey },
+    /// None at all: some servers let in whom they know otherwise, all others say what they accept.
+    Nothing,
+    File {
+        path: PathBuf,
+        key: Arc<PrivateKey>,
+    },
+    Agent {
+        label: String,
+        key: PublicKey,
+    },
     Password(SecretString),
     KeyboardInteractive(SecretString),
 }
@@ -76,6 +84,9 @@ impl<'a> Login<'a> {
             login.leave_room_for_password();
             login.credentials.push(Credential::Password(password.clone()));
             login.credentials.push(Credential::KeyboardInteractive(password.clone()));
+        }
+        if login.credentials.is_empty() {
+            login.credentials.push(Credential::Nothing);
         }
         login
     }
@@ -209,6 +220,7 @@ impl<'a> Login<'a> {
 
     async fn attempt(&mut self, credential: &Credential) -> Outcome {
         match credential {
+            Credential::Nothing => outcome(self.handle.authenticate_none(self.user).await),
             Credential::File { key, .. } => {
                 let key = PrivateKeyWithHashAlg::new(Arc::clone(key), None);
                 outcome(self.handle.authenticate_publickey(self.user, key).await)
@@ -284,6 +296,7 @@ enum Step {
 impl Credential {
     fn method(&self) -> MethodKind {
         match self {
+            Self::Nothing => MethodKind::None,
             Self::File { .. } | Self::Agent { .. } => MethodKind::PublicKey,
             Self::Password(_) => MethodKind::Password,
             Self::KeyboardInteractive(_) => MethodKind::KeyboardInteractive,
@@ -292,6 +305,7 @@ impl Credential {
 
     fn label(&self) -> String {
         match self {
+            Self::Nothing => "neither key nor password, for there is none to use".into(),
             Self::File { path, key } => format!("key {} ({})", path.display(), key.algorithm()),
             Self::Agent { label, .. } => label.clone(),
             Self::Password(_) => "password".into(),

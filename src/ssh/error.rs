@@ -72,7 +72,7 @@ pub enum ConnectFailure {
     #[error(transparent)]
     KnownHosts(#[from] KnownHostsError),
     /// It lets this login in by none of the ways tried.
-    #[error("it refuses the login{}{}; tried: {}", accepts(offered), said(server_said), attempts(tried))]
+    #[error("it refuses the login{}{}; tried: {}", accepts(offered), said(server_said), tried.join("; "))]
     AuthFailed {
         /// What was tried, in order, and what came of it.
         tried: Vec<String>,
@@ -286,14 +286,6 @@ fn because(text: &Option<String>) -> String {
 
 fn accepts(methods: &[String]) -> String {
     if methods.is_empty() { String::new() } else { format!(" (it accepts {})", methods.join(", ")) }
-}
-
-fn attempts(attempts: &[String]) -> String {
-    if attempts.is_empty() {
-        "nothing, for there is neither key, agent nor password".into()
-    } else {
-        attempts.join("; ")
-    }
 }
 
 fn authority_note(key: &UnknownKey) -> String {

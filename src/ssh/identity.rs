@@ -92,12 +92,8 @@ impl KeyFile {
                     return Self::NeedsAgent { public, why };
                 }
             },
-            Err(russh::keys::Error::KeyIsEncrypted) => ENCRYPTED,
-            Err(russh::keys::Error::UnsupportedKeyType { key_type_string, .. })
-                if key_type_string == "RSA" =>
-            {
-                RSA
-            }
+            Err(_) if is_encrypted_pem(text) => ENCRYPTED,
+            Err(error) if is_rsa(&error) => RSA,
             Err(error) => return Self::Unusable(format!("is no private key: {error}")),
         };
         Self::NeedsAgent { public: load_public_key(public_half(path)).ok(), why }
@@ -115,6 +111,22 @@ const ENCRYPTED: &str = "is encrypted";
 // The only maintained RSA implementation in Rust leaks timing (RUSTSEC-2023-0071); the agent's does not.
 const RSA: &str = "is an RSA key, which skep leaves to the agent";
 const HARDWARE: &str = "belongs to a security key";
+
+/// The two ways to mark an encrypted key in formats older than OpenSSH's own.
+fn is_encrypted_pem(text: &SecretString) -> bool {
+    ["-----BEGIN ENCRYPTED PRIVATE KEY-----", "Proc-Type: 4,ENCRYPTED"]
+        .iter()
+        .any(|mark| text.expose_secret().contains(mark))
+}
+
+/// Whether a key was not understood because it is an RSA key, in PKCS#1 or in PKCS#8.
+fn is_rsa(error: &russh::keys::Error) -> bool {
+    match error {
+        russh::keys::Error::UnsupportedKeyType { key_type_string, .. } => key_type_string == "RSA",
+        russh::keys::Error::UnknownAlgorithm(oid) => oid.to_string() == "1.2.840.113549.1.1.1",
+        _ => false,
+    }
+}
 
 /// Why a key can only be used through an agent, if so.
 fn only_by_agent(key: &PrivateKey) -> Option<&'static str> {
@@ -134,7 +146,7 @@ mod tests {
     use super::*;
     use std::process::{Command, Stdio};
 
-    /// Makes a key pair with OpenSSH's own tool; the format is `RFC4716` for its own, else PEM or PKCS8.
+    /// Makes a key pair with OpenSSH's own tool; the format is its own, or PEM or PKCS8.
     fn generate(path: &Path, kind: &str, passphrase: &str, format: Option<&str>) {
         let mut command = Command::new("ssh-keygen");
         command.args(["-q", "-t", kind, "-N", passphrase, "-f"]).arg(path);
@@ -154,6 +166,9 @@ mod tests {
             ("ec-pkcs8", "ecdsa", "", Some("PKCS8"), None),
             ("ed-encrypted", "ed25519", "secret", None, Some(ENCRYPTED)),
             ("ec-encrypted", "ecdsa", "secret", Some("PKCS8"), Some(ENCRYPTED)),
+            ("ec-pem-encrypted", "ecdsa", "secret", Some("PEM"), Some(ENCRYPTED)),
+            ("rsa-pkcs8", "rsa", "", Some("PKCS8"), Some(RSA)),
+            ("rsa-pem-encrypted", "rsa", "secret", Some("PEM"), Some(ENCRYPTED)),
             ("rsa", "rsa", "", None, Some(RSA)),
             ("rsa-pem", "rsa", "", Some("PEM"), Some(RSA)),
             ("rsa-encrypted", "rsa", "secret", None, Some(ENCRYPTED)),

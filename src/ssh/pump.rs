@@ -49,7 +49,6 @@ pub(super) struct Pump {
     backlog: Arc<AtomicUsize>,
     stderr: Tail,
     ending: Option<Ending>,
-    closing: bool,
 }
 
 impl Pump {
@@ -60,15 +59,7 @@ impl Pump {
         stderr: Tail,
     ) -> Self {
         let (read, write) = channel.split();
-        Self {
-            read,
-            write: Arc::new(write),
-            stdout: Some(stdout),
-            backlog,
-            stderr,
-            ending: None,
-            closing: false,
-        }
+        Self { read, write: Arc::new(write), stdout: Some(stdout), backlog, stderr, ending: None }
     }
 
     /// Runs until the channel or the connection ends. `input_ended` fails when the writer was dropped without
@@ -81,12 +72,12 @@ impl Pump {
         _ended: oneshot::Sender<Infallible>,
     ) -> Ending {
         let mut input_open = true;
-        let closed = loop {
+        loop {
             tokio::select! {
                 message = self.read.wait() => match message {
-                    Some(ChannelMsg::Close) => break true,
+                    Some(ChannelMsg::Close) => return self.ending.unwrap_or(Ending::NoStatus),
                     Some(message) => self.take(message),
-                    None => break false,
+                    None => return self.lost(),
                 },
                 ended = &mut input_ended, if input_open => {
                     input_open = false;
@@ -94,14 +85,12 @@ impl Pump {
                         self.end_input();
                     }
                 }
-                Err(_) = &mut abandoned, if !self.closing => self.close(),
+                Err(_) = &mut abandoned => self.end(Ending::NoStatus),
             }
-        };
-        let ending = self.ending.take();
-        if ending.is_none() && !closed {
-            self.output(Err(io::Error::new(io::ErrorKind::ConnectionReset, "the connection was lost")));
+            if let Some(Ending::Refused | Ending::Flooded | Ending::NoStatus) = self.ending {
+                return self.hang_up().await;
+            }
         }
-        ending.unwrap_or(if closed { Ending::NoStatus } else { Ending::Lost })
     }
 
     fn take(&mut self, message: ChannelMsg) {
@@ -115,10 +104,7 @@ impl Pump {
             ChannelMsg::ExitSignal { signal_name, .. } => {
                 self.end(Ending::Status(ExitStatus { code: None, signal: Some(signal(signal_name)) }))
             }
-            ChannelMsg::Failure => {
-                self.end(Ending::Refused);
-                self.close();
-            }
+            ChannelMsg::Failure => self.end(Ending::Refused),
             _ => {}
         }
     }
@@ -128,8 +114,6 @@ impl Pump {
         if waiting + data.len() > BACKLOG_LIMIT {
             self.end(Ending::Flooded);
             self.output(Err(flooded()));
-            self.stdout = None;
-            self.close();
         } else {
             self.output(Ok(data));
         }
@@ -151,18 +135,28 @@ impl Pump {
         self.ending.get_or_insert(ending);
     }
 
-    // Both requests wait for the connection's task, which may itself wait for this one to drain the channel:
-    // they must not be awaited here.
-
     fn end_input(&self) {
         let write = Arc::clone(&self.write);
+        // Not awaited here: it waits for the connection's task, which may itself wait for this one to drain
+        // the channel.
         tokio::spawn(async move { write.eof().await });
     }
 
-    fn close(&mut self) {
-        self.closing = true;
-        let write = Arc::clone(&self.write);
-        tokio::spawn(async move { write.close().await });
+    /// The connection ended. What was said about the command before still holds.
+    fn lost(mut self) -> Ending {
+        self.ending.take().unwrap_or_else(|| {
+            let broken = io::ErrorKind::ConnectionReset;
+            self.output(Err(io::Error::new(broken, "the connection was lost")));
+            Ending::Lost
+        })
+    }
+
+    /// Closes the channel from this side. russh says nothing more about such a channel, not even its end.
+    async fn hang_up(self) -> Ending {
+        // First, so that the connection's task need not wait for anybody to drain the channel.
+        drop(self.read);
+        let _ = self.write.close().await;
+        self.ending.unwrap_or(Ending::NoStatus)
     }
 }
 

@@ -100,9 +100,10 @@ impl Build {
     }
 }
 
-/// The directory of the repository.
-pub(crate) fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a directory of the repository")
+/// The directory of the repository: asked at run time, because a checkout may be moved with its `target/`.
+pub(crate) fn repository() -> PathBuf {
+    let xtask = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&xtask).parent().expect("xtask is a directory of the repository").to_owned()
 }
 
 /// The directory that cargo builds in.

@@ -8,7 +8,7 @@ const SWITCHES: &[(&str, &[&str], &[&str], bool)] = &[
     ("sync", &["sync"], &["async"], true),
     ("wdelay", &["wdelay"], &["no_wdelay"], true),
     ("hide", &["hide"], &["nohide"], true),
-    ("crossmnt", &["crossmnt"], &["no_crossmnt"], false),
+    ("crossmnt", &["crossmnt"], &["nocrossmnt"], false),
     ("subtree_check", &["subtree_check"], &["no_subtree_check"], false),
     ("secure", &["secure"], &["insecure"], true),
     ("secure_locks", &["secure_locks", "auth_nlm"], &["insecure_locks", "no_auth_nlm"], true),
@@ -35,6 +35,9 @@ const VALUES: &[(&str, Option<&str>)] = &[
     ("squash_gids", None),
 ];
 
+/// Options that `exportfs -s` (seen with nfs-utils 2.6.2) does not tell of, whether they are in force or not.
+const UNTOLD: &[&str] = &["secure", "squash_uids", "squash_gids"];
+
 /// What the options of one entry amount to, by name; `on` and `off` for switches.
 pub(super) type Effective = BTreeMap<&'static str, String>;
 
@@ -44,6 +47,15 @@ pub(super) fn effective(options: &[String]) -> Effective {
     let values = VALUES.iter().filter_map(|(name, value)| Some((*name, (*value)?.to_owned())));
     let written = options.iter().filter_map(|option| meaning(option));
     switches.chain(values).chain(written).collect()
+}
+
+/// Whether what `exportfs -s` tells amounts to what is wanted, as far as it tells.
+pub(super) fn agree(wanted: &[String], told: &[String]) -> bool {
+    let mentioned = |name: &str| told.iter().any(|option| meaning(option).is_some_and(|(told, _)| told == name));
+    let compared = |options: &[String]| -> Effective {
+        effective(options).into_iter().filter(|(name, _)| !UNTOLD.contains(name) || mentioned(name)).collect()
+    };
+    compared(wanted) == compared(told)
 }
 
 /// Whether exports(5) has that option.
@@ -111,6 +123,22 @@ mod tests {
             ("rw", "rw,subtree_check"),
         ] {
             assert_ne!(of(one), of(other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_told_is_not_missed() {
+        let list = |list: &str| list.split(',').map(str::to_owned).collect::<Vec<_>>();
+        for (wanted, told, agreed) in [
+            ("rw,insecure", "sync,wdelay,hide,no_subtree_check,sec=sys,rw,root_squash,no_all_squash", true),
+            ("rw,insecure", "sync,wdelay,hide,no_subtree_check,sec=sys,rw,secure,root_squash,no_all_squash", false),
+            ("rw,insecure", "sync,wdelay,hide,no_subtree_check,sec=sys,rw,insecure,root_squash,no_all_squash", true),
+            ("rw,squash_uids=0-10", "sync,wdelay,hide,no_subtree_check,sec=sys,rw", true),
+            ("rw,nordirplus", "sync,wdelay,hide,no_subtree_check,sec=sys,rw", false),
+            ("rw,nocrossmnt", "sync,wdelay,hide,no_subtree_check,sec=sys,rw", true),
+            ("rw,sec=sys,ro,sec=krb5,rw", "sec=sys,ro,root_squash,no_all_squash,sec=krb5,rw,root_squash", true),
+        ] {
+            assert_eq!(agree(&list(wanted), &list(told)), agreed, "{wanted} | {told}");
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) fn missing<'e>(entries: &'e [Entry], served: &[Entry]) -> Vec<&'e Ent
         served.iter().any(|other| {
             other.path == entry.path
                 && same_client(&other.client, &entry.client)
-                && options::effective(&other.options) == options::effective(&entry.options)
+                && options::agree(&entry.options, &other.options)
         })
     };
     entries.iter().filter(|entry| !is_served(entry)).collect()

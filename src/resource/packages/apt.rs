@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::super::{Command, CommandOutput, Fault, Host, Progress};
 use super::glob::matches;
 use super::lock;
+use super::status::Status;
 
 /// How long fetching the lists may take.
 const UPDATE: Duration = Duration::from_secs(600);
@@ -16,8 +17,7 @@ const INSTALL: Duration = Duration::from_secs(45 * 60);
 /// How old the lists may be.
 const FRESH: Duration = Duration::from_secs(24 * 3600);
 
-/// Keep what the administrator changed, take the package's own choice elsewhere, ask nothing; tell progress on standard
-/// output, among apt's other words.
+/// Keep what the administrator changed, take the package's own choice elsewhere, ask nothing.
 const OPTIONS: &[&str] = &[
     "-y",
     "-q",
@@ -28,10 +28,12 @@ const OPTIONS: &[&str] = &[
     "-o",
     "Dpkg::Use-Pty=0",
     "-o",
-    "APT::Status-Fd=1",
-    "-o",
     "DPkg::Lock::Timeout=600",
 ];
+
+/// Has apt tell its progress on what is our standard output, and everything else on standard error. The progress needs
+/// a descriptor of its own: apt closes it for the packages' scripts, and they fail without a standard output.
+const TELL: &[&str] = &["-c", "exec 3>&1 1>&2; exec apt-get -o APT::Status-Fd=3 \"$@\"", "apt-get"];
 
 /// A package, with its exact version where one is wanted.
 type Wanted = BTreeMap<String, Option<String>>;
@@ -48,13 +50,19 @@ impl Apt<'_> {
         (self.progress)(Progress::text("finishing an interrupted package installation"));
         let configure = ["--configure", "-a", "--force-confdef", "--force-confold"];
         let configured = quiet(self.host.command("dpkg").args(configure)).limit(INSTALL).run()?;
-        // What dpkg cannot configure may lack a dependency, or must be unpacked again; apt sees to both.
-        let fixed = self.run("apt-get", &["install", "--fix-broken", "--no-install-recommends"], INSTALL)?;
-        match (configured.success(), fixed.success()) {
-            (_, true) => Ok(()),
-            (_, false) => Err(Fault::new("dpkg", format!("{}\n{}", errors(&configured), errors(&fixed)))
-                .help("run `dpkg --configure -a` and `apt-get install -f` on the host and read what they say")),
+        // What dpkg cannot configure may lack a dependency, or its own files; apt takes the latter for installed.
+        let broken = Status::read(self.host)?.broken;
+        let mut args = vec!["install", "--fix-broken", "--no-install-recommends"];
+        if !broken.is_empty() {
+            args.extend(["--reinstall", "--"]);
+            args.extend(broken.iter().map(String::as_str));
         }
+        let fixed = self.run(&args, INSTALL)?;
+        if fixed.success() {
+            return Ok(());
+        }
+        Err(Fault::new("dpkg", format!("{}\n{}", errors(&configured), errors(&fixed)))
+            .help("run `dpkg --configure -a` and `apt-get install -f` on the host and read what they say"))
     }
 
     /// Installs packages, each in the best version that matches what is wanted of it.
@@ -86,14 +94,14 @@ impl Apt<'_> {
         }
         args.push("--");
         args.extend(names.iter().map(String::as_str));
-        self.run("apt-get", &args, INSTALL)
+        self.run(&args, INSTALL)
     }
 
     /// Removes packages, those only: where others would have to go too, nothing is removed.
     pub(super) fn remove(&mut self, names: &BTreeSet<String>) -> Result<(), Fault> {
         let mut args = vec!["remove", "--simulate", "--"];
         args.extend(names.iter().map(String::as_str));
-        let simulated = self.run("apt-get", &args, UPDATE)?;
+        let simulated = quiet(self.host.command("apt-get").args(OPTIONS).args(&args)).run()?;
         if !simulated.success() {
             return Err(Fault::new(list(names), errors(&simulated)));
         }
@@ -103,7 +111,7 @@ impl Apt<'_> {
             return Err(Fault::new(list(names), cause).help(format!("if that is meant, run `apt-get remove {}`", list(&others))));
         }
         args.remove(1);
-        let removed = self.run("apt-get", &args, INSTALL)?;
+        let removed = self.run(&args, INSTALL)?;
         if removed.success() { Ok(()) } else { Err(Fault::new(list(names), errors(&removed))) }
     }
 
@@ -158,15 +166,15 @@ impl Apt<'_> {
 
     fn update(&mut self) -> Result<CommandOutput, Fault> {
         (self.progress)(Progress::text("fetching package lists"));
-        self.run("apt-get", &["update"], UPDATE)
+        self.run(&["update"], UPDATE)
     }
 
-    /// Runs a program of apt; where somebody took a lock in between, waits for them and tries again.
-    fn run(&mut self, program: &str, args: &[&str], limit: Duration) -> Result<CommandOutput, Fault> {
+    /// Runs apt-get; where somebody took a lock in between, waits for them and tries again.
+    fn run(&mut self, args: &[&str], limit: Duration) -> Result<CommandOutput, Fault> {
         let start = Instant::now();
         loop {
             lock::wait(self.host, lock::PATIENCE, self.progress)?;
-            let command = quiet(self.host.command(program).args(OPTIONS).args(args)).limit(limit);
+            let command = quiet(self.host.command("sh").args(TELL).args(OPTIONS).args(args)).limit(limit);
             let output = command.run_streaming(&mut |line| {
                 if let Some(progress) = progress_of(line) {
                     (self.progress)(progress);
@@ -211,16 +219,22 @@ fn progress_of(line: &str) -> Option<Progress> {
     let text = fields.next()?.trim();
     let mut letters = text.chars();
     let text = letters.next()?.to_lowercase().chain(letters).collect();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a percentage")]
     let done = percent.clamp(0.0, 100.0) as u64;
     Some(Progress { text, done, total: 100 })
 }
 
-/// What apt complains of: its errors, else its last words.
+/// What apt says of itself when all is well.
+const NOISE: &[&str] = &[
+    "W: ", "debconf: ", "Reading ", "Building ", "Get:", "Hit:", "Ign:", "Fetched ", "Need to get ", "After this operation",
+    "(Reading database", "Selecting ", "Preparing to unpack", "Unpacking ",
+];
+
+/// What apt complains of: the end of its words, among them what a package's own scripts said.
 fn errors(output: &CommandOutput) -> String {
-    let is_error = |line: &&str| line.starts_with("E: ") || line.starts_with("dpkg: error") || line.starts_with("Err:");
-    let all: Vec<&str> = output.stderr.lines().chain(output.stdout.lines()).filter(is_error).collect();
-    if all.is_empty() { output.last_words() } else { all[all.len().saturating_sub(6)..].join("\n") }
+    const KEPT: usize = 8;
+    let is_noise = |line: &&str| line.trim().is_empty() || NOISE.iter().any(|noise| line.starts_with(noise));
+    let lines: Vec<&str> = output.stderr.lines().filter(|line| !is_noise(line)).collect();
+    if lines.is_empty() { output.last_words() } else { lines[lines.len().saturating_sub(KEPT)..].join("\n") }
 }
 
 /// Packages that `apt-cache policy` knows a candidate for.
@@ -305,6 +319,7 @@ virtual:
     fn errors_are_apts_own() {
         let output = |stderr: &str, stdout: &str| CommandOutput { status: 100, stdout: stdout.into(), stderr: stderr.into() };
         assert_eq!(errors(&output("W: old\nE: Unable to locate package x\n", "")), "E: Unable to locate package x");
+        assert_eq!(errors(&output("groupadd: no\n\ndpkg: error\nE: Sub-process", "")), "groupadd: no\ndpkg: error\nE: Sub-process");
         assert_eq!(errors(&output("odd words", "Reading…")), "odd words");
         assert_eq!(errors(&output("", "")), "exit code 100");
     }

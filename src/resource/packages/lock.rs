@@ -74,7 +74,6 @@ fn holder(host: &Host) -> Result<Option<Holder>, Fault> {
 }
 
 /// The process whose lock would keep us from locking the whole file.
-#[expect(clippy::unnecessary_cast, reason = "the constants' type differs between C libraries")]
 fn locked_by(file: &File) -> nix::Result<Option<i32>> {
     let mut lock = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,

@@ -11,6 +11,8 @@ pub(super) struct Status {
     pub(super) installed: BTreeMap<String, String>,
     /// Packages left half way.
     pub(super) unfinished: Vec<String>,
+    /// Those of them that lost files and must be unpacked anew.
+    pub(super) broken: Vec<String>,
     /// Whether dpkg has changes that it has yet to write into its main record.
     pub(super) interrupted: bool,
 }
@@ -39,6 +41,12 @@ impl Status {
                     status.installed.insert(name.to_owned(), field("Version").unwrap_or_default().to_owned());
                 }
                 [_, _, "not-installed" | "config-files"] => {}
+                [_, flag, _] => {
+                    status.unfinished.push(name.to_owned());
+                    if flag == "reinstreq" {
+                        status.broken.push(name.to_owned());
+                    }
+                }
                 _ => status.unfinished.push(name.to_owned()),
             }
         }
@@ -105,6 +113,7 @@ Version: 4
         let installed: Vec<_> = status.installed.iter().map(|(name, version)| (name.as_str(), version.as_str())).collect();
         assert_eq!(installed, [("docker.io", "20.10.24+dfsg1-1+deb12u1+b2"), ("held", "1:2-3")]);
         assert_eq!(status.unfinished, ["unpacked", "broken", "waiting"]);
+        assert_eq!(status.broken, ["broken"]);
         assert!(status.needs_repair());
         assert_eq!(Status::parse(""), Status::default());
     }

@@ -1,0 +1,173 @@
+//! Making and completing a lab.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::base::{self, Recipe};
+use super::error::{LabError, at};
+use super::node::{self, BOOT_LIMIT, Unit};
+use super::state::{self, Id, NodeState, State, with_suffix, write_atomically};
+use super::{Lab, Progress, Spec, forwarding, inventory, lab_lock, list, network, network_lock, unavailable};
+
+/// Makes the lab, or completes it: missing nodes are added, stopped ones started, the rest is left alone.
+/// Returns when every node's sshd answers.
+pub fn up(spec: &Spec, progress: &mut dyn FnMut(Progress)) -> Result<Lab, LabError> {
+    if !(1..=state::MOST_NODES).contains(&spec.nodes) {
+        return Err(LabError::NodeCount { wanted: spec.nodes, most: state::MOST_NODES });
+    }
+    let folder = state::folder(&spec.name)?;
+    if let Some(reason) = unavailable() {
+        return Err(LabError::Unavailable(reason));
+    }
+    // Built before the lock is taken, so that nobody waits for it who need not; looked at again after, because a
+    // `down` may have come between.
+    tree(spec, &folder, progress)?;
+    let _lock = lab_lock(&folder)?;
+    let tree = tree(spec, &folder, progress)?;
+    let before = State::load(&folder)?;
+    let state = record(spec, &folder, tree.as_deref())?;
+    let lab = Lab { folder, state };
+    node::make_key(&lab.key(), &format!("skep lab {}", spec.name))?;
+    lab.connect(progress)?;
+    lab.start_missing(before.as_ref(), progress)?;
+    Ok(lab)
+}
+
+/// The tree for new nodes, if the lab lacks any.
+fn tree(spec: &Spec, folder: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Option<PathBuf>, LabError> {
+    if State::load(folder)?.is_some_and(|state| state.nodes.len() >= spec.nodes) {
+        return Ok(None);
+    }
+    let recipe = Recipe::new(spec.release.as_deref(), spec.engine)?;
+    base::ensure(&recipe, progress).map(Some)
+}
+
+/// Writes down what the lab will consist of, before any of it is made.
+fn record(spec: &Spec, folder: &Path, tree: Option<&Path>) -> Result<State, LabError> {
+    let _lock = network_lock()?;
+    let mut state = match State::load(folder)? {
+        Some(state) => state,
+        None => new_state(spec, folder)?,
+    };
+    let present = state.nodes.len();
+    if let Some(tree) = tree {
+        let numbers = (present + 1..=spec.nodes).filter_map(|number| u32::try_from(number).ok());
+        state.nodes.extend(numbers.map(|number| NodeState { number, base: tree.to_owned() }));
+    }
+    state.save(folder)?;
+    Ok(state)
+}
+
+/// An id and a network that nothing on this computer has; the caller holds the network lock.
+fn new_state(spec: &Spec, folder: &Path) -> Result<State, LabError> {
+    let others = list()?;
+    let used = |id: &Id| network::device_exists(&id.bridge()) || others.iter().any(|lab| lab.state.id == *id);
+    let id = (0..=u8::MAX).map(|salt| Id::of(folder, salt)).find(|id| !used(id)).ok_or(LabError::NoSubnet)?;
+    let mut taken = network::taken()?;
+    taken.extend(others.iter().map(|lab| lab.state.subnet));
+    let subnet = network::choose_subnet(&id, &taken).ok_or(LabError::NoSubnet)?;
+    // Held until the state is saved; the bridge follows, and shows the network as taken to labs elsewhere.
+    let state = State::new(&spec.name, id, subnet, spec.login);
+    state.save(folder)?;
+    network::create(&state.id, &state.subnet)?;
+    Ok(state)
+}
+
+impl Lab {
+    /// Makes the network, after a reboot of this computer anew.
+    fn connect(&self, progress: &mut dyn FnMut(Progress)) -> Result<(), LabError> {
+        let State { id, subnet, .. } = &self.state;
+        let _lock = network_lock()?;
+        if !network::device_exists(&id.bridge())
+            && let Some(by) = network::overlap(subnet, &network::taken()?)
+        {
+            return Err(LabError::SubnetTaken { lab: self.name().to_owned(), subnet: *subnet, by });
+        }
+        forwarding::acquire(id)?;
+        network::create(id, subnet)?;
+        progress(Progress::Network { bridge: id.bridge(), subnet: subnet.to_string() });
+        Ok(())
+    }
+
+    fn start_missing(
+        &self,
+        before: Option<&State>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), LabError> {
+        let public = with_suffix(&self.key(), ".pub");
+        let key = at(fs::read_to_string(&public), "read", &public)?;
+        for unit in self.units().filter(|unit| !unit.is_alive()) {
+            unit.prepare(&key)?;
+            unit.start()?;
+            progress(Progress::Starting { node: unit.name() });
+        }
+        self.write_known_hosts()?;
+        self.write_inventory(before, progress)?;
+        wait_for(self.units().collect(), progress)
+    }
+
+    /// Adds the nodes that the file does not name yet: a host key that changed since must stay a changed one.
+    fn write_known_hosts(&self) -> Result<(), LabError> {
+        let path = self.known_hosts();
+        let mut text = fs::read_to_string(&path).unwrap_or_default();
+        for unit in self.units() {
+            let address = unit.address().to_string();
+            if text.lines().any(|line| line.split(' ').next() == Some(&address)) {
+                continue;
+            }
+            let public = at(fs::read_to_string(unit.host_key()), "read", &unit.host_key())?;
+            text.extend(inventory::known_host(&address, &public));
+        }
+        write_atomically(&path, &text, 0o600)
+    }
+
+    /// Writes the inventory, unless its user changed it since.
+    fn write_inventory(
+        &self,
+        before: Option<&State>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), LabError> {
+        let path = self.inventory();
+        let text = |state: &State| inventory::inventory(state, &self.key(), &self.known_hosts());
+        match fs::read_to_string(&path).ok() {
+            Some(present) if present == text(&self.state) => Ok(()),
+            Some(present) if before.is_none_or(|before| present != text(before)) => {
+                progress(Progress::InventoryKept { path });
+                Ok(())
+            }
+            _ => write_atomically(&path, &text(&self.state), 0o644),
+        }
+    }
+}
+
+/// Waits until the sshd of each node answers.
+pub(super) fn wait_for(
+    mut waiting: Vec<Unit<'_>>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), LabError> {
+    let started = Instant::now();
+    while !waiting.is_empty() {
+        let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(Unit::answers);
+        for unit in ready {
+            progress(Progress::Ready {
+                node: unit.name(),
+                address: unit.address(),
+                after: started.elapsed(),
+            });
+        }
+        if let Some(unit) = rest.iter().find(|unit| !unit.may_boot(started)) {
+            return Err(LabError::NoBoot {
+                node: unit.name(),
+                address: unit.address().to_string(),
+                limit: BOOT_LIMIT,
+                console: unit.console(),
+                tail: unit.console_tail(),
+            });
+        }
+        waiting = rest;
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! Agents over real SSH: brought to an OpenSSH server on loopback, spoken with, lost, and found again.
+
+#[expect(dead_code, reason = "shared with other test files, which use the rest")]
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use skep::fleet::{Agents, Bootstrap, Build, HostSession, Privilege, SessionError};
+use skep::inventory::model::NodeName;
+use skep::resource::Key;
+use skep::ssh::{self, Identities, Options, Target};
+use skep::wire::{Answer, Body};
+use support::sshd::{Sshd, this_user};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// A server, and the agent that was built with this test.
+struct Scene {
+    sshd: Sshd,
+    agents: Arc<Agents>,
+}
+
+impl Scene {
+    fn new(config: &str) -> Option<Self> {
+        let sshd = Sshd::start_with(config)?;
+        let agent = fs::read(env!("CARGO_BIN_EXE_skep-agent")).expect("it was built");
+        let agents = Agents::of([(std::env::consts::ARCH.to_owned(), Build::new(agent))]);
+        Some(Self { sshd, agents: Arc::new(agents) })
+    }
+
+    fn directory(&self) -> String {
+        self.sshd.path("lib").to_str().expect("a plain path").to_owned()
+    }
+
+    async fn log_in(&self) -> ssh::Session {
+        let target = Target {
+            node: "n1".into(),
+            host: "127.0.0.1".into(),
+            port: self.sshd.port,
+            user: this_user(),
+            keys: vec![self.sshd.path("client")],
+            password: None,
+            host_key: None,
+            known_hosts: self.sshd.path("known_hosts"),
+        };
+        let options = Options { accept_new_host_keys: true, ..Options::new(Arc::new(Identities::default())) };
+        ssh::connect(&target, &options).await.expect("a session")
+    }
+
+    /// Opens a session; tells the bytes pushed too.
+    async fn open(&self, sudo: bool) -> (Result<HostSession, Bootstrap>, u64) {
+        let mut pushed = 0;
+        let privilege = Privilege { sudo, directory: self.directory() };
+        let remote = Box::new(self.log_in().await);
+        let mut on_push = |done, _| pushed = done;
+        let agents = Arc::clone(&self.agents);
+        let opened = HostSession::open(NodeName::from("n1"), remote, agents, privilege, &mut on_push).await;
+        (opened, pushed)
+    }
+
+    async fn session(&self) -> HostSession {
+        self.open(false).await.0.expect("an agent")
+    }
+
+    /// A program that the server's commands find first.
+    fn program(&self, name: &str, script: &str) {
+        let path = self.sshd.path("bin").join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its owner may");
+    }
+}
+
+#[tokio::test]
+async fn brought_once_then_found() {
+    let Some(scene) = Scene::new("") else { return };
+    for round in 0..2 {
+        let (session, pushed) = scene.open(false).await;
+        let session = session.expect("an agent");
+        assert_eq!(pushed > 0, round == 0, "round {round}");
+        let keys = vec![Key::Directory("/etc".into()), Key::File("/etc/hostname".into())];
+        let survey = session.survey(keys.clone()).await.expect("an answer");
+        assert_eq!(survey.facts.kernel.machine, std::env::consts::ARCH);
+        assert!(keys.iter().all(|key| survey.observed.contains_key(key)));
+        // It is the same clock.
+        assert!(survey.clock_offset_ms.abs() <= survey.clock_uncertainty_ms, "{survey:?}");
+        session.close().await;
+        let gone = session.request(Body::Time, |_| ()).await;
+        assert!(matches!(gone, Err(SessionError::Gone { .. })), "{gone:?}");
+    }
+}
+
+#[tokio::test]
+async fn many_requests_at_once_get_each_their_own_answer() {
+    let Some(scene) = Scene::new("") else { return };
+    let session = scene.session().await;
+    let asked = (0..50).map(|number| {
+        let session = &session;
+        async move {
+            let key = Key::File(format!("/nowhere/{number}").into());
+            let survey = session.survey(vec![key.clone()]).await.expect("an answer");
+            assert_eq!(survey.observed.keys().collect::<Vec<_>>(), [&key]);
+        }
+    });
+    join_all(asked).await;
+}
+
+#[tokio::test]
+async fn many_sessions_at_once_bring_one_agent() {
+    let Some(scene) = Scene::new("") else { return };
+    let opened = join_all((0..6).map(|_| scene.session())).await;
+    for session in &opened {
+        let time = session.request(Body::Time, |_| ()).await;
+        assert!(matches!(time, Ok(Answer::Time { .. })), "{time:?}");
+    }
+    assert_eq!(fs::read_dir(scene.directory()).expect("it was made").count(), 1);
+}
+
+/// Answers each connection with what it says, reversed at its end.
+fn reverser(socket: &std::path::Path) {
+    let listener = UnixListener::bind(socket).expect("a socket");
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut heard = Vec::new();
+            stream.read_to_end(&mut heard).expect("the end is passed on");
+            heard.reverse();
+            stream.write_all(&heard).expect("it listens still");
+        }
+    });
+}
+
+#[tokio::test]
+async fn sockets_are_reached_while_the_agent_works() {
+    let Some(scene) = Scene::new("") else { return };
+    let session = scene.session().await;
+    let socket = scene.sshd.path("socket");
+    reverser(&socket);
+    let dialer = session.dialer(socket.to_str().expect("a plain path"));
+    for length in [3_usize, 2_000_000] {
+        let bytes: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+        let mut relay = dialer().await.expect("it listens");
+        let mut heard = Vec::new();
+        let said = async {
+            relay.write_all(&bytes).await.expect("it reads");
+            relay.shutdown().await.expect("its end can be told");
+            relay.read_to_end(&mut heard).await.expect("it answers");
+        };
+        let (_, time) = tokio::join!(said, session.request(Body::Time, |_| ()));
+        assert!(matches!(time, Ok(Answer::Time { .. })), "{time:?}");
+        heard.reverse();
+        assert!(heard == bytes, "{length} bytes came back as {}", heard.len());
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_is_not_there_is_named() {
+    let Some(scene) = Scene::new("") else { return };
+    let session = scene.session().await;
+    let Err(error) = session.dial("/nowhere/docker.sock").await else { panic!("nothing listens") };
+    let text = error.to_string();
+    assert!(text.contains("/nowhere/docker.sock") && text.contains("No such file"), "{text}");
+    let Err(error) = session.dial("/x; reboot").await else { panic!("no path") };
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn a_lost_host_is_noticed_by_all_that_wait() {
+    let Some(mut scene) = Scene::new("") else { return };
+    let session = scene.session().await;
+    let socket = scene.sshd.path("socket");
+    // Accepts and never answers.
+    let _listener = UnixListener::bind(&socket).expect("a socket");
+    let mut relay = session.dial(socket.to_str().expect("a plain path")).await.expect("it listens");
+    scene.sshd.stop();
+    let mut rest = Vec::new();
+    let (gone, relayed) = tokio::join!(session.request(Body::Time, |_| ()), relay.read_to_end(&mut rest));
+    let Err(SessionError::Gone { node, cause }) = gone else { panic!("it is gone: {gone:?}") };
+    assert_eq!(node, "n1");
+    assert!(cause.contains("connection was lost"), "{cause}");
+    assert!(relayed.is_err());
+}
+
+#[tokio::test]
+async fn the_lock_is_freed_when_the_connection_is_lost() {
+    let Some(scene) = Scene::new("") else { return };
+    let owner = |who: &str| skep::wire::LockOwner {
+        who: who.to_owned(),
+        host: "laptop".to_owned(),
+        reason: "skep up".to_owned(),
+        since: "2026-11-23T01:00:00Z".to_owned(),
+        run: "r".to_owned(),
+    };
+    let ask = |owner| Body::Lock { owner };
+    let (first, second) = (scene.session().await, scene.session().await);
+    assert_eq!(first.request(ask(owner("first")), |_| ()).await.expect("an answer"), Answer::Locked);
+    let held = second.request(ask(owner("second")), |_| ()).await.expect("an answer");
+    assert_eq!(held, Answer::LockHeld(owner("first")));
+    drop(first);
+    loop {
+        match second.request(ask(owner("second")), |_| ()).await.expect("an answer") {
+            Answer::Locked => break,
+            Answer::LockHeld(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn sudo_is_used_or_its_refusal_explained() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let bin = directory.path().join("bin");
+    fs::create_dir(&bin).expect("a directory");
+    let Some(scene) = Scene::new(&format!("SetEnv PATH={}:/usr/bin:/bin\n", bin.display())) else { return };
+    let sudo = |script: &str| {
+        scene.program("sudo", script);
+        fs::rename(scene.sshd.path("bin/sudo"), bin.join("sudo")).expect("the same file system");
+    };
+    sudo("echo 'sudo: a password is required' >&2; exit 1");
+    let failure = scene.open(true).await.0.expect_err("it wants a password");
+    assert!(matches!(failure, Bootstrap::SudoPassword), "{failure:?}");
+    sudo("echo \"$USER is not in the sudoers file.\" >&2; exit 1");
+    let failure = scene.open(true).await.0.expect_err("it is not allowed");
+    assert!(matches!(failure, Bootstrap::SudoForbidden(_)), "{failure:?}");
+    sudo(&format!(
+        "[ \"$LC_ALL $1\" = \"C -n\" ] || exit 9; touch {}/used; shift; exec \"$@\"",
+        bin.display()
+    ));
+    let session = scene.open(true).await.0.expect("sudo lets it");
+    assert!(matches!(session.request(Body::Time, |_| ()).await, Ok(Answer::Time { .. })));
+    assert!(bin.join("used").exists());
+}

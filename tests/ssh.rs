@@ -1,0 +1,559 @@
+//! Sessions against real OpenSSH servers on loopback.
+
+mod support;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use secrecy::SecretString;
+use skep::ssh::{
+    ConnectError, ConnectFailure, Exec, ExecError, ExitStatus, Identities, Options, Session, Target,
+    Unreachable, connect,
+};
+use support::sshd::{self, EXPIRED_USER, PASSWORD, Sshd, USER};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// A login with the key that the server knows.
+fn target(server: &Sshd) -> Target {
+    Target {
+        node: "n1".into(),
+        host: "127.0.0.1".into(),
+        port: server.port,
+        user: sshd::this_user(),
+        keys: vec![server.path("client")],
+        password: None,
+        host_key: None,
+        known_hosts: server.path("known_hosts"),
+    }
+}
+
+/// Nothing of this user's own keys or agent; unknown hosts refused.
+fn strict() -> Options {
+    Options::new(Arc::new(Identities::default()))
+}
+
+/// The same, but new hosts are trusted.
+fn trusting() -> Options {
+    Options { accept_new_host_keys: true, ..strict() }
+}
+
+async fn session(server: &Sshd) -> Session {
+    connect(&target(server), &trusting()).await.expect("a session")
+}
+
+async fn refusal(target: &Target, options: &Options) -> ConnectError {
+    connect(target, options).await.expect_err("a refusal")
+}
+
+/// A listener that takes connections and never says a word.
+fn silent_listener() -> (std::net::TcpListener, u16) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+// ---- Reaching a host
+
+#[tokio::test]
+async fn a_closed_port_is_unreachable() {
+    let Some(server) = Sshd::start() else { return };
+    let target = Target { port: sshd::free_port(), ..target(&server) };
+    let error = refusal(&target, &trusting()).await;
+    assert!(error.is_unreachable() && error.is_transient());
+    assert!(matches!(*error.cause, ConnectFailure::Unreachable(Unreachable::Connection(_))));
+    assert!(error.to_string().contains(&format!("n1: cannot log in as {} on 127.0.0.1", target.user)));
+}
+
+#[tokio::test]
+async fn a_silent_listener_runs_into_the_connect_timeout() {
+    let Some(server) = Sshd::start() else { return };
+    let (_listener, port) = silent_listener();
+    let target = Target { port, ..target(&server) };
+    let options = Options { connect_timeout: Duration::from_millis(200), ..trusting() };
+    let error = refusal(&target, &options).await;
+    assert!(
+        matches!(
+            *error.cause,
+            ConnectFailure::Unreachable(Unreachable::Timeout { doing: "the key exchange", .. })
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_listener_that_hangs_up_is_unreachable() {
+    let Some(server) = Sshd::start() else { return };
+    let (listener, port) = silent_listener();
+    std::thread::spawn(move || listener.accept().map(drop));
+    let error = refusal(&Target { port, ..target(&server) }, &trusting()).await;
+    assert!(matches!(*error.cause, ConnectFailure::Unreachable(Unreachable::Closed { .. })), "{error}");
+}
+
+#[tokio::test]
+async fn a_name_without_address_is_unreachable() {
+    let Some(server) = Sshd::start() else { return };
+    // RFC 6761: never resolves.
+    let target = Target { host: "n1.invalid".into(), ..target(&server) };
+    let error = refusal(&target, &trusting()).await;
+    assert!(matches!(*error.cause, ConnectFailure::Unreachable(Unreachable::Name(_))), "{error}");
+    assert!(error.help().contains("n1.invalid"));
+}
+
+#[tokio::test]
+async fn a_host_that_boots_late_is_waited_for() {
+    let Some(mut server) = Sshd::start() else { return };
+    let target = target(&server);
+    server.stop();
+    let starting = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(700));
+        server.restart_with_new_host_keys();
+        server
+    });
+    let options = Options { retry_for: Duration::from_secs(60), ..trusting() };
+    connect(&target, &options).await.expect("a session in the end");
+    starting.join().unwrap();
+}
+
+// ---- Trusting it
+
+#[tokio::test]
+async fn an_unknown_key_is_refused_and_shown() {
+    let Some(server) = Sshd::start() else { return };
+    let error = refusal(&target(&server), &strict()).await;
+    let ConnectFailure::HostKeyUnknown(key) = &*error.cause else { panic!("{error}") };
+    assert_eq!(key.algorithm, "ssh-ed25519");
+    assert_eq!(key.fingerprint, server.fingerprint("ed25519"));
+    assert!(error.to_string().contains(&key.fingerprint));
+    assert!(!error.is_unreachable() && !error.is_transient());
+    assert!(!server.path("known_hosts").exists());
+}
+
+#[tokio::test]
+async fn an_accepted_key_is_recorded_and_known_from_then_on() {
+    let Some(server) = Sshd::start() else { return };
+    session(&server).await.close().await;
+    let recorded = std::fs::read_to_string(server.path("known_hosts")).unwrap();
+    assert_eq!(recorded, format!("[127.0.0.1]:{} {}\n", server.port, server.host_key("ed25519")));
+    connect(&target(&server), &strict()).await.expect("a known host");
+    connect(&target(&server), &trusting()).await.expect("a known host");
+    assert_eq!(std::fs::read_to_string(server.path("known_hosts")).unwrap(), recorded);
+}
+
+#[tokio::test]
+async fn the_user_is_asked_and_the_answer_counts() {
+    let Some(server) = Sshd::start() else { return };
+    let asked = Arc::new(AtomicUsize::new(0));
+    let answer = |yes: bool| {
+        let (asked, fingerprint) = (asked.clone(), server.fingerprint("ed25519"));
+        let ask: skep::ssh::AskHostKey = Arc::new(move |key| {
+            assert_eq!(key.fingerprint, fingerprint);
+            asked.fetch_add(1, Ordering::SeqCst);
+            async move { yes }.boxed()
+        });
+        Options { ask: Some(ask), ..strict() }
+    };
+    let error = refusal(&target(&server), &answer(false)).await;
+    assert!(matches!(*error.cause, ConnectFailure::HostKeyUnknown(_)));
+    connect(&target(&server), &answer(true)).await.expect("a session");
+    connect(&target(&server), &answer(false)).await.expect("a known host, not asked about");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_pinned_fingerprint_may_be_that_of_any_of_its_keys() {
+    let Some(server) = Sshd::start() else { return };
+    for kind in ["ed25519", "ecdsa"] {
+        let target = Target { host_key: Some(server.fingerprint(kind)), ..target(&server) };
+        connect(&target, &strict()).await.expect("a pinned host");
+    }
+    assert!(!server.path("known_hosts").exists());
+}
+
+#[tokio::test]
+async fn a_wrong_pinned_fingerprint_is_refused_and_shows_all_its_keys() {
+    let Some(server) = Sshd::start() else { return };
+    let target = Target { host_key: Some("SHA256:wrong".into()), ..target(&server) };
+    let error = refusal(&target, &trusting()).await;
+    let ConnectFailure::HostKeyMismatch { offered, .. } = &*error.cause else { panic!("{error}") };
+    let expected = [
+        format!("ssh-ed25519 {}", server.fingerprint("ed25519")),
+        format!("ecdsa-sha2-nistp256 {}", server.fingerprint("ecdsa")),
+    ];
+    assert_eq!(offered, &expected);
+}
+
+#[tokio::test]
+async fn a_changed_key_is_refused_with_file_and_line() {
+    let Some(mut server) = Sshd::start() else { return };
+    std::fs::write(server.path("known_hosts"), "# a note\n\n").unwrap();
+    session(&server).await.close().await;
+    server.restart_with_new_host_keys();
+    let error = refusal(&target(&server), &trusting()).await;
+    let ConnectFailure::HostKeyChanged { line: 3, .. } = &*error.cause else { panic!("{error}") };
+    let text = error.to_string();
+    let known_hosts = server.path("known_hosts");
+    assert!(text.contains(&format!("{}:3 ", known_hosts.display())), "{text}");
+    assert!(
+        text.contains(&format!("ssh-keygen -f {} -R '[127.0.0.1]:{}'", known_hosts.display(), server.port)),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn the_recorded_algorithm_is_asked_for_first() {
+    let Some(server) = Sshd::start() else { return };
+    let line = format!("127.0.0.1 {}\n", server.host_key("ecdsa"));
+    std::fs::write(server.path("known_hosts"), line).unwrap();
+    connect(&target(&server), &strict()).await.expect("known by its ecdsa key, under its bare name");
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused() {
+    let Some(server) = Sshd::start() else { return };
+    let line = format!("@revoked * {}\n", server.host_key("ed25519"));
+    std::fs::write(server.path("known_hosts"), line).unwrap();
+    let error = refusal(&target(&server), &trusting()).await;
+    assert!(matches!(*error.cause, ConnectFailure::HostKeyRevoked { line: 1, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_unreadable_known_hosts_is_an_error() {
+    let Some(server) = Sshd::start() else { return };
+    std::fs::create_dir(server.path("known_hosts")).unwrap();
+    let error = refusal(&target(&server), &trusting()).await;
+    assert!(matches!(*error.cause, ConnectFailure::KnownHosts(_)), "{error}");
+}
+
+#[tokio::test]
+async fn twenty_connections_at_once_share_one_known_hosts() {
+    let Some(server) = Sshd::start() else { return };
+    let target = target(&server);
+    let connections = (0..20).map(|number| {
+        // Names differ, the server is the same: each has a line of its own.
+        let host = format!("127.0.0.{}", 1 + number % 10);
+        let target = Target { host: if number < 10 { "127.0.0.1".into() } else { host }, ..target.clone() };
+        tokio::spawn(async move { connect(&target, &trusting()).await.map(drop) })
+    });
+    let results = futures_util::future::join_all(connections.collect::<Vec<_>>()).await;
+    let reached = results.into_iter().filter(|done| done.as_ref().unwrap().is_ok()).count();
+    // The server listens on 127.0.0.1 only: ten plus the one of the second ten.
+    assert_eq!(reached, 11);
+    let recorded = std::fs::read_to_string(server.path("known_hosts")).unwrap();
+    assert_eq!(recorded, format!("[127.0.0.1]:{} {}\n", server.port, server.host_key("ed25519")));
+}
+
+// ---- Logging in
+
+#[tokio::test]
+async fn a_wrong_key_is_refused_with_what_was_tried() {
+    let Some(server) = Sshd::start_with("PasswordAuthentication no\nKbdInteractiveAuthentication no\n")
+    else {
+        return;
+    };
+    let wrong = sshd::generate_key(server.dir.path(), "wrong", "ed25519", "");
+    let missing = server.path("missing");
+    let target = Target { keys: vec![wrong.clone(), missing.clone()], ..target(&server) };
+    let error = refusal(&target, &trusting()).await;
+    let ConnectFailure::AuthFailed { tried, offered, .. } = &*error.cause else { panic!("{error}") };
+    assert_eq!(offered, &["publickey"]);
+    assert_eq!(tried.len(), 2, "{tried:?}");
+    let text = error.to_string();
+    assert!(text.contains(&format!("key {} (ssh-ed25519) (refused)", wrong.display())), "{text}");
+    assert!(text.contains(&format!("key {}: there is no such file", missing.display())), "{text}");
+    assert!(!error.is_transient());
+}
+
+#[tokio::test]
+async fn nothing_to_try_is_said() {
+    let Some(server) = Sshd::start() else { return };
+    let error = refusal(&Target { keys: Vec::new(), ..target(&server) }, &trusting()).await;
+    let ConnectFailure::AuthFailed { offered, .. } = &*error.cause else { panic!("{error}") };
+    assert!(offered.iter().any(|method| method == "publickey"), "{offered:?}");
+    assert!(error.to_string().contains("neither key nor password"), "{error}");
+}
+
+/// An agent of its own that holds the keys of these files.
+struct Agent {
+    child: std::process::Child,
+    socket: PathBuf,
+}
+
+impl Agent {
+    fn start(socket: PathBuf, keys: &[PathBuf]) -> Self {
+        let mut command = std::process::Command::new("ssh-agent");
+        let child = command.arg("-D").arg("-a").arg(&socket).stdout(std::process::Stdio::null()).spawn();
+        let agent = Self { child: child.expect("ssh-agent starts"), socket };
+        while std::os::unix::net::UnixStream::connect(&agent.socket).is_err() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        for key in keys {
+            let mut add = std::process::Command::new("ssh-add");
+            add.arg("-q").arg(key).env("SSH_AUTH_SOCK", &agent.socket);
+            assert!(add.status().expect("ssh-add runs").success());
+        }
+        agent
+    }
+
+    fn options(&self) -> Options {
+        let identities = Identities::new(None, Some(self.socket.clone()));
+        Options { accept_new_host_keys: true, ..Options::new(Arc::new(identities)) }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn the_agent_signs_with_each_kind_of_key() {
+    let Some(server) = Sshd::start() else { return };
+    for kind in ["ed25519", "ecdsa", "rsa"] {
+        let key = sshd::generate_key(server.dir.path(), &format!("agent_{kind}"), kind, "");
+        std::fs::copy(sshd::public(&key), server.path("authorized_keys")).unwrap();
+        let agent = Agent::start(server.path(&format!("agent_{kind}.sock")), std::slice::from_ref(&key));
+        // Held by the agent only.
+        let held = Target { keys: Vec::new(), ..target(&server) };
+        connect(&held, &agent.options()).await.unwrap_or_else(|error| panic!("{kind}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn keys_that_only_an_agent_can_use_are_named_with_the_remedy() {
+    let Some(server) = Sshd::start() else { return };
+    let encrypted = sshd::generate_key(server.dir.path(), "encrypted", "ed25519", "secret");
+    let rsa = sshd::generate_key(server.dir.path(), "rsa", "rsa", "");
+    let target = Target { keys: vec![encrypted.clone(), rsa.clone()], ..target(&server) };
+    let text = refusal(&target, &trusting()).await.to_string();
+    for (path, why) in [(&encrypted, "is encrypted"), (&rsa, "is an RSA key")] {
+        assert!(text.contains(&format!("key {} {why}", path.display())), "{text}");
+        assert!(text.contains(&format!("`ssh-add {}`", path.display())), "{text}");
+    }
+
+    let agent = Agent::start(server.path("agent.sock"), std::slice::from_ref(&rsa));
+    std::fs::copy(sshd::public(&rsa), server.path("authorized_keys")).unwrap();
+    connect(&target, &agent.options()).await.expect("the agent signs for the RSA file");
+}
+
+#[tokio::test]
+async fn a_dead_agent_does_not_keep_a_key_from_working() {
+    let Some(server) = Sshd::start() else { return };
+    let identities = Identities::new(None, Some(server.path("no-agent.sock")));
+    let options = Options { accept_new_host_keys: true, ..Options::new(Arc::new(identities)) };
+    connect(&target(&server), &options).await.expect("a session by the key file");
+}
+
+/// A login by password only, on a server that runs as root.
+fn by_password(server: &Sshd, user: &str, password: &str) -> Target {
+    Target {
+        user: user.into(),
+        keys: Vec::new(),
+        password: Some(SecretString::from(password)),
+        ..target(server)
+    }
+}
+
+const KEYBOARD_ONLY: &str = "PasswordAuthentication no\nKbdInteractiveAuthentication yes\n";
+const PASSWORD_ONLY: &str = "PasswordAuthentication yes\nKbdInteractiveAuthentication no\n";
+
+#[tokio::test]
+async fn the_password_logs_in_by_either_method() {
+    if !sshd::is_root() {
+        return support::left_out("root, without whom sshd knows no throwaway logins");
+    }
+    for config in [PASSWORD_ONLY, KEYBOARD_ONLY] {
+        let Some(server) = Sshd::start_with(config) else { return };
+        let session = connect(&by_password(&server, USER, PASSWORD), &trusting()).await;
+        let session = session.unwrap_or_else(|error| panic!("{config}: {error}"));
+        let output = session.run("id -un", b"").await.unwrap();
+        assert_eq!(output.stdout, format!("{USER}\n").into_bytes());
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_and_never_shown() {
+    if !sshd::is_root() {
+        return support::left_out("root, without whom sshd knows no throwaway logins");
+    }
+    let Some(server) = Sshd::start_with(PASSWORD_ONLY) else { return };
+    let target = by_password(&server, USER, "wrong-secret");
+    let error = refusal(&target, &trusting()).await;
+    assert!(error.to_string().contains("tried: password (refused)"), "{error}");
+    for text in [error.to_string(), format!("{error:?}"), format!("{target:?}")] {
+        assert!(!text.contains("wrong-secret"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn two_step_logins_take_key_and_password() {
+    if !sshd::is_root() {
+        return support::left_out("root, without whom sshd knows no throwaway logins");
+    }
+    for order in ["publickey,password", "password,publickey"] {
+        let config = format!("{PASSWORD_ONLY}AuthenticationMethods {order}\n");
+        let Some(server) = Sshd::start_with(&config) else { return };
+        let both = Target { keys: vec![server.path("client")], ..by_password(&server, USER, PASSWORD) };
+        connect(&both, &trusting()).await.unwrap_or_else(|error| panic!("{order}: {error}"));
+        let error = refusal(&Target { password: None, ..both }, &trusting()).await;
+        assert!(matches!(*error.cause, ConnectFailure::AuthFailed { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_password_is_told_whichever_way_one_logs_in() {
+    if !sshd::is_root() {
+        return support::left_out("root, without whom sshd knows no throwaway logins");
+    }
+    for config in [PASSWORD_ONLY, KEYBOARD_ONLY] {
+        let Some(server) = Sshd::start_with(config) else { return };
+        let password = by_password(&server, EXPIRED_USER, PASSWORD);
+        let key = Target { keys: vec![server.path("client")], password: None, ..password.clone() };
+        for target in [password, key] {
+            let error = refusal(&target, &trusting()).await;
+            assert!(matches!(*error.cause, ConnectFailure::PasswordExpired { .. }), "{config}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_is_still_booting_is_worth_another_try() {
+    // What pam_nologin prints goes through the same banner.
+    let Some(server) = Sshd::start() else { return };
+    let banner = server.path("banner");
+    std::fs::write(&banner, "System is booting up. Unprivileged users are not permitted to log in yet.\n")
+        .unwrap();
+    let Some(server) = Sshd::start_with(&format!("Banner {}\n", banner.display())) else { return };
+    let error = refusal(&Target { keys: Vec::new(), ..target(&server) }, &trusting()).await;
+    assert!(error.is_transient() && !error.is_unreachable(), "{error}");
+}
+
+// ---- Running commands
+
+#[tokio::test]
+async fn a_command_has_input_output_errors_and_a_code() {
+    let Some(server) = Sshd::start() else { return };
+    let session = session(&server).await;
+    let output = session.run("cat; echo warned >&2; exit 7", b"line\n").await.unwrap();
+    assert_eq!(output.status, ExitStatus { code: Some(7), signal: None });
+    assert_eq!(output.stdout, b"line\n");
+    assert_eq!(output.stderr, "warned\n");
+    assert!(session.run("true", b"").await.unwrap().status.success());
+}
+
+#[tokio::test]
+async fn a_signal_is_told() {
+    let Some(server) = Sshd::start() else { return };
+    let output = session(&server).await.run("kill -TERM $$", b"").await.unwrap();
+    assert_eq!(output.status, ExitStatus { code: None, signal: Some("TERM".into()) });
+}
+
+#[tokio::test]
+async fn only_the_end_of_much_standard_error_is_kept() {
+    let Some(server) = Sshd::start() else { return };
+    let script = "head -c 300000 /dev/zero | tr '\\0' x >&2; echo the end >&2";
+    let output = session(&server).await.run(script, b"").await.unwrap();
+    assert_eq!(output.stderr.len(), 8 * 1024);
+    assert!(output.stderr.ends_with("xthe end\n"));
+}
+
+#[tokio::test]
+async fn a_command_that_ignores_its_input_does_not_hang_the_writer() {
+    let Some(server) = Sshd::start() else { return };
+    let input = vec![b'x'; 8 * 1024 * 1024];
+    let output = session(&server).await.run("exit 3", &input).await.unwrap();
+    assert_eq!(output.status.code, Some(3));
+}
+
+#[tokio::test]
+async fn dropping_the_input_ends_it() {
+    let Some(server) = Sshd::start() else { return };
+    let Exec { stdin, mut stdout, mut exit } = session(&server).await.exec("cat; echo done").await.unwrap();
+    drop(stdin);
+    let mut text = String::new();
+    stdout.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "done\n");
+    assert!(exit.wait().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn dropping_a_command_ends_it() {
+    let Some(server) = Sshd::start() else { return };
+    let session = session(&server).await;
+    let mark = server.path("ended");
+    let script =
+        format!("trap 'echo > {}; exit' HUP PIPE; while :; do echo tick; sleep 0.05; done", mark.display());
+    let Exec { stdin, mut stdout, exit } = session.exec(&script).await.unwrap();
+    stdout.read_exact(&mut [0; 5]).await.unwrap();
+    drop((stdin, stdout, exit));
+    while !mark.exists() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(session.run("true", b"").await.unwrap().status.success());
+}
+
+#[tokio::test]
+async fn a_channel_that_nobody_reads_does_not_hold_up_another() {
+    const UNREAD: usize = 24 * 1024 * 1024;
+    let Some(server) = Sshd::start() else { return };
+    let session = session(&server).await;
+    let mut unread = session.exec(&format!("head -c {UNREAD} /dev/zero")).await.unwrap();
+
+    let megabytes: Vec<u8> = (0..8 * 1024 * 1024_u32).map(|n| n as u8).collect();
+    let echoed = session.run("cat", &megabytes).await.unwrap();
+    assert!(echoed.stdout == megabytes);
+    // Its end comes through too, before a byte of it has been read.
+    assert!(unread.exit.wait().await.unwrap().success());
+
+    let mut output = Vec::new();
+    unread.stdout.read_to_end(&mut output).await.unwrap();
+    assert_eq!(output.len(), UNREAD);
+}
+
+#[tokio::test]
+async fn a_reader_that_falls_too_far_behind_ends_its_own_command_only() {
+    let Some(server) = Sshd::start() else { return };
+    let session = session(&server).await;
+    let mut unread = session.exec("cat /dev/zero").await.unwrap();
+    let error = unread.exit.wait().await.unwrap_err();
+    assert!(matches!(error, ExecError::Output { .. }), "{error}");
+    let error = unread.stdout.read_to_end(&mut Vec::new()).await.unwrap_err();
+    assert!(error.to_string().contains("behind"), "{error}");
+    assert!(session.run("true", b"").await.unwrap().status.success());
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_is_an_error_and_no_end_of_file() {
+    let Some(mut server) = Sshd::start() else { return };
+    let session = session(&server).await;
+    let Exec { mut stdin, mut stdout, mut exit } = session.exec("echo started; cat").await.unwrap();
+    stdout.read_exact(&mut [0; 8]).await.unwrap();
+    server.stop();
+    assert!(stdout.read(&mut [0; 8]).await.is_err());
+    let error = exit.wait().await.unwrap_err();
+    assert!(matches!(error, ExecError::Lost { .. }), "{error}");
+    assert!(stdin.write_all(&[0; 64]).await.is_err() || stdin.shutdown().await.is_err());
+    assert!(session.is_closed());
+    assert!(matches!(session.exec("true").await, Err(ExecError::Lost { .. })));
+}
+
+#[tokio::test]
+async fn a_server_that_opens_no_channels_is_told_from_a_lost_connection() {
+    let Some(server) = Sshd::start_with("MaxSessions 0\n") else { return };
+    let error = session(&server).await.run("true", b"").await.unwrap_err();
+    assert!(matches!(error, ExecError::Refused { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn close_ends_what_still_runs() {
+    let Some(server) = Sshd::start() else { return };
+    let session = session(&server).await;
+    let mut running = session.exec("cat").await.unwrap();
+    assert!(!session.is_closed());
+    session.close().await;
+    assert!(matches!(running.exit.wait().await, Err(ExecError::Lost { .. })));
+}
