@@ -114,21 +114,16 @@ impl Error {
         matches!(self, Self::Relay { .. } | Self::Timeout { .. })
     }
 
-    /// Whether somebody else changed the same thing in between.
-    pub(super) fn is_conflict(&self) -> bool {
-        self.says("update out of sequence") || matches!(self, Self::Refused { status: 409, .. })
-    }
-
-    pub(super) fn is_leaderless(&self) -> bool {
-        self.says("does not have a leader")
+    /// Whether the managers will answer otherwise in a moment: somebody else changed the same thing in between, they
+    /// choose a new leader, let a demoted manager go, or notice that a node is off.
+    pub(super) fn is_unsettled(&self) -> bool {
+        ["update out of sequence", "does not have a leader", "must be demoted", "is not down"]
+            .iter()
+            .any(|part| self.says(part))
     }
 
     pub(super) fn is_no_manager(&self) -> bool {
         self.says("not a swarm manager")
-    }
-
-    pub(super) fn is_still_manager(&self) -> bool {
-        self.says("must be demoted")
     }
 
     pub(super) fn is_unknown(&self) -> bool {

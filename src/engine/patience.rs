@@ -54,14 +54,14 @@ impl Patience {
         self.look(doing, limit, look, Error::is_relay).await
     }
 
-    /// The same, also while the managers choose a new leader.
+    /// The same, also while the managers have yet to agree.
     pub(super) async fn poll_through<T>(
         &self,
         doing: &'static str,
         limit: Duration,
         look: impl AsyncFn() -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
-        self.look(doing, limit, look, |error| error.is_relay() || error.is_leaderless()).await
+        self.look(doing, limit, look, |error| error.is_relay() || error.is_unsettled()).await
     }
 
     async fn look<T>(

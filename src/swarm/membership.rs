@@ -20,6 +20,8 @@ pub struct Membership {
     pub others: Vec<Other>,
     /// Each node of the inventory.
     pub standings: BTreeMap<NodeName, Standing>,
+    /// The IP addresses of each host that answered.
+    addresses: BTreeMap<NodeName, Vec<String>>,
 }
 
 /// Our swarm as one of its managers knows it.
@@ -126,7 +128,8 @@ impl Membership {
             .iter()
             .map(|node| (node.name.clone(), standing(view.hosts.get(&node.name), &managed, ours.as_ref())))
             .collect();
-        Self { ours, others, standings }
+        let addresses = view.hosts.iter().map(|(name, host)| (name.clone(), addresses(host))).collect();
+        Self { ours, others, standings, addresses }
     }
 
     /// Where a node of the inventory stands.
@@ -148,21 +151,26 @@ impl Membership {
         })
     }
 
-    /// Records of dead members that this host was before it was set up anew.
+    /// Records of members that this host was before it was set up anew: they bear its name, but it has another node
+    /// ID or none. They are down, or soon will be where they bear its address as well.
     pub fn ghosts(&self, name: &NodeName) -> Vec<&SwarmNode> {
         let Some(roster) = &self.ours else { return Vec::new() };
-        if matches!(
-            self.standing(name),
-            Standing::Unknown(_) | Standing::Pending | Standing::Error { .. } | Standing::Locked
-        ) {
+        if !matches!(self.standing(name), Standing::Outside | Standing::Member { .. }) {
             return Vec::new();
         }
+        let is_own = |addr: &str| self.addresses.get(name).is_some_and(|own| own.iter().any(|ip| ip == addr));
         roster
             .nodes
             .iter()
-            .filter(|node| node.labels.get(NODE_LABEL) == Some(&name.0) && node.state == "down")
-            .filter(|node| self.name_of(node).is_none())
+            .filter(|node| node.labels.get(NODE_LABEL) == Some(&name.0) && self.name_of(node).is_none())
+            .filter(|node| node.state == "down" || is_own(&node.addr))
             .collect()
+    }
+
+    /// Whether a record is a ghost of any node.
+    pub fn is_ghost(&self, record: &SwarmNode) -> bool {
+        let name = record.labels.get(NODE_LABEL).map(|name| NodeName(name.clone()));
+        name.is_some_and(|name| self.ghosts(&name).iter().any(|ghost| ghost.id == record.id))
     }
 }
 
@@ -190,6 +198,11 @@ fn managed<'a>(view: &'a View<'_>) -> Vec<(&'a NodeName, &'a Cluster)> {
             Engine::Absent | Engine::Stopped | Engine::Silent { .. } => None,
         });
     clusters.filter(|(_, cluster)| !cluster.id.is_empty() && cluster.nodes.is_ok()).collect()
+}
+
+fn addresses(host: &Host) -> Vec<String> {
+    let interfaces = host.facts.network.iter();
+    interfaces.flat_map(|interface| &interface.addresses).map(|(ip, _)| ip.to_string()).collect()
 }
 
 fn others(managed: &[(&NodeName, &Cluster)], ours: Option<&Roster>) -> Vec<Other> {
@@ -250,193 +263,4 @@ fn active(view: &SwarmView, managed: &[(&NodeName, &Cluster)], ours: Option<&Ros
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::swarm::world::{World, down, outside, record, running};
-
-    fn three() -> World {
-        World::new("home").manager("n1").worker("n2").worker("n3")
-    }
-
-    const MEMBERS: &[(&str, Role)] = &[("n1", Role::Manager), ("n2", Role::Worker), ("n3", Role::Worker)];
-
-    fn read(world: &World) -> Membership {
-        Membership::read(&world.view())
-    }
-
-    fn member(name: &str, role: Role) -> Standing {
-        Standing::Member { node_id: format!("id-{name}"), role, ready: true }
-    }
-
-    #[test]
-    fn bare_hosts_are_outside_and_no_swarm_is_ours() {
-        let world = three().engine("n2", running(outside(SwarmState::Inactive)));
-        let membership = read(&world);
-        assert_eq!(membership.ours, None);
-        assert_eq!(membership.others, []);
-        assert!(
-            membership.standings.values().all(|standing| *standing == Standing::Outside),
-            "{membership:?}"
-        );
-    }
-
-    #[test]
-    fn members_of_our_swarm_are_told_by_node_id() {
-        let membership = read(&three().swarm("c1", Some("home"), MEMBERS));
-        assert_eq!(
-            membership.ours.as_ref().map(|roster| (roster.via.0.as_str(), roster.adopted)),
-            Some(("n1", false))
-        );
-        for (name, role) in MEMBERS {
-            assert_eq!(*membership.standing(&(*name).into()), member(name, *role));
-        }
-    }
-
-    #[test]
-    fn what_does_not_answer_is_unknown() {
-        let silent = Engine::Silent { cause: "no answer in 5 s".to_owned() };
-        let world = three().off("n1").engine("n2", Engine::Stopped).engine("n3", silent);
-        let expected = [
-            ("n1", Unknown::Unreachable),
-            ("n2", Unknown::Stopped),
-            ("n3", Unknown::Silent { cause: "no answer in 5 s".to_owned() }),
-        ];
-        let membership = read(&world);
-        for (name, unknown) in expected {
-            assert_eq!(*membership.standing(&name.into()), Standing::Unknown(unknown));
-        }
-    }
-
-    #[test]
-    fn states_that_are_neither_in_nor_out_stay_what_they_are() {
-        let mut error = outside(SwarmState::Error);
-        error.error = "certificate expired".to_owned();
-        let world = three()
-            .sees("n1", outside(SwarmState::Pending))
-            .sees("n2", outside(SwarmState::Locked))
-            .sees("n3", error);
-        let membership = read(&world);
-        assert_eq!(*membership.standing(&"n1".into()), Standing::Pending);
-        assert_eq!(*membership.standing(&"n2".into()), Standing::Locked);
-        assert_eq!(
-            *membership.standing(&"n3".into()),
-            Standing::Error { cause: "certificate expired".to_owned() }
-        );
-    }
-
-    #[test]
-    fn a_swarm_without_our_label_is_not_ours() {
-        for label in [None, Some("office")] {
-            let membership = read(&three().swarm("c1", label, MEMBERS));
-            assert_eq!(membership.ours, None);
-            let other =
-                Other { id: "c1".to_owned(), label: label.map(str::to_owned), managers: vec!["n1".into()] };
-            assert_eq!(membership.others, [other]);
-            assert!(
-                matches!(membership.standing(&"n1".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c1")
-            );
-            assert!(
-                matches!(membership.standing(&"n2".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c1")
-            );
-        }
-    }
-
-    #[test]
-    fn only_an_unlabelled_swarm_that_was_named_is_adopted() {
-        let table = [(None, "c1", true), (None, "c2", false), (Some("office"), "c1", false)];
-        for (label, named, adopted) in table {
-            let mut world = three().swarm("c1", label, MEMBERS);
-            world.choices.adopt = Some(named.to_owned());
-            let membership = read(&world);
-            assert_eq!(membership.ours.is_some_and(|roster| roster.adopted), adopted, "{label:?} {named}");
-        }
-    }
-
-    #[test]
-    fn a_member_of_another_swarm_is_foreign() {
-        let world = three().swarm("c1", Some("home"), &MEMBERS[..2]);
-        let mut worker = outside(SwarmState::Active);
-        worker.node_id = "stranger".to_owned();
-        worker.managers = vec!["10.9.9.9:2377".to_owned()];
-        let foreign = Standing::Foreign {
-            cluster: None,
-            node_id: "stranger".to_owned(),
-            managers: worker.managers.clone(),
-        };
-        let membership = read(&world.clone().sees("n3", worker));
-        assert_eq!(*membership.standing(&"n3".into()), foreign);
-
-        let mut manager = outside(SwarmState::Active);
-        manager.cluster = Some(crate::swarm::world::cluster("c2", Some("home"), Vec::new()));
-        let membership = read(&world.sees("n3", manager));
-        assert_eq!(membership.ours.as_ref().map(|roster| roster.cluster.id.as_str()), Some("c1"));
-        assert_eq!(membership.others.len(), 1);
-        assert!(
-            matches!(membership.standing(&"n3".into()), Standing::Foreign { cluster: Some(id), .. } if id == "c2")
-        );
-    }
-
-    #[test]
-    fn without_quorum_nothing_is_ours_and_the_engines_words_are_kept() {
-        let words = "The swarm does not have a leader.";
-        for cluster_id in ["", "c1"] {
-            let mut world = three().swarm("c1", Some("home"), MEMBERS).options(|cluster| {
-                cluster.id = cluster_id.to_owned();
-                cluster.nodes = Err(words.to_owned());
-            });
-            world.engine_view("n1").error = words.to_owned();
-            let membership = read(&world);
-            assert_eq!(membership.ours, None, "{cluster_id:?}");
-            assert!(
-                matches!(membership.standing(&"n1".into()), Standing::Unplaced { cause, .. } if cause == words)
-            );
-            assert!(matches!(membership.standing(&"n2".into()), Standing::Unplaced { .. }));
-        }
-    }
-
-    #[test]
-    fn a_manager_that_lists_the_nodes_answers_for_one_that_cannot() {
-        let members = [("n1", Role::Manager), ("n2", Role::Manager), ("n3", Role::Worker)];
-        let mut world = three().swarm("c1", Some("home"), &members);
-        world.engine_view("n1").cluster.as_mut().unwrap().nodes = Err("context deadline exceeded".to_owned());
-        assert_eq!(read(&world).ours.unwrap().via, "n2".into());
-    }
-
-    #[test]
-    fn a_host_set_up_anew_leaves_a_ghost() {
-        let world = three();
-        let mut records: Vec<_> = MEMBERS.iter().map(|(name, role)| world.member(name, *role)).collect();
-        let anew = record("id-n3-old", Role::Worker, "192.168.2.3".parse().unwrap());
-        records.push(SwarmNode { labels: records[2].labels.clone(), ..down(anew) });
-        let ghosts = |world: &World| -> Vec<String> {
-            read(world).ghosts(&"n3".into()).iter().map(|node| node.id.clone()).collect()
-        };
-        let back = world.clone().roster("c1", Some("home"), records.clone());
-        assert_eq!(ghosts(&back), ["id-n3-old"], "it has joined again");
-
-        let outside = world.clone().roster("c1", Some("home"), [&records[..2], &records[3..]].concat());
-        assert_eq!(ghosts(&outside), ["id-n3-old"], "it has not joined yet");
-
-        assert!(ghosts(&outside.off("n3")).is_empty(), "a host that is off keeps its record");
-        records[3].state = "ready".to_owned();
-        assert!(ghosts(&world.roster("c1", Some("home"), records)).is_empty(), "a record that lives is none");
-    }
-
-    #[test]
-    fn members_are_named_by_what_hosts_tell_and_by_label_where_they_are_off() {
-        let world = three().swarm("c1", Some("home"), MEMBERS).options(|cluster| {
-            // Somebody swapped the labels: the hosts know better.
-            for (record, label) in cluster.nodes.as_mut().unwrap().iter_mut().zip(["n2", "n1", "n3"]) {
-                record.labels.insert(NODE_LABEL.to_owned(), label.to_owned());
-            }
-        });
-        let names = |world: &World| -> Vec<Option<String>> {
-            let membership = read(world);
-            let nodes = membership.ours.clone().unwrap().nodes;
-            nodes.iter().map(|node| membership.name_of(node).map(|name| name.0.clone())).collect()
-        };
-        let expected = ["n1", "n2", "n3"].map(|name| Some(name.to_owned()));
-        assert_eq!(names(&world), expected);
-        assert_eq!(names(&world.off("n3")), expected);
-    }
-}
+mod tests;

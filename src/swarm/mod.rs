@@ -5,9 +5,9 @@
 
 pub mod advertise;
 pub mod health;
+mod labels;
 pub mod membership;
 pub mod quorum;
-mod labels;
 mod refusal;
 mod roles;
 pub mod steps;

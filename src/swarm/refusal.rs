@@ -1,9 +1,9 @@
 //! What stands against a plan for the swarm, each with what helps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{Engine, SwarmNode};
-use crate::inventory::model::{Inventory, Node, NodeName};
+use crate::inventory::model::{Node, NodeName};
 use crate::plan::{Choices, Finding, View};
 use crate::swarm::NODE_LABEL;
 use crate::swarm::membership::{Membership, Other, Roster, Standing, Unknown, is_manager};
@@ -116,30 +116,49 @@ pub(super) fn clones(view: &View<'_>) -> Vec<Finding> {
 pub(super) fn headless(membership: &Membership) -> Vec<Finding> {
     let told = |(name, standing): (&NodeName, &Standing)| {
         let (message, help) = match standing {
-            Standing::Unplaced { node_id, cause, managers } => (
-                format!(
-                    "{name} is the member {node_id} of a swarm that no manager answers for{}",
-                    words(cause)
-                ),
-                match managers.as_slice() {
-                    [] => "bring its managers back first".to_owned(),
-                    known => format!(
-                        "bring back enough of its managers ({}); if they are lost, `docker swarm init --force-new-cluster` \
-                         on one that is left restores it",
-                        known.join(", ")
-                    ),
-                },
-            ),
             Standing::Pending => (
                 format!("{name} is joining a swarm in the background, and no manager of it answers"),
                 format!("bring its managers back, or end the join: `docker swarm leave` on {name}"),
             ),
-            Standing::Error { .. } | Standing::Locked => stuck_words(name, standing)?,
-            _ => return None,
+            _ => stuck_words(name, standing)?,
         };
         Some(finding(std::slice::from_ref(name), message, help))
     };
-    membership.standings.iter().filter_map(told).collect()
+    let others = membership.standings.iter().filter_map(told);
+    no_answer(membership).into_iter().chain(others).collect()
+}
+
+/// Members of swarms that no reachable manager answers for, in the engines' own words.
+fn no_answer(membership: &Membership) -> Option<Finding> {
+    let mut nodes = Vec::new();
+    let mut known = BTreeSet::new();
+    let mut said = "";
+    for (name, standing) in &membership.standings {
+        if let Standing::Unplaced { cause, managers, .. } = standing {
+            nodes.push(name.clone());
+            known.extend(managers.iter().cloned());
+            said = if said.is_empty() { cause } else { said };
+        }
+    }
+    let managers = match known.into_iter().collect::<Vec<_>>().as_slice() {
+        [] => String::new(),
+        some => format!(" ({})", some.join(", ")),
+    };
+    (!nodes.is_empty()).then(|| {
+        finding(
+            &nodes,
+            format!(
+                "{} {} in a swarm that no manager answers for{}",
+                join(&nodes),
+                are(nodes.len()),
+                words(said)
+            ),
+            format!(
+                "bring back enough of its managers{managers}; if they are lost for good, \
+                 `docker swarm init --force-new-cluster --advertise-addr IP` on one that is left restores it"
+            ),
+        )
+    })
 }
 
 /// Members that cannot work, in a swarm that is there.
@@ -268,9 +287,7 @@ pub(super) fn no_quorum(name: &NodeName, what: &str, managers: Managers) -> Find
 }
 
 /// Members that the inventory lacks.
-pub(super) fn outsiders(inventory: &Inventory, membership: &Membership, roster: &Roster) -> Option<Finding> {
-    let ghosts: Vec<&SwarmNode> =
-        inventory.nodes.iter().flat_map(|node| membership.ghosts(&node.name)).collect();
+pub(super) fn outsiders(membership: &Membership, roster: &Roster) -> Option<Finding> {
     let stranger = |node: &&SwarmNode| {
         // A host whose join or recovery goes on cannot tell its node ID, but its record is known by its label.
         let joining = node.labels.get(NODE_LABEL).is_some_and(|label| {
@@ -279,7 +296,7 @@ pub(super) fn outsiders(inventory: &Inventory, membership: &Membership, roster: 
                 Some(Standing::Pending | Standing::Error { .. } | Standing::Locked)
             )
         });
-        membership.name_of(node).is_none() && !joining && !ghosts.iter().any(|ghost| ghost.id == node.id)
+        membership.name_of(node).is_none() && !joining && !membership.is_ghost(node)
     };
     let strangers: Vec<&SwarmNode> = roster.nodes.iter().filter(stranger).collect();
     let managers = strangers.iter().filter(|node| is_manager(node)).count();

@@ -122,7 +122,9 @@ fn addresses(
 fn found(plan: &mut SwarmPlan, scene: &Scene<'_>) {
     let Scene { view, membership, newcomers, addresses } = scene;
     plan.refusals.extend(refusal::headless(membership));
-    plan.refusals.extend(refusal::unreachable(membership, &view.choices));
+    if plan.refusals.is_empty() {
+        plan.refusals.extend(refusal::unreachable(membership, &view.choices));
+    }
     plan.problems.extend(refusal::unasked(membership, &view.choices));
     let first = newcomers.iter().find(|node| node.role == Role::Manager);
     if first.is_none() && plan.refusals.is_empty() && plan.problems.is_empty() {
@@ -166,11 +168,15 @@ fn converge(plan: &mut SwarmPlan, scene: &Scene<'_>, roster: &Roster) {
     let Scene { view, membership, newcomers, addresses } = scene;
     plan.problems.extend(refusal::stuck(membership));
     plan.problems.extend(refusal::unplaced(membership, newcomers));
-    plan.warnings.extend(refusal::outsiders(view.inventory, membership, roster));
+    plan.warnings.extend(refusal::outsiders(membership, roster));
     options(plan, view.inventory, roster);
     let before = Managers {
         total: roster.nodes.iter().filter(|node| is_manager(node)).count(),
-        reachable: roster.nodes.iter().filter(|node| is_manager(node) && is_reachable(node)).count(),
+        reachable: roster
+            .nodes
+            .iter()
+            .filter(|node| is_manager(node) && is_reachable(node) && !membership.is_ghost(node))
+            .count(),
     };
     let mut managers = before;
     for node in scene.nodes().filter(|node| *membership.standing(&node.name) == Standing::Pending) {
@@ -252,7 +258,7 @@ fn options(plan: &mut SwarmPlan, inventory: &Inventory, roster: &Roster) {
 /// Warns where members that the inventory lacks, or nodes that are off, make the number of managers even.
 fn warn_even(plan: &mut SwarmPlan, inventory: &Inventory, managers: usize) {
     let desired = inventory.managers().count();
-    if managers % 2 == 0 && managers > 0 && desired % 2 == 1 {
+    if managers.is_multiple_of(2) && managers > 0 && desired % 2 == 1 {
         plan.warnings.push(Finding {
             nodes: Vec::new(),
             message: format!("the swarm will have {managers} managers, not {desired}: {}", even(managers)),

@@ -147,7 +147,9 @@ fn no_swarm_is_made_while_one_may_be_there() {
         (
             "managers off",
             three().swarm("c1", Some("home"), THREE).off("n1").off("n2").off("n3"),
-            &["n4 is the member id-n4 of a swarm that no manager answers for", "n1, n2, n3 were not reached"],
+            &[
+                "n4 is in a swarm that no manager answers for | bring back enough of its managers (192.168.2.1:2377",
+            ],
             &[],
         ),
     ];
@@ -515,11 +517,26 @@ fn the_limit_hides_nothing_that_keeps_a_swarm_from_being_made() {
     let table: &[(&str, World, &[&str], &str)] = &[
         ("no manager", three(), &["n4"], "add one of them to `--limit`: n1, n2, n3"),
         ("one off", three().off("n4"), &["n1", "n2"], "--assume-new n4"),
-        ("a stranger", three().sees("n4", stranger), &["n1", "n2"], "n4 is the member x"),
+        (
+            "a stranger",
+            three().sees("n4", stranger),
+            &["n1", "n2"],
+            "n4 is in a swarm that no manager answers for | bring back enough of its managers;",
+        ),
     ];
     for (case, world, limited, refusal) in table {
         let plan = plan_with(world, limit(limited));
         assert_findings(case, &plan.refusals, &[refusal]);
         assert_eq!(short(&plan.steps), [""; 0], "{case}");
     }
+}
+
+#[test]
+fn a_record_that_the_managers_still_take_for_alive_is_no_manager_that_answers() {
+    let world = three();
+    let mut nodes = records(&world, THREE);
+    nodes[2].id = "old".to_owned();
+    let plan = plan(&world.roster("c1", Some("home"), nodes));
+    assert_eq!(short(&plan.steps), ["n3 forget manager old", "n3 join manager"]);
+    assert_findings("none", &plan.warnings, &[]);
 }
