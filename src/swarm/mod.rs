@@ -12,7 +12,7 @@ mod refusal;
 mod roles;
 pub mod steps;
 #[cfg(test)]
-mod world;
+pub(crate) mod world;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -55,7 +55,7 @@ impl World {
     fn node(mut self, name: &str, role: Role) -> Self {
         let place = self.inventory.nodes.len() + 1;
         self.inventory.nodes.push(node(name, role, place));
-        let host = Host { facts: facts(ip(place)), observed: BTreeMap::new(), clock_offset_ms: 0 };
+        let host = Host { facts: facts(name, ip(place)), observed: BTreeMap::new(), clock_offset_ms: 0 };
         self.hosts.insert(name.into(), host);
         self
     }
@@ -68,6 +68,9 @@ impl World {
 
     pub(crate) fn engine(mut self, name: &str, engine: Engine) -> Self {
         self.facts_mut(name).engine = engine;
+        if let Engine::Running(running) = &mut self.facts_mut(name).engine {
+            running.id = format!("engine-{name}");
+        }
         self
     }
 
@@ -245,10 +248,10 @@ fn node(name: &str, role: Role, place: usize) -> Node {
     }
 }
 
-fn facts(ip: IpAddr) -> Facts {
+fn facts(name: &str, ip: IpAddr) -> Facts {
     Facts {
         system: System {
-            hostname: "board".to_owned(),
+            hostname: name.to_owned(),
             machine_id: String::new(),
             boot_id: String::new(),
             id: "debian".to_owned(),
