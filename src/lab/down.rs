@@ -8,7 +8,7 @@ use std::thread;
 use super::error::{LabError, at};
 use super::node::Unit;
 use super::state::{self, State, remove_file, with_suffix};
-use super::{Lab, cgroup, forwarding, lab_lock, network, network_lock};
+use super::{Lab, cgroup, lab_lock, network, network_lock, parameters};
 
 /// Removes the lab in that folder; whether there was anything.
 pub(super) fn remove(folder: &Path) -> Result<bool, LabError> {
@@ -36,7 +36,7 @@ impl Lab {
         let network = network_lock()?;
         // Each is tried, whatever became of the others; the state stays until all succeeded.
         let steps =
-            [network::destroy(id, &self.state.machines()), forwarding::release(id), cgroup::remove(id)];
+            [network::destroy(id, &self.state.machines()), parameters::release(id), cgroup::remove(id)];
         steps.into_iter().collect::<Result<Vec<()>, _>>()?;
         drop(network);
         self.remove_files()

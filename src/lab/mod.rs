@@ -12,7 +12,7 @@ mod cgroup;
 mod command;
 mod down;
 mod error;
-mod forwarding;
+mod parameters;
 mod inventory;
 mod lock;
 mod network;

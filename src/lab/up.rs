@@ -9,7 +9,7 @@ use super::base::{self, Recipe};
 use super::error::{LabError, at};
 use super::node::{self, BOOT_LIMIT, Unit};
 use super::state::{self, Id, NodeState, State, with_suffix, write_atomically};
-use super::{Lab, Progress, Spec, forwarding, inventory, lab_lock, list, network, network_lock, unavailable};
+use super::{Lab, Progress, Spec, inventory, lab_lock, list, network, network_lock, parameters, unavailable};
 
 /// Makes the lab, or completes it: missing nodes are added, stopped ones started, the rest is left alone.
 /// Returns when every node's sshd answers.
@@ -85,7 +85,7 @@ impl Lab {
         {
             return Err(LabError::SubnetTaken { lab: self.name().to_owned(), subnet: *subnet, by });
         }
-        forwarding::acquire(id)?;
+        parameters::acquire(id)?;
         network::create(id, subnet)?;
         progress(Progress::Network { bridge: id.bridge(), subnet: subnet.to_string() });
         Ok(())
