@@ -77,6 +77,9 @@ pub struct LockOwner {
     pub since: String,
     /// ID of the run, for its journal.
     pub run: String,
+    /// Whether the run itself is gone, and its agent only finishes the step in hand.
+    #[serde(default)]
+    pub finishing: bool,
 }
 
 /// Agent to controller.

@@ -64,6 +64,7 @@ impl Agent {
 fn lock_for(who: &str) -> Body {
     let text = str::to_owned;
     let owner = LockOwner {
+        finishing: false,
         who: text(who),
         host: text("laptop"),
         reason: text("skep up"),

@@ -196,6 +196,7 @@ async fn a_lost_host_is_noticed_by_all_that_wait() {
 async fn the_lock_is_freed_when_the_connection_is_lost() {
     let Some(scene) = Scene::new("") else { return };
     let owner = |who: &str| skep::wire::LockOwner {
+        finishing: false,
         who: who.to_owned(),
         host: "laptop".to_owned(),
         reason: "skep up".to_owned(),

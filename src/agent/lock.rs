@@ -19,7 +19,10 @@ pub const PATH: &str = "/run/skep/lock";
 
 /// A held lock; released when dropped.
 #[derive(Debug)]
-pub struct Lock(Flock<File>);
+pub struct Lock {
+    file: Flock<File>,
+    owner: LockOwner,
+}
 
 /// What came of asking for the lock.
 #[derive(Debug)]
@@ -41,8 +44,8 @@ pub fn take(path: &Path, owner: &LockOwner) -> io::Result<Taken> {
     let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(held) => {
-            let mut lock = Lock(held);
-            lock.name(owner)?;
+            let mut lock = Lock { file: held, owner: owner.clone() };
+            lock.write_owner()?;
             Ok(Taken::Ours(lock))
         }
         Err((file, Errno::EWOULDBLOCK)) => Ok(Taken::Theirs(holder(file))),
@@ -51,21 +54,35 @@ pub fn take(path: &Path, owner: &LockOwner) -> io::Result<Taken> {
 }
 
 impl Lock {
-    /// Writes down who holds it.
+    /// Names somebody else as the one it is held for.
     ///
     /// # Errors
     /// The file's.
     pub fn name(&mut self, owner: &LockOwner) -> io::Result<()> {
-        self.0.set_len(0)?;
-        self.0.rewind()?;
-        self.0.write_all(&serde_json::to_vec(owner)?)
+        self.owner = owner.clone();
+        self.write_owner()
+    }
+
+    /// Tells that its run is gone, so that it is held for no longer than the step in hand takes.
+    ///
+    /// # Errors
+    /// The file's.
+    pub fn finishing(&mut self) -> io::Result<()> {
+        self.owner.finishing = true;
+        self.write_owner()
+    }
+
+    fn write_owner(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.file.write_all(&serde_json::to_vec(&self.owner)?)
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // The lock goes with the file descriptor; a name that is left there would only mislead a reader.
-        let _ = self.0.set_len(0);
+        let _ = self.file.set_len(0);
     }
 }
 
@@ -81,7 +98,8 @@ fn holder(mut file: File) -> LockOwner {
         thread::sleep(Duration::from_millis(10));
     }
     let unknown = || "unknown".to_owned();
-    LockOwner { who: unknown(), host: unknown(), reason: unknown(), since: String::new(), run: String::new() }
+    let (since, run) = (String::new(), String::new());
+    LockOwner { who: unknown(), host: unknown(), reason: unknown(), since, run, finishing: false }
 }
 
 /// Whether an error means that the lock's file cannot be made for want of privilege.
@@ -100,6 +118,7 @@ mod tests {
             reason: "skep up".to_owned(),
             since: "2026-11-23T01:00:00Z".to_owned(),
             run: "r1".to_owned(),
+            finishing: false,
         }
     }
 
@@ -120,6 +139,8 @@ mod tests {
         assert_eq!(theirs(&path), owner("first"));
         lock.name(&owner("x")).expect("the file can be written");
         assert_eq!(theirs(&path), owner("x"));
+        lock.finishing().expect("the file can be written");
+        assert_eq!(theirs(&path), LockOwner { finishing: true, ..owner("x") });
         drop(lock);
         assert_eq!(fs::read(&path).expect("the file stays"), b"");
         assert!(matches!(take(&path, &owner("second")), Ok(Taken::Ours(_))));

@@ -9,7 +9,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use super::Streams;
@@ -25,13 +25,18 @@ use crate::wire::{Answer, Body, LockOwner, Reply, Request, frame};
 pub fn serve(mut streams: Streams, host: &Host, lock: &Path) -> io::Result<()> {
     streams.hello()?;
     let (mut input, output) = (streams.input, streams.output);
-    let mut worker = Worker { host, lock_path: lock.to_owned(), lock: None, output };
+    let held = Mutex::new(None);
+    let mut worker = Worker { host, lock_path: lock.to_owned(), lock: &held, output };
     let gone = AtomicBool::new(false);
     let (sender, requests) = mpsc::channel();
     thread::scope(|scope| {
         scope.spawn(|| worker.work(requests, &gone));
         let end = read_all(&mut input, &sender);
         gone.store(true, Ordering::Release);
+        if let Some(lock) = own(&held).as_mut() {
+            // Whoever comes next waits for the step in hand instead of being turned away.
+            let _ = lock.finishing();
+        }
         drop((sender, input));
         end
     })
@@ -46,10 +51,17 @@ fn read_all(input: &mut File, requests: &mpsc::Sender<Request>) -> io::Result<()
     Ok(())
 }
 
+/// The run lock, where it is held.
+type Held = Mutex<Option<Lock>>;
+
+fn own(held: &Held) -> MutexGuard<'_, Option<Lock>> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 struct Worker<'h> {
     host: &'h Host,
     lock_path: PathBuf,
-    lock: Option<Lock>,
+    lock: &'h Held,
     output: File,
 }
 
@@ -73,18 +85,19 @@ impl Worker<'_> {
             Body::Lock { owner } => self.take_lock(&owner),
             Body::Apply { change } => self.apply(id, &change),
             Body::Unlock => {
-                self.lock = None;
+                *own(self.lock) = None;
                 Answer::Unlocked
             }
         }
     }
 
     fn take_lock(&mut self, owner: &LockOwner) -> Answer {
-        let taken = match &mut self.lock {
+        let mut held = own(self.lock);
+        let taken = match held.as_mut() {
             Some(lock) => lock.name(owner).map(|()| Answer::Locked),
             None => lock::take(&self.lock_path, owner).map(|taken| match taken {
                 Taken::Ours(lock) => {
-                    self.lock = Some(lock);
+                    *held = Some(lock);
                     Answer::Locked
                 }
                 Taken::Theirs(owner) => Answer::LockHeld(owner),
@@ -100,7 +113,7 @@ impl Worker<'_> {
     }
 
     fn apply(&mut self, id: u64, change: &Change) -> Answer {
-        if self.lock.is_none() {
+        if own(self.lock).is_none() {
             return Answer::Fault(Fault::new(
                 self.lock_path.display(),
                 "no change is made without the run lock",

@@ -44,6 +44,17 @@ pub struct Account {
 /// What became of all nodes that had steps.
 pub type Accounts = BTreeMap<NodeName, Account>;
 
+/// Adds what became of the nodes in a further plan of the same run.
+pub fn add(accounts: &mut Accounts, further: Accounts) {
+    for (node, Account { changed, time, fault, stopped }) in further {
+        let account = accounts.entry(node).or_default();
+        account.changed += changed;
+        account.time += time;
+        account.fault = fault.or(account.fault.take());
+        account.stopped |= stopped;
+    }
+}
+
 /// Executes a plan; at most `forks` nodes at once.
 pub async fn execute(plan: &Plan, sessions: &Sessions, forks: usize, sink: &Sink, stop: &Stop) -> Accounts {
     let executor = Executor {

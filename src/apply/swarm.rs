@@ -48,9 +48,17 @@ impl<'a> Hands<'a> {
                         Role::Worker => tokens.worker,
                     };
                     let addresses = manager.manager_addresses().await?;
-                    own.join(addresses, &token, *advertise).await
+                    own.join(addresses, &token, *advertise).await?;
+                    // The next one may only come when this one counts, or two would be missing at once.
+                    match role {
+                        Role::Manager => manager.await_reachable(&own.node_id().await?).await,
+                        Role::Worker => Ok(()),
+                    }
                 };
-                joined.await.map_err(|error| fault(node, error).help(join_help(node, &through)))
+                joined.await.map_err(|error| {
+                    let fault = fault(node, error);
+                    if fault.help.is_some() { fault } else { fault.help(join_help(node, &through)) }
+                })
             }
             SwarmAction::AwaitJoin => own.await_active().await.map_err(|error| {
                 fault(node, error).help(format!("run `docker swarm leave --force` on {node}, then `skep up` again"))
@@ -116,7 +124,12 @@ impl Hands<'_> {
 }
 
 fn fault(node: &NodeName, error: engine::Error) -> Fault {
-    Fault::new(format!("{node}'s engine"), error)
+    let help = error.help();
+    let fault = Fault::new(format!("{node}'s engine"), error);
+    match help {
+        Some(help) => fault.help(help),
+        None => fault,
+    }
 }
 
 fn join_help(node: &NodeName, manager: &NodeName) -> String {

@@ -53,7 +53,8 @@ fn confirm(reporter: &SharedReporter, question: &str) -> bool {
 }
 
 fn can_ask(common: &Common) -> bool {
-    !common.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    // Nobody says yes to a plan that is not shown.
+    !common.json && !common.quiet && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 /// Asks about the keys of hosts that known_hosts does not list; none where nobody can be asked.

@@ -106,6 +106,17 @@ pub(super) struct Run<'a> {
     begun: Instant,
 }
 
+/// How a run lock was come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Locked {
+    AtOnce,
+    /// Somebody else changed the host in between.
+    AfterWaiting,
+}
+
+/// How long the step that a killed run left behind may take: an installation on a board with a slow card.
+const FINISHING: Duration = Duration::from_secs(45 * 60);
+
 /// What was found out about the hosts, and the agents that did.
 pub(super) struct Observation {
     pub(super) sessions: Sessions,
@@ -207,24 +218,45 @@ impl<'a> Run<'a> {
 
     async fn survey(&self, name: &NodeName, session: &HostSession, lock: bool) -> Result<plan::Host, Fault> {
         let node = self.inventory.node(name).ok_or_else(|| Fault::new(name, "not in the inventory"))?;
-        let survey = session.survey(desire::keys(self.inventory, node));
-        let (host, locked) = if lock {
-            let (host, locked) = futures_util::join!(survey, session.request(self.lock(), |_| {}));
-            (host, Some(locked))
-        } else {
-            (survey.await, None)
+        // Both are sent at once, the lock first: what is seen under it stays as it was seen.
+        let take = async {
+            match lock {
+                true => self.take_lock(name, session).await,
+                false => Ok(Locked::AtOnce),
+            }
         };
-        match locked {
-            None | Some(Ok(Answer::Locked)) => {}
-            Some(Ok(Answer::LockHeld(owner))) => return Err(held(name, &owner)),
-            Some(Ok(Answer::Fault(fault))) => return Err(fault),
-            Some(Ok(other)) => return Err(Fault::new(name, format!("its agent answered out of turn: {other:?}"))),
-            Some(Err(error)) => return Err(Fault::new(name, error)),
+        let survey = session.survey(desire::keys(self.inventory, node));
+        let (locked, mut seen) = futures_util::join!(take, survey);
+        if locked? == Locked::AfterWaiting {
+            seen = session.survey(desire::keys(self.inventory, node)).await;
         }
         let fleet::Survey { facts, observed, clock_offset_ms, .. } =
-            host.map_err(|error| Fault::new(name, error))?;
+            seen.map_err(|error| Fault::new(name, error))?;
         (self.sink)(Event::Surveyed { node: name.clone() });
         Ok(plan::Host { facts, observed, clock_offset_ms })
+    }
+
+    /// Takes a host's run lock. Where a run was killed, its agent finishes the step in hand, and is waited for.
+    async fn take_lock(&self, name: &NodeName, session: &HostSession) -> Result<Locked, Fault> {
+        let deadline = Instant::now() + FINISHING;
+        let mut locked = Locked::AtOnce;
+        loop {
+            match session.request(self.lock(), |_| {}).await {
+                Ok(Answer::Locked) => return Ok(locked),
+                Ok(Answer::LockHeld(owner)) if owner.finishing && Instant::now() < deadline => {
+                    if locked == Locked::AtOnce {
+                        let cause = format!("waiting for the step that `{}` left behind", owner.reason);
+                        (self.sink)(Event::Retrying { node: name.clone(), cause });
+                    }
+                    locked = Locked::AfterWaiting;
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                Ok(Answer::LockHeld(owner)) => return Err(held(name, &owner)),
+                Ok(Answer::Fault(fault)) => return Err(fault),
+                Ok(other) => return Err(Fault::new(name, format!("its agent answered out of turn: {other:?}"))),
+                Err(error) => return Err(Fault::new(name, error)),
+            }
+        }
     }
 
     fn lock(&self) -> Body {
@@ -234,6 +266,7 @@ impl<'a> Run<'a> {
             reason: format!("skep {}", self.command),
             since: jiff::Timestamp::now().to_string(),
             run: self.id.clone(),
+            finishing: false,
         };
         Body::Lock { owner }
     }

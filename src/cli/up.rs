@@ -1,6 +1,6 @@
 //! `skep up`: makes the hosts what the inventory says.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::args::{Changing, Common};
 use super::context::{End, Failure, Observation, Run, choices, load};
@@ -27,19 +27,39 @@ pub(super) async fn bring_up(
 ) -> Result<u8, Failure> {
     let run = Run::begin(common, inventory, choices, "up", true)?;
     let mut observation = run.observe(true).await?;
-    let plan = plan::make(&run.view(&observation));
-    (run.sink)(Event::Planned { plan: plan.clone() });
+    let mut accounts = Accounts::new();
+    let mut next = Some(plan::make(&run.view(&observation)));
+    while let Some(plan) = next {
+        (run.sink)(Event::Planned { plan: plan.clone() });
+        if !plan.refusals.is_empty() {
+            return Ok(finish(&run, &observation, &accounts, &[], Some(exit::REFUSED)));
+        }
+        if !plan.is_empty() && !ask::go_ahead(&run, "Do this?")? {
+            return Ok(finish(&run, &observation, &accounts, &[], Some(exit::OK)));
+        }
+        let forks = usize::from(common.forks);
+        let pass = apply::execute(&plan, &observation.sessions, forks, &run.sink, &run.stop).await;
+        apply::add(&mut accounts, pass);
+        next = follow_up(&run, &plan, &accounts, &mut observation).await;
+    }
+    let findings = verify(&run, &accounts, &mut observation).await;
+    Ok(finish(&run, &observation, &accounts, &findings, None))
+}
 
-    if !plan.refusals.is_empty() {
-        return Ok(finish(&run, &observation, &Accounts::new(), &[], Some(exit::REFUSED)));
+/// What could not be planned before: what a stopped engine holds shows only once it runs.
+async fn follow_up(
+    run: &Run<'_>,
+    done: &Plan,
+    accounts: &Accounts,
+    observation: &mut Observation,
+) -> Option<Plan> {
+    let failed = accounts.values().any(|account| account.fault.is_some());
+    if done.is_empty() || done.problems.is_empty() || failed || run.stop.is_asked() {
+        return None;
     }
-    if !plan.is_empty() && !ask::go_ahead(&run, "Do this?")? {
-        return Ok(finish(&run, &observation, &Accounts::new(), &[], Some(exit::OK)));
-    }
-    let forks = usize::from(common.forks);
-    let accounts = apply::execute(&plan, &observation.sessions, forks, &run.sink, &run.stop).await;
-    let findings = verify(&run, &plan, &accounts, &mut observation).await;
-    Ok(finish(&run, &observation, &accounts, &[plan.problems, findings].concat(), None))
+    run.look_again(observation).await;
+    let plan = plan::make(&run.view(observation));
+    (!plan.is_empty() && plan.problems != done.problems).then_some(plan)
 }
 
 fn finish(
@@ -53,24 +73,20 @@ fn finish(
 }
 
 /// Looks at everything once more after changes, until the swarm has settled; what is then not as planned.
-async fn verify(
-    run: &Run<'_>,
-    plan: &Plan,
-    accounts: &Accounts,
-    observation: &mut Observation,
-) -> Vec<Finding> {
+async fn verify(run: &Run<'_>, accounts: &Accounts, observation: &mut Observation) -> Vec<Finding> {
     if run.stop.is_asked() {
         return Vec::new();
     }
-    let deadline = tokio::time::Instant::now() + SETTLE;
+    let changed = !accounts.is_empty();
+    let deadline = Instant::now() + SETTLE;
     let mut pause = Duration::from_millis(250);
     let findings = loop {
-        if !plan.is_empty() {
+        if changed {
             run.look_again(observation).await;
         }
-        let findings = amiss(run, accounts, observation);
-        if findings.is_empty() || plan.is_empty() || tokio::time::Instant::now() + pause > deadline {
-            break findings;
+        let Amiss { lasting, passing } = amiss(run, accounts, observation);
+        if passing.is_empty() || !changed || Instant::now() + pause > deadline {
+            break [lasting, passing].concat();
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(4));
@@ -79,8 +95,16 @@ async fn verify(
     findings
 }
 
+/// What is not as planned.
+struct Amiss {
+    /// What no waiting mends.
+    lasting: Vec<Finding>,
+    /// What the swarm may still be about to settle.
+    passing: Vec<Finding>,
+}
+
 /// What is not as planned, of the nodes that were reached and did not fail: those have been told of already.
-fn amiss(run: &Run<'_>, accounts: &Accounts, observation: &Observation) -> Vec<Finding> {
+fn amiss(run: &Run<'_>, accounts: &Accounts, observation: &Observation) -> Amiss {
     let view = run.view(observation);
     let left = plan::make(&view);
     let undone = left.steps().map(|(phase, step)| Finding {
@@ -88,8 +112,7 @@ fn amiss(run: &Run<'_>, accounts: &Accounts, observation: &Observation) -> Vec<F
         message: format!("{} still lacks, in {phase}: {}", step.node, step.action.describe().title),
         help: "run `skep plan` to see it whole".to_owned(),
     });
-    let health = Health::of(&view).findings(&view);
-    let excused = |finding: &Finding| {
+    let told = |finding: &Finding| {
         !finding.nodes.is_empty()
             && finding.nodes.iter().all(|node| {
                 observation.unreachable.contains_key(node)
@@ -97,5 +120,10 @@ fn amiss(run: &Run<'_>, accounts: &Accounts, observation: &Observation) -> Vec<F
                     || accounts.get(node).is_some_and(|account| account.fault.is_some())
             })
     };
-    undone.chain(health).filter(|finding| !excused(finding)).collect()
+    let any_failed = accounts.values().any(|account| account.fault.is_some());
+    // Where a node failed, the swarm cannot be whole, and everybody knows why.
+    let health = if any_failed { Vec::new() } else { Health::of(&view).findings(&view) };
+    let lasting = left.problems.iter().chain(&left.refusals).cloned();
+    let passing = undone.chain(health).filter(|finding| !told(finding));
+    Amiss { lasting: lasting.collect(), passing: passing.collect() }
 }

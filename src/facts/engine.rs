@@ -4,6 +4,7 @@
 //! must change nothing. Never asks `/swarm`, whose answer holds the join tokens.
 
 mod answers;
+mod data;
 mod http;
 mod process;
 
@@ -22,7 +23,10 @@ pub enum Engine {
     /// No `dockerd` on the host.
     Absent,
     /// Installed, but not running.
-    Stopped,
+    Stopped {
+        /// Whether its data hold the state of a swarm. Where not, the host is in none.
+        swarm: bool,
+    },
     /// Runs, but did not answer: `cause` says why. Nothing may be concluded about the swarm from this.
     Silent {
         /// The system's own words.
@@ -40,7 +44,10 @@ impl Engine {
     /// Asks it. What cannot be asked is [`Engine::Silent`], never absent.
     pub fn read(host: &Host) -> Self {
         let Some(process) = process::find(host) else {
-            return if process::installed(host) { Self::Stopped } else { Self::Absent };
+            return match process::installed(host) {
+                true => Self::Stopped { swarm: data::hold_a_swarm(host) },
+                false => Self::Absent,
+            };
         };
         let socket = host.path("/run/docker.sock");
         let get = |path: &str| http::get(&socket, path, PATIENCE);

@@ -178,7 +178,8 @@ fn options_are_written_before_the_engines_first_start_and_later_for_a_running_on
     world.inventory.engine.options.insert("debug".to_owned(), true.into());
     let plan = make(&on_bare_hosts(world.clone()).view());
     assert!(titles(&plan)[0].starts_with("packages n1: ") && titles(&plan)[0].contains("daemon.json"));
-    let mut world = on_settled_hosts(world);
+    let members = [("n1", crate::inventory::model::Role::Manager)];
+    let mut world = on_settled_hosts(world.swarm("c1", Some("home"), &members));
     let host = world.hosts.get_mut(&NodeName::from("n1")).unwrap();
     let before = daemon::Observed { text: None, running: true, stale: false };
     host.observed.insert(Key::Daemon(()), Ok(Observed::Daemon(before)));

@@ -98,7 +98,7 @@ pub enum Standing {
 pub enum Unknown {
     /// The host was not reached.
     Unreachable,
-    /// Its engine is installed, but does not run; what it holds on disc is not asked.
+    /// Its engine does not run, but has the state of a swarm on disc.
     Stopped,
     /// Its engine runs, but does not answer.
     Silent {
@@ -195,7 +195,7 @@ fn managed<'a>(view: &'a View<'_>) -> Vec<(&'a NodeName, &'a Cluster)> {
     let clusters =
         view.inventory.nodes.iter().filter_map(|node| match &view.hosts.get(&node.name)?.facts.engine {
             Engine::Running(running) => Some((&node.name, running.swarm.cluster.as_ref()?)),
-            Engine::Absent | Engine::Stopped | Engine::Silent { .. } => None,
+            Engine::Absent | Engine::Stopped { .. } | Engine::Silent { .. } => None,
         });
     clusters.filter(|(_, cluster)| !cluster.id.is_empty() && cluster.nodes.is_ok()).collect()
 }
@@ -226,8 +226,8 @@ fn others(managed: &[(&NodeName, &Cluster)], ours: Option<&Roster>) -> Vec<Other
 fn standing(host: Option<&Host>, managed: &[(&NodeName, &Cluster)], ours: Option<&Roster>) -> Standing {
     let Some(Host { facts, .. }) = host else { return Standing::Unknown(Unknown::Unreachable) };
     match &facts.engine {
-        Engine::Absent => Standing::Outside,
-        Engine::Stopped => Standing::Unknown(Unknown::Stopped),
+        Engine::Absent | Engine::Stopped { swarm: false } => Standing::Outside,
+        Engine::Stopped { swarm: true } => Standing::Unknown(Unknown::Stopped),
         Engine::Silent { cause } => Standing::Unknown(Unknown::Silent { cause: cause.clone() }),
         Engine::Running(running) => match running.swarm.state {
             SwarmState::Inactive => Standing::Outside,

@@ -39,7 +39,7 @@ fn members_of_our_swarm_are_told_by_node_id() {
 #[test]
 fn what_does_not_answer_is_unknown() {
     let silent = Engine::Silent { cause: "no answer in 5 s".to_owned() };
-    let world = three().off("n1").engine("n2", Engine::Stopped).engine("n3", silent);
+    let world = three().off("n1").engine("n2", Engine::Stopped { swarm: true }).engine("n3", silent);
     let expected = [
         ("n1", Unknown::Unreachable),
         ("n2", Unknown::Stopped),

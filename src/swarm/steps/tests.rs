@@ -109,7 +109,7 @@ fn a_settled_swarm_is_left_alone() {
     assert_settled("a host that is off", &plan(&world.clone().off("n4")));
     assert_settled(
         "a stopped engine that the swarm knows",
-        &plan(&world.clone().engine("n4", Engine::Stopped)),
+        &plan(&world.clone().engine("n4", Engine::Stopped { swarm: true })),
     );
     world.inventory.swarm.address_pool = vec!["10.0.0.0/8".parse().unwrap()];
     world.inventory.swarm.subnet_size = Some(24);
@@ -133,7 +133,7 @@ fn no_swarm_is_made_while_one_may_be_there() {
     let table: Vec<(&str, World, &[&str], &[&str])> = vec![
         ("off", three().off("n4"), &["skep up --assume-new n4"], &[]),
         ("two off", three().off("n1").off("n4"), &["--assume-new n1 --assume-new n4"], &[]),
-        ("stopped", three().engine("n4", Engine::Stopped), &[], &["--assume-new n4"]),
+        ("stopped", three().engine("n4", Engine::Stopped { swarm: true }), &[], &["--assume-new n4"]),
         ("silent", three().engine("n2", silent), &[], &["does not answer, so its swarm is unknown: refused"]),
         ("joining", three().sees("n2", outside(SwarmState::Pending)), &["n2 is joining"], &[]),
         ("locked", three().sees("n1", outside(SwarmState::Locked)), &["docker swarm unlock"], &[]),
@@ -173,7 +173,7 @@ fn the_user_may_vouch_for_hosts_that_cannot_be_asked() {
         &["2 managers, not 3: 2 managers need 2 for a quorum"],
     );
 
-    let stopped = plan_with(&three().engine("n4", Engine::Stopped), vouch(&["n4"]));
+    let stopped = plan_with(&three().engine("n4", Engine::Stopped { swarm: true }), vouch(&["n4"]));
     assert_eq!(short(&stopped.steps), ["n1 init", "n2 join manager", "n3 join manager", "n4 join worker"]);
 
     let nobody = plan_with(&three().off("n1").off("n2").off("n3"), vouch(&["n1", "n2", "n3"]));
@@ -432,7 +432,7 @@ fn members_that_cannot_work_are_told_and_the_others_go_on() {
 
 #[test]
 fn an_engine_that_is_stopped_is_not_joined_before_it_is_known() {
-    let world = three().worker("n5").swarm("c1", Some("home"), THREE).engine("n5", Engine::Stopped);
+    let world = three().worker("n5").swarm("c1", Some("home"), THREE).engine("n5", Engine::Stopped { swarm: true });
     let plan = plan(&world);
     assert_findings("stopped", &plan.problems, &["the engine of n5 is installed but stopped"]);
     assert_eq!(short(&plan.steps), [""; 0]);
