@@ -60,7 +60,8 @@ impl Journal {
         line.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let written = file.write_all(&line);
-        let lasting = matches!(event, Event::StepDone { .. } | Event::StepFailed { .. } | Event::Finished { .. });
+        let lasting =
+            matches!(event, Event::StepDone { .. } | Event::StepFailed { .. } | Event::Finished { .. });
         if written.is_ok() && lasting {
             let _ = file.sync_data();
         }

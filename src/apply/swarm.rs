@@ -61,14 +61,20 @@ impl<'a> Hands<'a> {
                 })
             }
             SwarmAction::AwaitJoin => own.await_active().await.map_err(|error| {
-                fault(node, error).help(format!("run `docker swarm leave --force` on {node}, then `skep up` again"))
+                fault(node, error)
+                    .help(format!("run `docker swarm leave --force` on {node}, then `skep up` again"))
             }),
             through_manager => self.through_manager(node, &own, through_manager).await,
         }
     }
 
     /// Changes that a manager makes to the record of a node.
-    async fn through_manager(&self, node: &NodeName, own: &Engine, action: &SwarmAction) -> Result<(), Fault> {
+    async fn through_manager(
+        &self,
+        node: &NodeName,
+        own: &Engine,
+        action: &SwarmAction,
+    ) -> Result<(), Fault> {
         let (_, manager) = self.manager().await?;
         let done = async {
             match action {

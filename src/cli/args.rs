@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::inventory::model::{NodeName, Role};
 use crate::inventory::HostArg;
+use crate::inventory::model::{NodeName, Role};
 use crate::report::Printer;
 
 const EXAMPLES: &str = "Examples:
@@ -81,7 +81,9 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  skep init pi@192.168.2.1 192.168.2.2 192.168.2.3")]
     Init(Init),
     /// Show what `up` would change; changes nothing
-    #[command(after_help = "Examples:\n  skep plan\n  skep plan --exit-code --limit n3   exit 3 if n3 needs changes")]
+    #[command(
+        after_help = "Examples:\n  skep plan\n  skep plan --exit-code --limit n3   exit 3 if n3 needs changes"
+    )]
     Plan(Plan),
     /// Make the hosts what the inventory says: show the plan, ask, do it, verify it
     #[command(after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --json --yes | jq .")]

@@ -199,9 +199,10 @@ impl<'a> Run<'a> {
 
     /// Asks the agents that are connected already once more.
     pub(super) async fn look_again(&self, observation: &mut Observation) {
-        let surveys = observation.sessions.iter().map(|(name, session)| async move {
-            (name.clone(), self.survey(name, session, false).await)
-        });
+        let surveys = observation
+            .sessions
+            .iter()
+            .map(|(name, session)| async move { (name.clone(), self.survey(name, session, false).await) });
         let seen = join_all(surveys).await;
         for (name, host) in seen {
             match host {
@@ -253,7 +254,9 @@ impl<'a> Run<'a> {
                 }
                 Ok(Answer::LockHeld(owner)) => return Err(held(name, &owner)),
                 Ok(Answer::Fault(fault)) => return Err(fault),
-                Ok(other) => return Err(Fault::new(name, format!("its agent answered out of turn: {other:?}"))),
+                Ok(other) => {
+                    return Err(Fault::new(name, format!("its agent answered out of turn: {other:?}")));
+                }
                 Err(error) => return Err(Fault::new(name, error)),
             }
         }
@@ -262,7 +265,9 @@ impl<'a> Run<'a> {
     fn lock(&self) -> Body {
         let owner = LockOwner {
             who: std::env::var("USER").unwrap_or_else(|_| "somebody".to_owned()),
-            host: nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            host: nix::unistd::gethostname()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default(),
             reason: format!("skep {}", self.command),
             since: jiff::Timestamp::now().to_string(),
             run: self.id.clone(),

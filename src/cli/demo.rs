@@ -2,7 +2,6 @@
 
 use std::fs;
 
-
 use super::args::{Changing, Common, Plan};
 use super::context::Failure;
 use super::{exit, lab, plan, status, up};

@@ -11,7 +11,8 @@ pub(super) fn run(common: &Common, arguments: &Init) -> Result<u8, Failure> {
         return Err(Failure::new(exit::USAGE, format!("{} is there already", path.display()))
             .help("add a node with `skep node add HOST`, or replace the file with `--force`"));
     }
-    let text = scaffold::scaffold("home", &arguments.hosts).map_err(|error| Failure::new(exit::USAGE, error))?;
+    let text =
+        scaffold::scaffold("home", &arguments.hosts).map_err(|error| Failure::new(exit::USAGE, error))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(".".as_ref());
     // The schema goes beside it, so that editors complete and check it without a network.
     let schema_path = folder.join("schema.json");

@@ -35,13 +35,8 @@ impl From<LabError> for Failure {
 pub(super) fn up(common: &Common, name: &str, nodes: u8, engine: bool) -> Result<Lab, Failure> {
     let printer = common.printer();
     install_missing(common, &printer)?;
-    let spec = Spec {
-        name: name.to_owned(),
-        nodes: usize::from(nodes),
-        engine,
-        login: Login::Root,
-        release: None,
-    };
+    let spec =
+        Spec { name: name.to_owned(), nodes: usize::from(nodes), engine, login: Login::Root, release: None };
     let lab = lab::up(&spec, &mut |progress| printer.note(&tell(&progress)))?;
     printer.note(&format!("lab {name} is up; its inventory:"));
     printer.result(&format!("{}\n", lab.inventory().display()));

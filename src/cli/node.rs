@@ -20,8 +20,13 @@ async fn add(common: &Common, host: HostArg, name: Option<String>, role: Role) -
     let inventory = load(common)?;
     let names = inventory.nodes.iter().map(|node| node.name.0.as_str());
     let name = name.unwrap_or_else(|| free_name(names));
-    let node =
-        NewNode { name: name.clone(), address: host.host, role: Some(role), user: host.user, port: host.port };
+    let node = NewNode {
+        name: name.clone(),
+        address: host.host,
+        role: Some(role),
+        user: host.user,
+        port: host.port,
+    };
 
     let path = &common.inventory;
     let failed = |error: std::io::Error| Failure::new(exit::FAILED, format!("{}: {error}", path.display()));

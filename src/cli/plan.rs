@@ -20,7 +20,6 @@ pub(super) async fn run(common: &Common, arguments: Arguments) -> Result<u8, Fai
         () if arguments.exit_code && !plan.is_empty() => Some(exit::PENDING),
         () => Some(exit::OK),
     };
-    let end =
-        End { unreachable: &observation.unreachable, accounts: &Accounts::new(), findings: &[], code };
+    let end = End { unreachable: &observation.unreachable, accounts: &Accounts::new(), findings: &[], code };
     Ok(run.finish(&end))
 }

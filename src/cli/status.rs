@@ -3,8 +3,8 @@
 use std::sync::PoisonError;
 
 use super::args::Common;
-use super::exit;
 use super::context::{End, Failure, Run, choices, load};
+use super::exit;
 use crate::apply::Accounts;
 use crate::report::Status;
 use crate::swarm::health::Health;

@@ -9,11 +9,17 @@ use super::distribution;
 use super::templates::render;
 use crate::facts::{self, Facts, Support};
 use crate::inventory::model::{EngineSource, Inventory, Node, NodeName, Share, ShareMount};
-use crate::resource::{Key, Resource, daemon, directory, dropin, exports, module, mount, packages, sysctl, unit};
+use crate::resource::{
+    Key, Resource, daemon, directory, dropin, exports, module, mount, packages, sysctl, unit,
+};
 
 /// Modules that Docker and Swarm need, each with the kernel option that brings it.
-const MODULES: &[(&str, &str)] =
-    &[("overlay", "OVERLAY_FS"), ("br_netfilter", "BRIDGE_NETFILTER"), ("vxlan", "VXLAN"), ("ip_vs", "IP_VS")];
+const MODULES: &[(&str, &str)] = &[
+    ("overlay", "OVERLAY_FS"),
+    ("br_netfilter", "BRIDGE_NETFILTER"),
+    ("vxlan", "VXLAN"),
+    ("ip_vs", "IP_VS"),
+];
 
 /// Mount options that skep always sets: a network mount that a dead server does not keep the boot from.
 const MOUNT_OPTIONS: &[&str] = &["_netdev", "nofail", "noatime", "vers=4.2"];
@@ -115,8 +121,10 @@ fn packages(inventory: &Inventory, node: &Node, traits: &Traits) -> Resource {
 }
 
 fn kernel(traits: &Traits) -> Vec<Resource> {
-    let modules =
-        traits.modules.iter().map(|name| Resource::Module(module::Desired { name: (*name).to_owned(), at_boot: true }));
+    let modules = traits
+        .modules
+        .iter()
+        .map(|name| Resource::Module(module::Desired { name: (*name).to_owned(), at_boot: true }));
     // The engine sets it when it starts; in a file of its own it survives a later `sysctl --system`.
     let forwarding = sysctl::Desired { key: "net.ipv4.ip_forward".to_owned(), value: "1".to_owned() };
     modules.chain([Resource::Sysctl(forwarding)]).collect()
@@ -164,7 +172,8 @@ fn exports(shares: &[&Share]) -> exports::Desired {
             json!({ "name": share.name, "entries": lines })
         })
         .collect();
-    let text = if lines.is_empty() { String::new() } else { render("exports.j2", json!({ "shares": lines })) };
+    let text =
+        if lines.is_empty() { String::new() } else { render("exports.j2", json!({ "shares": lines })) };
     let entries = shares.iter().flat_map(|share| entries(share)).collect();
     exports::Desired { path: exports::FILE.into(), text, entries }
 }
@@ -226,4 +235,3 @@ fn reached_at(node: &Node) -> String {
 fn systemd_value(text: &str) -> String {
     text.replace('%', "%%")
 }
-

@@ -87,12 +87,21 @@ fn change(resource: &Resource, host: &Host) -> Result<Option<Action>, (String, S
 
 /// Nodes whose kernel cannot do the NFS that the inventory asks of them.
 fn nfs_problems(view: &View<'_>) -> Vec<Finding> {
-    lacking(view, |node, host| desire::missing_nfs(view.inventory, node, &host.facts), |nodes, options| Finding {
-        message: format!("the kernel of {} lacks {}: NFS is left alone there", list(&nodes), list(&options)),
-        help: "boot a kernel that has it (Debian's and Armbian's own do), or leave the node out of `shares`"
-            .to_owned(),
-        nodes,
-    })
+    lacking(
+        view,
+        |node, host| desire::missing_nfs(view.inventory, node, &host.facts),
+        |nodes, options| Finding {
+            message: format!(
+                "the kernel of {} lacks {}: NFS is left alone there",
+                list(&nodes),
+                list(&options)
+            ),
+            help:
+                "boot a kernel that has it (Debian's and Armbian's own do), or leave the node out of `shares`"
+                    .to_owned(),
+            nodes,
+        },
+    )
 }
 
 /// What a swarm does without on the nodes' kernels.
@@ -137,8 +146,9 @@ fn keep_to_limit(view: &View<'_>, phases: &mut BTreeMap<PhaseName, Vec<Step>>, p
     for steps in phases.values_mut() {
         steps.retain(|step| view.choices.includes(&step.node));
     }
-    let concerns =
-        |finding: &Finding| finding.nodes.is_empty() || finding.nodes.iter().any(|node| view.choices.includes(node));
+    let concerns = |finding: &Finding| {
+        finding.nodes.is_empty() || finding.nodes.iter().any(|node| view.choices.includes(node))
+    };
     plan.refusals.retain(concerns);
     plan.problems.retain(concerns);
     plan.warnings.retain(concerns);

@@ -1,7 +1,7 @@
 //! The files that skep writes whole, from the templates in `templates/`.
 
-use minijinja::value::Serde;
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use crate::facts::{Engine, Support};
 use crate::inventory::model::{Inventory, NodeName, Owner, Place, Share, ShareMount};
 use crate::plan::{Host, PhaseName, Plan, desire, make};
-use crate::resource::{Key, Observed, Resource, daemon, directory, dropin, exports, file, module, mount, packages};
+use crate::resource::{
+    Key, Observed, Resource, daemon, directory, dropin, exports, file, module, mount, packages,
+};
 use crate::resource::{Kind, sysctl, unit};
 use crate::swarm::world::World;
 
@@ -52,9 +54,13 @@ fn settled(resource: &Resource) -> Observed {
             installed: install.iter().map(|name| (name.clone(), "1".to_owned())).collect(),
             ..Default::default()
         }),
-        Resource::Directory(directory::Desired { mode, uid, gid, .. }) => Observed::Directory(
-            directory::Observed::Directory(directory::Attributes { mode: *mode, uid: *uid, gid: *gid }),
-        ),
+        Resource::Directory(directory::Desired { mode, uid, gid, .. }) => {
+            Observed::Directory(directory::Observed::Directory(directory::Attributes {
+                mode: *mode,
+                uid: *uid,
+                gid: *gid,
+            }))
+        }
         Resource::Dropin(dropin::Desired { text, .. }) => {
             Observed::Dropin(dropin::Observed { text: Some(text.clone()), reload_pending: false })
         }
@@ -222,7 +228,9 @@ fn a_kernel_without_nfs_is_named_and_only_its_nfs_left_alone() {
     assert_eq!(plan.problems.len(), 1);
     assert!(plan.problems[0].message.contains("n2 lacks CONFIG_NFS_FS"), "{:?}", plan.problems);
     let titles = titles(&plan);
-    assert!(steps_of(&titles, "n2").iter().all(|title| !title.contains("nfs") && !title.starts_with("mounts")));
+    assert!(
+        steps_of(&titles, "n2").iter().all(|title| !title.contains("nfs") && !title.starts_with("mounts"))
+    );
     assert!(steps_of(&titles, "n1").iter().any(|title| title.starts_with("exports")));
     assert!(steps_of(&titles, "n2").iter().any(|title| title.starts_with("swarm")));
 }

@@ -19,10 +19,15 @@ pub(super) fn refusals(view: &View<'_>) -> Vec<Finding> {
          reboot"
             .to_owned()
     }));
-    refusals.extend(twins(view, "hostname", |host| Some(host.facts.system.hostname.clone()), |nodes| {
-        let last = &nodes[nodes.len() - 1];
-        format!("give each its own, such as `hostnamectl set-hostname {last}` on {last}")
-    }));
+    refusals.extend(twins(
+        view,
+        "hostname",
+        |host| Some(host.facts.system.hostname.clone()),
+        |nodes| {
+            let last = &nodes[nodes.len() - 1];
+            format!("give each its own, such as `hostnamectl set-hostname {last}` on {last}")
+        },
+    ));
     refusals.extend(twins(view, "engine ID", engine_id, |_| {
         "they are copies of one card: on all but one, run `systemctl stop docker && rm \
          /var/lib/docker/engine-id /etc/docker/key.json; systemctl start docker`"
@@ -82,7 +87,9 @@ fn clocks(view: &View<'_>) -> Vec<Finding> {
             Finding {
                 nodes: vec![node.clone()],
                 message: format!("{node}'s clock is {} s {direction} the other nodes'", seconds.abs()),
-                help: format!("set it right: `timedatectl set-ntp true` on {node}, then look at `timedatectl`"),
+                help: format!(
+                    "set it right: `timedatectl set-ntp true` on {node}, then look at `timedatectl`"
+                ),
             }
         })
         .collect()

@@ -23,7 +23,10 @@ fn three_managers() {
     );
     plan_changes_nothing(&bench);
     let outputs = up_without_showing_a_token(&bench);
-    assert_eq!(bench.members("n2"), ["n1 Ready Leader", "n2 Ready Reachable", "n3 Ready Reachable", "n4 Ready"]);
+    assert_eq!(
+        bench.members("n2"),
+        ["n1 Ready Leader", "n2 Ready Reachable", "n3 Ready Reachable", "n4 Ready"]
+    );
     no_token_is_left(&bench, &outputs);
     bound_by_label(&bench);
     a_second_up_changes_nothing(&bench);
@@ -83,9 +86,7 @@ fn tokens_of_all_processes() -> BTreeSet<String> {
 
 fn tokens(text: &str) -> Vec<String> {
     let starts = text.match_indices(TOKEN).map(|(start, _)| &text[start..]);
-    let end = |rest: &str| {
-        rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(rest.len())
-    };
+    let end = |rest: &str| rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(rest.len());
     starts.map(|rest| rest[..end(rest)].to_owned()).collect()
 }
 
@@ -106,7 +107,8 @@ fn no_token_is_left(bench: &Bench, outputs: &str) {
 
 fn bound_by_label(bench: &Bench) {
     for node in ["n1", "n2", "n3", "n4"] {
-        let label = format!("docker node inspect $(docker node ls -q -f name={node}) -f '{{{{json .Spec.Labels}}}}'");
+        let label =
+            format!("docker node inspect $(docker node ls -q -f name={node}) -f '{{{{json .Spec.Labels}}}}'");
         assert_eq!(bench.on("n1", &label).trim(), format!(r#"{{"skep.node":"{node}"}}"#));
     }
 }

@@ -26,7 +26,10 @@ fn switched_off() {
     let options = ["--connect-timeout", "3"];
     bench.skep(&[&["up", "--yes"], &options[..]].concat()).exits(1).says("n3").says("--assume-new");
     assert_eq!(bench.on("n1", "docker info -f '{{.Swarm.LocalNodeState}}'").trim(), "inactive");
-    assert_eq!(bench.on("n2", "cat /etc/sysctl.d/60-skep-net.ipv4.ip_forward.conf | tail -1").trim(), "net.ipv4.ip_forward = 1");
+    assert_eq!(
+        bench.on("n2", "cat /etc/sysctl.d/60-skep-net.ipv4.ip_forward.conf | tail -1").trim(),
+        "net.ipv4.ip_forward = 1"
+    );
     bench.skep(&[&["up", "--yes", "--assume-new", "n3"], &options[..]].concat()).exits(5).says("n3");
     assert_eq!(bench.members("n1"), ["n1 Ready Leader", "n2 Ready"]);
     bench.lab().start_node("n3").unwrap();
@@ -41,7 +44,8 @@ fn wrong_key() {
     let bench = Bench::with_engine("key", 1);
     bench.inventory(&[("n1", "manager")], "");
     let key = bench.file("wrong");
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status().unwrap();
+    let made =
+        Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status().unwrap();
     assert!(made.success());
     let text = fs::read_to_string(bench.inventory_path()).unwrap();
     let right = bench.lab().key().display().to_string();

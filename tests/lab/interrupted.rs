@@ -68,7 +68,9 @@ fn killed_between_joins() {
     let bench = Bench::with_engine("joins", 3);
     bench.inventory(&[("n1", "manager"), ("n2", "manager"), ("n3", "manager")], "");
     let mut child = bench.start(&["up", "--yes", "--json"]);
-    signal_at(&mut child, Signal::SIGKILL, |event| event["event"] == "step_started" && event["node"] == "n2" && event["phase"] == "swarm");
+    signal_at(&mut child, Signal::SIGKILL, |event| {
+        event["event"] == "step_started" && event["node"] == "n2" && event["phase"] == "swarm"
+    });
     child.wait().unwrap();
     let cluster = bench.on("n1", "docker info -f '{{.Swarm.Cluster.ID}}'");
     bench.skep(&["up", "--yes"]).exits(0);

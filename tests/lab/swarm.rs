@@ -29,7 +29,11 @@ fn foreign() {
     let id = bench.on("n2", "docker info -f '{{.Swarm.Cluster.ID}}'");
     bench.skep(&["up", "--yes"]).exits(6).says("n2").says(id.trim());
     assert_eq!(bench.on("n1", "docker info -f '{{.Swarm.LocalNodeState}}'").trim(), "inactive");
-    assert_eq!(bench.on("n2", "docker info -f '{{.Swarm.Cluster.ID}}'"), id, "the foreign swarm is as it was");
+    assert_eq!(
+        bench.on("n2", "docker info -f '{{.Swarm.Cluster.ID}}'"),
+        id,
+        "the foreign swarm is as it was"
+    );
 }
 
 fn adopted() {

@@ -432,7 +432,8 @@ fn members_that_cannot_work_are_told_and_the_others_go_on() {
 
 #[test]
 fn an_engine_that_is_stopped_is_not_joined_before_it_is_known() {
-    let world = three().worker("n5").swarm("c1", Some("home"), THREE).engine("n5", Engine::Stopped { swarm: true });
+    let world =
+        three().worker("n5").swarm("c1", Some("home"), THREE).engine("n5", Engine::Stopped { swarm: true });
     let plan = plan(&world);
     assert_findings("stopped", &plan.problems, &["the engine of n5 is installed but stopped"]);
     assert_eq!(short(&plan.steps), [""; 0]);
