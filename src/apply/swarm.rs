@@ -125,7 +125,8 @@ impl Hands<'_> {
     async fn manager(&self, about: &NodeName) -> Result<(NodeName, Arc<Engine>), Fault> {
         let known: Vec<NodeName> = self.engines.lock().await.keys().cloned().collect();
         let demoted = self.demoted.lock().await.clone();
-        let mut candidates: Vec<_> = self.sessions.keys().filter(|node| !demoted.contains(*node)).cloned().collect();
+        let mut candidates: Vec<_> =
+            self.sessions.keys().filter(|node| !demoted.contains(*node)).cloned().collect();
         candidates.sort_by_key(|node| (node == about, !known.contains(node)));
         for node in candidates {
             let Ok(engine) = self.engine(&node).await else { continue };

@@ -6,8 +6,9 @@ use std::sync::{Arc, PoisonError};
 use dialoguer::Confirm;
 
 use super::args::Common;
-use super::context::{Failure, Run, SharedReporter};
 use super::exit;
+use super::failure::Failure;
+use super::run::{Run, SharedReporter};
 use crate::ssh::{AskHostKey, UnknownKey};
 
 /// Asks before something is done; with `--yes` it is not asked.

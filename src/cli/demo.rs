@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::args::{Changing, Common, Plan};
-use super::context::Failure;
+use super::failure::Failure;
 use super::{exit, lab, plan, status, up};
 use crate::inventory::write_atomically;
 use crate::lab::Lab;

@@ -1,8 +1,8 @@
 //! `skep init`: the first inventory.
 
 use super::args::{Common, Init};
-use super::context::Failure;
 use super::exit;
+use super::failure::Failure;
 use crate::inventory::{scaffold, schema, write_atomically};
 
 pub(super) fn run(common: &Common, arguments: &Init) -> Result<u8, Failure> {

@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use super::args::{Common, Lab as Arguments};
-use super::context::Failure;
+use super::failure::Failure;
 use super::{ask, demo, exit};
 use crate::lab::{self, Lab, LabError, Login, Spec};
 use crate::report::{Cell, Printer, Table, Tone};

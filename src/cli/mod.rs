@@ -4,12 +4,15 @@ pub mod exit;
 
 mod args;
 mod ask;
-mod context;
 mod demo;
+mod end;
+mod failure;
 mod init;
+mod inputs;
 mod lab;
 mod node;
 mod plan;
+mod run;
 mod schema;
 mod status;
 mod up;
@@ -19,7 +22,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use args::{Arguments, Command};
-use context::Failure;
+use failure::Failure;
 
 /// Parses, runs, and prints at most one error.
 pub fn main() -> ExitCode {

@@ -1,7 +1,8 @@
 //! `skep node`: changes of single nodes.
 
 use super::args::{Common, Node};
-use super::context::{Failure, choices, load};
+use super::failure::Failure;
+use super::inputs::{choices, load};
 use super::{exit, up};
 use crate::inventory::edit::{NewNode, add_node, free_name};
 use crate::inventory::model::{NodeName, Role};

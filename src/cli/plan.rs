@@ -1,8 +1,11 @@
 //! `skep plan`: what `up` would change.
 
 use super::args::{Common, Plan as Arguments};
-use super::context::{End, Failure, Run, choices, load};
+use super::end::End;
 use super::exit;
+use super::failure::Failure;
+use super::inputs::{choices, load};
+use super::run::Run;
 use crate::apply::Accounts;
 use crate::event::Event;
 use crate::plan;

@@ -1,8 +1,8 @@
 //! `skep schema`: the JSON Schema of the inventory.
 
 use super::args::Common;
-use super::context::Failure;
 use super::exit;
+use super::failure::Failure;
 use crate::inventory::schema;
 
 pub(super) fn run(common: &Common) -> Result<u8, Failure> {

@@ -3,8 +3,11 @@
 use std::sync::PoisonError;
 
 use super::args::Common;
-use super::context::{End, Failure, Run, choices, load};
+use super::end::End;
 use super::exit;
+use super::failure::Failure;
+use super::inputs::{choices, load};
+use super::run::Run;
 use crate::apply::Accounts;
 use crate::report::Status;
 use crate::swarm::health::Health;

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::args::{Changing, Common};
-use super::context::{End, Failure, Observation, Run, choices, load};
+use super::end::End;
+use super::failure::Failure;
+use super::inputs::{choices, load};
+use super::run::{Observation, Run};
 use super::{ask, exit};
 use crate::apply::{self, Accounts};
 use crate::event::Event;

@@ -75,7 +75,7 @@ fn package_lock() {
     bench.inventory(&[("n1", "manager")], "");
     // struct flock of a write lock on the whole file, as apt takes it.
     let holder = r#"perl -e 'use Fcntl; open(my $f, ">>", "/var/lib/dpkg/lock-frontend") or die;
-        fcntl($f, F_SETLK, pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0)) or die; sleep 1 while -e "/run/hold"'"#;
+        my $l = pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0); fcntl($f, F_SETLK, $l) or die; sleep 1 while -e "/run/hold"'"#;
     bench.on("n1", "touch /run/hold");
     bench.on("n1", &format!("systemd-run --quiet --unit=holder {}", holder.replace('\n', " ")));
     let mut child = bench.start(&["up", "--yes", "--json"]);
@@ -119,7 +119,7 @@ fn run_lock() {
     let owner = r#"{"who":"maya","host":"desk","reason":"skep up","since":"2026-01-02T03:04:05Z","run":"r"}"#;
     bench.on("n1", &format!("mkdir -p /run/skep; printf '%s' '{owner}' > /run/skep/lock"));
     bench.on("n1", "systemd-run --quiet --unit=holder flock /run/skep/lock sleep 300; sleep 1");
-    bench.skep(&["up", "--yes"]).says("maya@desk").says("2026-01-02T03:04:05Z").exits(5);
+    bench.skep(&["up", "--yes"]).says("maya@desk").says("2026-01-02T03:04:05Z").exits(6);
     bench.on("n1", "systemctl stop holder");
     bench.skep(&["up", "--yes"]).exits(0);
 }

@@ -1,0 +1,95 @@
+//! The end of a run: who did what, the exit code, and what to run next.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::exit;
+use super::run::Run;
+use crate::apply::{Accounts, millis};
+use crate::event::{Event, NodeSummary, Outcome, Summary};
+use crate::inventory::model::NodeName;
+use crate::plan::Finding;
+use crate::resource::Fault;
+
+/// How a run came to its end.
+pub(super) struct End<'a> {
+    /// Nodes that could not be reached.
+    pub(super) unreachable: &'a BTreeMap<NodeName, Fault>,
+    /// What became of the nodes that had steps.
+    pub(super) accounts: &'a Accounts,
+    /// What cannot be done, or is not as planned.
+    pub(super) findings: &'a [Finding],
+    /// The exit code where it is not to be told from the rest.
+    pub(super) code: Option<u8>,
+}
+
+impl Run<'_> {
+    /// Ends the run: sums up, and tells the exit code.
+    pub(super) fn finish(&self, end: &End<'_>) -> u8 {
+        let nodes: Vec<_> =
+            self.inventory.nodes.iter().map(|node| self.node_summary(&node.name, end)).collect();
+        let exit_code = end.code.unwrap_or_else(|| exit_code(&nodes, end));
+        let next = next_steps(self.command, exit_code, &nodes);
+        let summary = Summary { exit_code, ms: millis(self.begun.elapsed()), nodes, next };
+        (self.sink)(Event::Finished { summary });
+        exit_code
+    }
+
+    fn node_summary(&self, node: &NodeName, end: &End<'_>) -> NodeSummary {
+        let account = end.accounts.get(node);
+        let fault = account.and_then(|account| account.fault.clone()).or_else(|| end.fault(node));
+        let changed = account.map_or(0, |account| account.changed);
+        let outcome = if let Some(fault) = end.unreachable.get(node) {
+            Outcome::Unreachable { fault: fault.clone() }
+        } else if let Some(fault) = fault {
+            Outcome::Failed { fault }
+        } else if account.is_some_and(|account| account.stopped) {
+            Outcome::Stopped
+        } else if !self.choices.includes(node) {
+            Outcome::Skipped
+        } else if changed > 0 {
+            Outcome::Changed
+        } else {
+            Outcome::Ok
+        };
+        let time = account.map_or(Duration::ZERO, |account| account.time);
+        NodeSummary { node: node.clone(), outcome, changed, ms: millis(time) }
+    }
+}
+
+impl End<'_> {
+    /// What keeps one node from being as planned.
+    fn fault(&self, node: &NodeName) -> Option<Fault> {
+        let finding = self.findings.iter().find(|finding| finding.nodes.contains(node))?;
+        Some(Fault::new(node, &finding.message).help(&finding.help))
+    }
+}
+
+fn exit_code(nodes: &[NodeSummary], end: &End<'_>) -> u8 {
+    let any = |of: fn(&Outcome) -> bool| nodes.iter().any(|node| of(&node.outcome));
+    let undone = any(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Stopped));
+    match undone || !end.findings.is_empty() {
+        true => exit::FAILED,
+        false if any(|outcome| matches!(outcome, Outcome::Unreachable { .. })) => exit::UNREACHABLE,
+        false => exit::OK,
+    }
+}
+
+/// What to run next, where something is left to do.
+fn next_steps(command: &str, exit_code: u8, nodes: &[NodeSummary]) -> Vec<String> {
+    let left: Vec<&str> = nodes
+        .iter()
+        .filter(|node| !matches!(node.outcome, Outcome::Ok | Outcome::Changed | Outcome::Skipped))
+        .map(|node| node.node.0.as_str())
+        .collect();
+    match exit_code {
+        exit::OK if command == "up" && nodes.iter().any(|node| node.outcome == Outcome::Changed) => {
+            vec!["skep status".to_owned()]
+        }
+        exit::FAILED | exit::UNREACHABLE if !left.is_empty() && left.len() < nodes.len() => {
+            vec![format!("skep {command} --limit {}", left.join(","))]
+        }
+        exit::FAILED | exit::UNREACHABLE => vec![format!("skep {command}")],
+        _ => Vec::new(),
+    }
+}
