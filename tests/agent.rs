@@ -12,6 +12,17 @@ use nix::unistd::Pid;
 use skep::resource::{Change, Key, Observed, Receipt, Resource, directory, file};
 use skep::wire::{self, Answer, Body, LockOwner, Reply, Request, frame};
 
+/// The agent to test: the one just built, or what `SKEP_TEST_AGENT` says, words apart by spaces, so that these tests
+/// hold for one that was built for another architecture (`qemu-aarch64-static target/dist/skep-agent-aarch64`).
+fn program() -> Command {
+    let built = env!("CARGO_BIN_EXE_skep-agent").to_owned();
+    let words = std::env::var("SKEP_TEST_AGENT").unwrap_or(built);
+    let mut words = words.split(' ');
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words);
+    command
+}
+
 /// A running `skep-agent`.
 struct Agent {
     child: Child,
@@ -22,7 +33,7 @@ struct Agent {
 impl Agent {
     /// Starts it; it has said hello.
     fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_skep-agent"))
+        let mut child = program()
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -210,8 +221,7 @@ fn dial_ends_with_the_socket_although_its_input_stays_open() {
 fn dial_to_nothing_says_why_and_not_hello() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let socket = directory.path().join("none");
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_skep-agent")).arg("dial").arg(&socket).output().expect("it runs");
+    let output = program().arg("dial").arg(&socket).output().expect("it runs");
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]));
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(words.contains("No such file") && words.contains(&*socket.to_string_lossy()), "{words}");
@@ -219,9 +229,7 @@ fn dial_to_nothing_says_why_and_not_hello() {
 
 #[test]
 fn by_hand_it_says_what_it_is() {
-    let run = |arguments: &[&str]| {
-        Command::new(env!("CARGO_BIN_EXE_skep-agent")).args(arguments).output().expect("it runs")
-    };
+    let run = |arguments: &[&str]| program().args(arguments).output().expect("it runs");
     let version = run(&["version"]);
     assert_eq!(String::from_utf8_lossy(&version.stdout), format!("{}\n", wire::hello()));
     for wrong in [&[][..], &["--help"], &["dial"]] {
