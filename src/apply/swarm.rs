@@ -1,6 +1,6 @@
 //! Steps that change the swarm, through the engines of the nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -18,11 +18,13 @@ const SOCKET: &str = "/var/run/docker.sock";
 pub(super) struct Hands<'a> {
     sessions: &'a Sessions,
     engines: Mutex<BTreeMap<NodeName, Arc<Engine>>>,
+    /// Managers no more: they may take a while to notice.
+    demoted: Mutex<BTreeSet<NodeName>>,
 }
 
 impl<'a> Hands<'a> {
     pub(super) fn new(sessions: &'a Sessions) -> Self {
-        Self { sessions, engines: Mutex::default() }
+        Self { sessions, engines: Mutex::default(), demoted: Mutex::default() }
     }
 
     /// Does what the step says.
@@ -40,7 +42,7 @@ impl<'a> Hands<'a> {
                 own.init(&init).await.map_err(|error| fault(node, error))
             }
             SwarmAction::Join { role, advertise } => {
-                let (through, manager) = self.manager().await?;
+                let (through, manager) = self.manager(node).await?;
                 let joined = async {
                     let tokens = manager.tokens().await?;
                     let token = match role {
@@ -75,11 +77,14 @@ impl<'a> Hands<'a> {
         own: &Engine,
         action: &SwarmAction,
     ) -> Result<(), Fault> {
-        let (_, manager) = self.manager().await?;
+        let (_, manager) = self.manager(node).await?;
         let done = async {
             match action {
                 SwarmAction::Promote { node_id } => manager.set_role(node_id, Role::Manager).await,
-                SwarmAction::Demote { node_id } => manager.set_role(node_id, Role::Worker).await,
+                SwarmAction::Demote { node_id } => {
+                    self.demoted.lock().await.insert(node.clone());
+                    manager.set_role(node_id, Role::Worker).await
+                }
                 SwarmAction::Forget { node_id, manager: is_manager } => {
                     if *is_manager {
                         manager.set_role(node_id, Role::Worker).await?;
@@ -115,11 +120,14 @@ impl Hands<'_> {
         Ok(engine)
     }
 
-    /// A manager that answers for the swarm, asked anew each time: it may have lost its say since.
-    async fn manager(&self) -> Result<(NodeName, Arc<Engine>), Fault> {
+    /// A manager that answers for the swarm, asked anew each time: it may have lost its say since. `about`, the node
+    /// that something is done to, comes last: it may be about to lose it.
+    async fn manager(&self, about: &NodeName) -> Result<(NodeName, Arc<Engine>), Fault> {
         let known: Vec<NodeName> = self.engines.lock().await.keys().cloned().collect();
-        let others = self.sessions.keys().filter(|node| !known.contains(node)).cloned();
-        for node in known.iter().cloned().chain(others) {
+        let demoted = self.demoted.lock().await.clone();
+        let mut candidates: Vec<_> = self.sessions.keys().filter(|node| !demoted.contains(*node)).cloned().collect();
+        candidates.sort_by_key(|node| (node == about, !known.contains(node)));
+        for node in candidates {
             let Ok(engine) = self.engine(&node).await else { continue };
             if engine.is_manager().await.unwrap_or(false) {
                 return Ok((node, engine));

@@ -123,7 +123,8 @@ fn found(plan: &mut SwarmPlan, scene: &Scene<'_>) {
     let Scene { view, membership, newcomers, addresses } = scene;
     plan.refusals.extend(refusal::headless(membership));
     if plan.refusals.is_empty() {
-        plan.refusals.extend(refusal::unreachable(membership, &view.choices));
+        // No reason to leave the rest undone: everything else about the other hosts can be done.
+    plan.problems.extend(refusal::unreachable(membership, &view.choices));
     }
     plan.problems.extend(refusal::unasked(membership, &view.choices));
     let first = newcomers.iter().find(|node| node.role == Role::Manager);

@@ -27,7 +27,7 @@ fn foreign() {
     bench.inventory(&[("n1", "manager"), ("n2", "worker")], "");
     bench.on("n2", "docker swarm init");
     let id = bench.on("n2", "docker info -f '{{.Swarm.Cluster.ID}}'");
-    bench.skep(&["up", "--yes"]).exits(6).says("n2").says(id.trim());
+    bench.skep(&["up", "--yes"]).exits(6).prints("n2").prints(id.trim());
     assert_eq!(bench.on("n1", "docker info -f '{{.Swarm.LocalNodeState}}'").trim(), "inactive");
     assert_eq!(
         bench.on("n2", "docker info -f '{{.Swarm.Cluster.ID}}'"),
@@ -41,7 +41,7 @@ fn adopted() {
     bench.inventory(&[("n1", "manager"), ("n2", "worker")], "");
     bench.on("n1", "docker swarm init");
     let id = bench.on("n1", "docker info -f '{{.Swarm.Cluster.ID}}'");
-    bench.skep(&["up", "--yes"]).exits(6).says("--adopt");
+    bench.skep(&["up", "--yes"]).exits(6).prints("--adopt");
     bench.skep(&["up", "--yes", "--adopt", id.trim()]).exits(0);
     assert_eq!(bench.on("n1", "docker info -f '{{.Swarm.Cluster.ID}}'"), id);
     assert_eq!(bench.members("n1"), ["n1 Ready Leader", "n2 Ready"]);
@@ -51,7 +51,7 @@ fn adopted() {
 fn even() {
     let bench = Bench::with_engine("even", 2);
     bench.inventory(&[("n1", "manager"), ("n2", "manager")], "");
-    bench.skep(&["up", "--yes"]).exits(6).says("2 managers");
+    bench.skep(&["up", "--yes"]).exits(6).prints("2 managers");
     assert_eq!(bench.on("n1", "docker info -f '{{.Swarm.LocalNodeState}}'").trim(), "inactive");
     bench.inventory(&[("n1", "manager")], "");
     let host = format!("root@{}", bench.address("n2"));
@@ -65,7 +65,7 @@ fn limit() {
     bench.inventory(&[("n1", "manager"), ("n2", "worker"), ("n3", "worker")], "");
     let untouched = bench.on("n3", "ls -la --time-style=full-iso /etc /etc/sysctl.d");
     // Nobody can join before the manager, which is outside, has made the swarm.
-    bench.skep(&["up", "--yes", "--limit", "n2"]).exits(6).says("n1");
+    bench.skep(&["up", "--yes", "--limit", "n2"]).exits(6).prints("n1");
     bench.skep(&["up", "--yes", "--limit", "n1,n2"]).exits(0);
     assert_eq!(bench.members("n1"), ["n1 Ready Leader", "n2 Ready"]);
     assert_eq!(bench.on("n3", "ls -la --time-style=full-iso /etc /etc/sysctl.d"), untouched);

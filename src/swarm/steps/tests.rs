@@ -131,8 +131,8 @@ fn no_swarm_is_made_while_one_may_be_there() {
         view
     };
     let table: Vec<(&str, World, &[&str], &[&str])> = vec![
-        ("off", three().off("n4"), &["skep up --assume-new n4"], &[]),
-        ("two off", three().off("n1").off("n4"), &["--assume-new n1 --assume-new n4"], &[]),
+        ("off", three().off("n4"), &[], &["skep up --assume-new n4"]),
+        ("two off", three().off("n1").off("n4"), &[], &["--assume-new n1 --assume-new n4"]),
         ("stopped", three().engine("n4", Engine::Stopped { swarm: true }), &[], &["--assume-new n4"]),
         ("silent", three().engine("n2", silent), &[], &["does not answer, so its swarm is unknown: refused"]),
         ("joining", three().sees("n2", outside(SwarmState::Pending)), &["n2 is joining"], &[]),
@@ -527,7 +527,7 @@ fn the_limit_hides_nothing_that_keeps_a_swarm_from_being_made() {
     ];
     for (case, world, limited, refusal) in table {
         let plan = plan_with(world, limit(limited));
-        assert_findings(case, &plan.refusals, &[refusal]);
+        assert_findings(case, &[plan.refusals, plan.problems].concat(), &[refusal]);
         assert_eq!(short(&plan.steps), [""; 0], "{case}");
     }
 }
