@@ -12,6 +12,24 @@ use nix::unistd::Pid;
 use skep::resource::{Change, Key, Observed, Receipt, Resource, directory, file};
 use skep::wire::{self, Answer, Body, LockOwner, Reply, Request, frame};
 
+/// The agent to test: the one just built, or what `SKEP_TEST_AGENT` says, words apart by spaces, so that these tests
+/// hold for one that was built for another architecture (`qemu-aarch64-static target/dist/skep-agent-aarch64`).
+fn program() -> Command {
+    let built = env!("CARGO_BIN_EXE_skep-agent").to_owned();
+    let words = std::env::var("SKEP_TEST_AGENT").unwrap_or(built);
+    let mut words = words.split(' ');
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words);
+    command
+}
+
+/// What that agent was built for, as the names in `target/dist` end.
+fn architecture() -> String {
+    let other = std::env::var("SKEP_TEST_AGENT").ok();
+    let other = other.and_then(|words| Some(words.rsplit_once("skep-agent-")?.1.to_owned()));
+    other.unwrap_or_else(|| std::env::consts::ARCH.to_owned())
+}
+
 /// A running `skep-agent`.
 struct Agent {
     child: Child,
@@ -22,7 +40,7 @@ struct Agent {
 impl Agent {
     /// Starts it; it has said hello.
     fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_skep-agent"))
+        let mut child = program()
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -89,7 +107,7 @@ fn a_file_is_surveyed_written_and_found_as_wanted() {
     let Answer::Survey { facts, observed } = agent.ask(1, survey.clone()) else {
         panic!("a survey was asked")
     };
-    assert_eq!(facts.kernel.machine, std::env::consts::ARCH);
+    assert_eq!(facts.kernel.machine, architecture());
     assert!(!facts.kernel.release.is_empty() && facts.system.memory > 0 && facts.system.processors > 0);
     let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
     let desired =
@@ -210,8 +228,7 @@ fn dial_ends_with_the_socket_although_its_input_stays_open() {
 fn dial_to_nothing_says_why_and_not_hello() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let socket = directory.path().join("none");
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_skep-agent")).arg("dial").arg(&socket).output().expect("it runs");
+    let output = program().arg("dial").arg(&socket).output().expect("it runs");
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]));
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(words.contains("No such file") && words.contains(&*socket.to_string_lossy()), "{words}");
@@ -219,9 +236,7 @@ fn dial_to_nothing_says_why_and_not_hello() {
 
 #[test]
 fn by_hand_it_says_what_it_is() {
-    let run = |arguments: &[&str]| {
-        Command::new(env!("CARGO_BIN_EXE_skep-agent")).args(arguments).output().expect("it runs")
-    };
+    let run = |arguments: &[&str]| program().args(arguments).output().expect("it runs");
     let version = run(&["version"]);
     assert_eq!(String::from_utf8_lossy(&version.stdout), format!("{}\n", wire::hello()));
     for wrong in [&[][..], &["--help"], &["dial"]] {
