@@ -171,7 +171,7 @@ pub enum SessionError {
     },
     /// The agent could not do it.
     #[error("{0}")]
-    Fault(Fault),
+    Fault(Box<Fault>),
     /// Another run holds the host.
     #[error("{} on {} holds it: {} since {}", .0.who, .0.host, .0.reason, .0.since)]
     Held(LockOwner),

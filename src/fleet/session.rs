@@ -203,7 +203,10 @@ impl HostSession {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answer, answers) = mpsc::unbounded_channel();
         let request = frame::encode(&Request { id, body }).map_err(|error| {
-            SessionError::Fault(Fault::new(&self.node, format!("the request cannot be sent: {error}")))
+            SessionError::Fault(Box::new(Fault::new(
+                &self.node,
+                format!("the request cannot be sent: {error}"),
+            )))
         })?;
         self.waiting.register(id, answer);
         let sent = lock(&self.outgoing).as_ref().is_some_and(|outgoing| outgoing.send(request).is_ok());
@@ -221,7 +224,7 @@ impl HostSession {
 
     fn not(&self, answer: Answer) -> SessionError {
         match answer {
-            Answer::Fault(fault) => SessionError::Fault(fault),
+            Answer::Fault(fault) => SessionError::Fault(Box::new(fault)),
             Answer::LockHeld(owner) => SessionError::Held(owner),
             _ => SessionError::Unexpected { node: self.node.to_string() },
         }
