@@ -158,11 +158,13 @@ impl Kind for Mount {
                 });
             }
             Some(_) if observed.stale => Action::Remount,
-            Some(mounted) if is_as_wanted(mounted, &desired.source, &desired.required) => match text {
-                // Options that the kernel does not show may have changed, so the unit is what counts.
-                Some(TextChange { before: Some(_), .. }) => Action::Remount,
-                _ => Action::Keep,
-            },
+            Some(mounted) if is_as_wanted(mounted, &desired.source, &desired.required) => {
+                match &observed.text {
+                    // Options that the kernel does not show may have changed, so the unit is what counts.
+                    Some(before) if !mounts_alike(before, &desired.text) => Action::Remount,
+                    _ => Action::Keep,
+                }
+            }
             Some(_) => Action::Remount,
         };
         let enable = (!observed.enabled).then_some(true);
@@ -289,7 +291,16 @@ fn mount_table(host: &Host) -> Result<String, Fault> {
 
 /// What a mount unit's text mounts.
 fn what(text: &str) -> Option<&str> {
-    text.lines().find_map(|line| line.strip_prefix("What=")).map(str::trim)
+    setting(text, "What=")
+}
+
+/// Whether two mount units' texts mount in the same way, whatever else they say.
+fn mounts_alike(one: &str, other: &str) -> bool {
+    ["Type=", "Options="].iter().all(|name| setting(one, name) == setting(other, name))
+}
+
+fn setting<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 fn is_source(one: &str, other: &str) -> bool {

@@ -11,6 +11,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Whether the server no longer knows what was mounted, as after its disc or directory was replaced: every access then
 /// fails until it is mounted anew. Not where the server does not answer, since it may come back with the same.
 pub(super) fn is_stale(host: &Host, at: &Path) -> bool {
-    let asked = host.command("stat").args(["-f", "--"]).args([at.to_string_lossy()]).limit(PATIENCE).run();
+    // The server is asked: what is remembered of it would still be in order, and so is `stat -f`.
+    let asked = host
+        .command("stat")
+        .args(["--cached=never", "--"])
+        .args([at.to_string_lossy()])
+        .limit(PATIENCE)
+        .run();
     asked.is_ok_and(|output| !output.success() && output.stderr.contains("Stale file handle"))
 }
