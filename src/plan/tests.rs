@@ -48,6 +48,12 @@ fn bare(key: &Key) -> Observed {
     }
 }
 
+/// An export as `exportfs -s` tells of it.
+fn as_told(mut entry: exports::Entry) -> exports::Entry {
+    entry.options.push("no_subtree_check".to_owned());
+    entry
+}
+
 /// A thing on a host that is just as wanted.
 fn settled(resource: &Resource) -> Observed {
     match resource {
@@ -77,7 +83,7 @@ fn settled(resource: &Resource) -> Observed {
         }),
         Resource::Exports(exports::Desired { text, entries, .. }) => Observed::Exports(exports::Observed {
             text: (!text.is_empty()).then(|| text.clone()),
-            served: entries.clone(),
+            served: entries.iter().cloned().map(as_told).collect(),
             other: Vec::new(),
             tools: true,
         }),

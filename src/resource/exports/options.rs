@@ -35,8 +35,12 @@ const VALUES: &[(&str, Option<&str>)] = &[
     ("squash_gids", None),
 ];
 
-/// Options that `exportfs -s` (seen with nfs-utils 2.6.2) does not tell of, whether they are in force or not.
+/// Options of which `exportfs -s` need not tell whether they are in force or not; that of nfs-utils 2.6.2 tells of
+/// `secure` only where the kernel serves.
 const UNTOLD: &[&str] = &["secure", "squash_uids", "squash_gids"];
+
+/// A switch whose being off is told, and whose being on is not, although off is the default.
+const TOLD_WHEN_OFF: &str = "subtree_check";
 
 /// What the options of one entry amount to, by name; `on` and `off` for switches.
 pub(super) type Effective = BTreeMap<&'static str, String>;
@@ -51,11 +55,16 @@ pub(super) fn effective(options: &[String]) -> Effective {
 
 /// Whether what `exportfs -s` tells amounts to what is wanted, as far as it tells.
 pub(super) fn agree(wanted: &[String], told: &[String]) -> bool {
-    let mentioned = |name: &str| told.iter().any(|option| meaning(option).is_some_and(|(told, _)| told == name));
-    let compared = |options: &[String]| -> Effective {
-        effective(options).into_iter().filter(|(name, _)| !UNTOLD.contains(name) || mentioned(name)).collect()
+    let mentioned =
+        |name: &str| told.iter().any(|option| meaning(option).is_some_and(|(told, _)| told == name));
+    let comparable = |effective: Effective| -> Effective {
+        effective.into_iter().filter(|(name, _)| !UNTOLD.contains(name) || mentioned(name)).collect()
     };
-    compared(wanted) == compared(told)
+    let mut in_force = effective(told);
+    if !mentioned(TOLD_WHEN_OFF) {
+        in_force.insert(TOLD_WHEN_OFF, state(true));
+    }
+    comparable(effective(wanted)) == comparable(in_force)
 }
 
 /// Whether exports(5) has that option.
@@ -76,9 +85,15 @@ fn meaning(option: &str) -> Option<(&'static str, String)> {
         ("fsid", "root") => "0",
         ("mountpoint" | "replicas", value) => value,
         (_, "") => return None,
+        // The highest ids are told as negative numbers.
+        ("anonuid" | "anongid", value) => return Some((name, id(value))),
         (_, value) => value,
     };
     Some((name, value.to_owned()))
+}
+
+fn id(value: &str) -> String {
+    value.parse().map_or_else(|_| value.to_owned(), |signed: i32| signed.cast_unsigned().to_string())
 }
 
 fn state(on: bool) -> String {
@@ -131,22 +146,62 @@ mod tests {
         let list = |list: &str| list.split(',').map(str::to_owned).collect::<Vec<_>>();
         for (wanted, told, agreed) in [
             ("rw,insecure", "sync,wdelay,hide,no_subtree_check,sec=sys,rw,root_squash,no_all_squash", true),
-            ("rw,insecure", "sync,wdelay,hide,no_subtree_check,sec=sys,rw,secure,root_squash,no_all_squash", false),
-            ("rw,insecure", "sync,wdelay,hide,no_subtree_check,sec=sys,rw,insecure,root_squash,no_all_squash", true),
             ("rw,squash_uids=0-10", "sync,wdelay,hide,no_subtree_check,sec=sys,rw", true),
             ("rw,nordirplus", "sync,wdelay,hide,no_subtree_check,sec=sys,rw", false),
             ("rw,nocrossmnt", "sync,wdelay,hide,no_subtree_check,sec=sys,rw", true),
-            ("rw,sec=sys,ro,sec=krb5,rw", "sec=sys,ro,root_squash,no_all_squash,sec=krb5,rw,root_squash", true),
+            ("rw,subtree_check", "sync,wdelay,hide,no_subtree_check,sec=sys,rw", false),
+            ("rw", "sync,wdelay,hide,sec=sys,rw", false),
         ] {
             assert_eq!(agree(&list(wanted), &list(told)), agreed, "{wanted} | {told}");
         }
     }
 
+    /// What `exportfs -s` of Debian 12 (nfs-utils 2.6.2, kernel 6.1) told of each.
+    #[test]
+    fn what_a_real_server_tells_agrees_with_what_was_written() {
+        let list = |list: &str| list.split(',').map(str::to_owned).collect::<Vec<_>>();
+        for (written, general, of_flavour) in [
+            ("ro", "no_subtree_check", "ro,secure,root_squash,no_all_squash"),
+            ("rw,insecure", "no_subtree_check", "rw,insecure,root_squash,no_all_squash"),
+            ("rw,no_acl", "no_subtree_check,no_acl", "rw,secure,root_squash,no_all_squash"),
+            ("rw,no_auth_nlm", "no_subtree_check,insecure_locks", "rw,secure,root_squash,no_all_squash"),
+            ("rw,subtree_check", "", "rw,secure,root_squash,no_all_squash"),
+            ("rw,mp", "no_subtree_check,mountpoint", "rw,secure,root_squash,no_all_squash"),
+            ("rw,mp=/srv", "no_subtree_check,mountpoint=/srv", "rw,secure,root_squash,no_all_squash"),
+            ("rw,fsid=root", "no_subtree_check,fsid=0", "rw,secure,root_squash,no_all_squash"),
+            ("rw,anonuid=4294967294", "no_subtree_check,anonuid=-2", "rw,secure,root_squash,no_all_squash"),
+            ("rw,nordirplus", "no_subtree_check,nordirplus", "rw,secure,root_squash,no_all_squash"),
+            (
+                "rw,sec=sys,rw,sec=krb5,ro",
+                "no_subtree_check",
+                "rw,secure,root_squash,no_all_squash,sec=krb5,ro,secure,root_squash,no_all_squash",
+            ),
+            (
+                "rw,fsid=0,sync,crossmnt,no_subtree_check,all_squash,anonuid=1000,anongid=1000",
+                "crossmnt,no_subtree_check,fsid=0,anonuid=1000,anongid=1000",
+                "rw,secure,root_squash,all_squash",
+            ),
+        ] {
+            let told: Vec<_> = ["sync,wdelay,hide", general, "sec=sys", of_flavour]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .flat_map(list)
+                .collect();
+            assert!(agree(&list(written), &told), "{written} | {told:?}");
+            assert!(!agree(&list(&format!("{written},async")), &told), "{written} | {told:?}");
+        }
+    }
+
     #[test]
     fn unknown_ones_are_told() {
-        for (option, known) in
-            [("rw", true), ("fsid=7", true), ("mp=/disc", true), ("snyc", false), ("fsid", false), ("anonuid=", false)]
-        {
+        for (option, known) in [
+            ("rw", true),
+            ("fsid=7", true),
+            ("mp=/disc", true),
+            ("snyc", false),
+            ("fsid", false),
+            ("anonuid=", false),
+        ] {
             assert_eq!(is_known(option), known, "{option}");
         }
     }
