@@ -151,8 +151,7 @@ impl Executor<'_> {
             Ok(Answer::Applied(receipt)) => Ok(receipt),
             Ok(Answer::Fault(fault)) => Err(fault),
             Ok(other) => Err(Fault::new(node, format!("its agent answered out of turn: {other:?}"))),
-            Err(error) => Err(Fault::new(node, error)
-                .help("the agent there finishes the step in hand; run `skep up` again, it carries on")),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -172,7 +172,7 @@ impl<'a> Run<'a> {
             seen = session.survey(keys()).await;
         }
         let fleet::Survey { facts, observed, clock_offset_ms, .. } =
-            seen.map_err(|error| Missed::Failed(Fault::new(name, error)))?;
+            seen.map_err(|error| Missed::Failed(error.into()))?;
         (self.sink)(Event::Surveyed { node: name.clone() });
         Ok(plan::Host { facts, observed, clock_offset_ms })
     }
@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
                         format!("its agent answered out of turn: {other:?}"),
                     )));
                 }
-                Err(error) => return Err(Missed::Failed(Fault::new(name, error))),
+                Err(error) => return Err(Missed::Failed(error.into())),
             }
         }
     }

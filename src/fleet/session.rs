@@ -225,7 +225,7 @@ impl HostSession {
     fn not(&self, answer: Answer) -> SessionError {
         match answer {
             Answer::Fault(fault) => SessionError::Fault(Box::new(fault)),
-            Answer::LockHeld(owner) => SessionError::Held(owner),
+            Answer::LockHeld(owner) => SessionError::Held(Box::new(owner)),
             _ => SessionError::Unexpected { node: self.node.to_string() },
         }
     }
