@@ -74,3 +74,39 @@ pub fn state_dir() -> PathBuf {
     let home = || std::env::home_dir().unwrap_or_else(|| PathBuf::from("/root"));
     state.unwrap_or_else(|| home().join(".local/state")).join("skep")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::resource::Progress;
+
+    #[test]
+    fn events_are_kept_for_the_owner_alone_and_progress_is_not() {
+        let state = tempfile::tempdir().unwrap();
+        let journal = Journal::begin(state.path(), "r1").unwrap();
+        let events = [
+            Event::Connecting { node: "n1".into() },
+            Event::StepProgress {
+                node: "n1".into(),
+                progress: Progress { text: "unpacking".to_owned(), done: 1, total: 2 },
+            },
+            Event::Stopping,
+        ];
+        events.iter().for_each(|event| journal.record(event));
+        let text = std::fs::read_to_string(journal.path()).unwrap();
+        let kept: Vec<Event> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(kept, [events[0].clone(), events[2].clone()]);
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(journal.path()), mode(&state.path().join("runs"))), (0o600, 0o700));
+    }
+
+    #[test]
+    fn a_run_never_writes_over_another() {
+        let state = tempfile::tempdir().unwrap();
+        Journal::begin(state.path(), "r1").unwrap();
+        let error = Journal::begin(state.path(), "r1").unwrap_err().to_string();
+        assert!(error.contains("r1.jsonl") && error.contains("XDG_STATE_HOME"), "{error}");
+    }
+}

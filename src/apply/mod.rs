@@ -6,6 +6,8 @@
 mod journal;
 mod stop;
 mod swarm;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
