@@ -93,3 +93,51 @@ fn next_steps(command: &str, exit_code: u8, nodes: &[NodeSummary]) -> Vec<String
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes(outcomes: &[(&str, Outcome)]) -> Vec<NodeSummary> {
+        let summary = |(node, outcome): &(&str, Outcome)| NodeSummary {
+            node: (*node).into(),
+            outcome: outcome.clone(),
+            changed: 0,
+            ms: 0,
+        };
+        outcomes.iter().map(summary).collect()
+    }
+
+    #[test]
+    fn the_worst_outcome_decides_and_what_is_left_is_named() {
+        let fault = Fault::new("n2", "off");
+        let failed = || Outcome::Failed { fault: fault.clone() };
+        let unreachable = || Outcome::Unreachable { fault: fault.clone() };
+        use Outcome::{Changed, Ok, Skipped, Stopped};
+        let table: &[(Vec<NodeSummary>, u8, &[&str])] = &[
+            (nodes(&[("n1", Ok), ("n2", Ok)]), exit::OK, &[]),
+            (nodes(&[("n1", Ok), ("n2", Changed)]), exit::OK, &["skep status"]),
+            (nodes(&[("n1", Ok), ("n2", unreachable())]), exit::UNREACHABLE, &["skep up --limit n2"]),
+            (nodes(&[("n1", failed()), ("n2", unreachable())]), exit::FAILED, &["skep up"]),
+            (nodes(&[("n1", Stopped), ("n2", Skipped)]), exit::FAILED, &["skep up --limit n1"]),
+        ];
+        for (nodes, code, next) in table {
+            let end =
+                End { unreachable: &BTreeMap::new(), accounts: &Accounts::new(), findings: &[], code: None };
+            assert_eq!(exit_code(nodes, &end), *code, "{nodes:?}");
+            assert_eq!(next_steps("up", *code, nodes), *next, "{nodes:?}");
+        }
+    }
+
+    #[test]
+    fn a_finding_about_no_node_fails_the_run_too() {
+        let finding = Finding { nodes: Vec::new(), message: "no leader".to_owned(), help: String::new() };
+        let end = End {
+            unreachable: &BTreeMap::new(),
+            accounts: &Accounts::new(),
+            findings: &[finding],
+            code: None,
+        };
+        assert_eq!(exit_code(&nodes(&[("n1", Outcome::Ok)]), &end), exit::FAILED);
+    }
+}

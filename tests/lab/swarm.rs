@@ -5,6 +5,7 @@ use super::support::{Bench, Test};
 pub(crate) fn trials() -> Vec<Test> {
     vec![
         ("one_manager_with_a_worker", one_manager),
+        ("a_user_with_sudo_will_do", sudo),
         ("a_foreign_swarm_is_named_and_refused", foreign),
         ("a_swarm_made_by_hand_can_be_adopted", adopted),
         ("an_even_number_of_managers_is_refused", even),
@@ -20,6 +21,20 @@ fn one_manager() {
     assert_eq!(bench.members("n1"), ["n1 Ready Leader", "n2 Ready"]);
     bench.skep(&["up"]).exits(0).prints("Nothing to do");
     bench.skep(&["status"]).exits(0).prints("n1");
+}
+
+fn sudo() {
+    let bench = Bench::with_engine("sudo", 2);
+    bench.inventory(&[("n1", "manager"), ("n2", "worker")], "");
+    let text = std::fs::read_to_string(bench.inventory_path()).unwrap();
+    std::fs::write(bench.inventory_path(), text.replace("user: root", "user: pi")).unwrap();
+    bench.skep(&["up", "--yes"]).exits(0);
+    assert_eq!(bench.members("n1"), ["n1 Ready Leader", "n2 Ready"]);
+    assert_eq!(bench.on("n1", "stat -c %U:%a /var/lib/skep/agent-*").trim(), "root:700");
+    bench.skep(&["up"]).exits(0).prints("Nothing to do");
+    // Without the right to become root it is said so, and what to do about it.
+    bench.on("n2", "rm /etc/sudoers.d/*");
+    bench.skep(&["plan"]).exits(5).says("n2").says("sudo");
 }
 
 fn foreign() {
