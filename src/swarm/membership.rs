@@ -264,3 +264,8 @@ fn active(view: &SwarmView, managed: &[(&NodeName, &Cluster)], ours: Option<&Ros
 
 #[cfg(test)]
 mod tests;
+
+/// The ID of the swarm that is ours; none where there is none yet, or none answers.
+pub fn ours(view: &View<'_>) -> Option<String> {
+    Membership::read(view).ours.map(|roster| roster.cluster.id)
+}
