@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::inventory::HostArg;
 use crate::inventory::model::{NodeName, Role};
+use crate::inventory::{DEFAULT_PATH, HostArg};
 use crate::report::Printer;
 
 const EXAMPLES: &str = "Examples:
@@ -34,7 +34,7 @@ pub(super) struct Arguments {
 #[command(next_help_heading = "Common options")]
 pub(super) struct Common {
     /// The inventory file
-    #[arg(short, long, global = true, value_name = "FILE", default_value = "inventory/cluster.yml")]
+    #[arg(short, long, global = true, value_name = "FILE", default_value = DEFAULT_PATH)]
     pub(super) inventory: PathBuf,
     /// Change these nodes only (comma-separated); the others are still looked at
     #[arg(long, global = true, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name)]

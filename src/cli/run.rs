@@ -12,6 +12,7 @@ use super::{ask, exit};
 use crate::apply::{Journal, Sessions, Stop, state_dir};
 use crate::event::{Event, Sink};
 use crate::fleet::{self, HostSession};
+use crate::inventory::Surroundings;
 use crate::inventory::model::{Inventory, NodeName};
 use crate::plan::{self, Choices, View, desire};
 use crate::report::{self, Reporter};
@@ -227,7 +228,7 @@ impl<'a> Run<'a> {
 
     fn lock(&self) -> Body {
         let owner = LockOwner {
-            who: std::env::var("USER").unwrap_or_else(|_| "somebody".to_owned()),
+            who: Surroundings::of(&self.common.inventory).user,
             host: nix::unistd::gethostname()
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default(),

@@ -100,15 +100,19 @@ async fn verify(run: &Run<'_>, accounts: &Accounts, observation: &mut Observatio
         if changed {
             run.look_again(observation).await;
         }
-        let Amiss { lasting, passing } = amiss(run, accounts, observation);
-        if passing.is_empty() || !changed || Instant::now() + pause > deadline {
-            break [lasting, passing].concat();
+        let amiss = amiss(run, accounts, observation);
+        if amiss.passing.is_empty() || !changed || Instant::now() + pause > deadline {
+            break amiss;
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(4));
     };
-    (run.sink)(Event::Verified { findings: findings.clone() });
-    findings
+    // What cannot be done was told with the plan, and a node that failed is told of in the end.
+    let failed = accounts.values().any(|account| account.fault.is_some());
+    if !findings.passing.is_empty() || (!failed && findings.lasting.is_empty()) {
+        (run.sink)(Event::Verified { findings: findings.passing.clone() });
+    }
+    [findings.lasting, findings.passing].concat()
 }
 
 /// What is not as planned.
