@@ -105,7 +105,7 @@ fn see(host: &mut Host, keys: Vec<Key>, observe: impl Fn(&Key) -> Observed) {
 fn on_bare_hosts(mut world: World) -> World {
     for node in &world.inventory.nodes {
         let host = world.hosts.get_mut(&node.name).unwrap();
-        host.facts.engine = Engine::Absent;
+        host.facts.engine = Engine::Absent { swarm: false };
         see(host, desire::keys(&world.inventory, node), bare);
     }
     world

@@ -233,6 +233,9 @@ fn missing_node(node: &Node, membership: &Membership) -> Missing {
         Standing::Error { cause } => format!("in a swarm but cannot work ({cause})"),
         Standing::Locked => "locked: it waits for its unlock key".to_owned(),
         Standing::Unknown(Unknown::Unreachable) => "not reached".to_owned(),
+        Standing::Unknown(Unknown::Absent) => {
+            "there, without an engine now, but with the state of a swarm on disc".to_owned()
+        }
         Standing::Unknown(Unknown::Stopped) => "there, but its engine is stopped".to_owned(),
         Standing::Unknown(Unknown::Silent { cause }) => {
             format!("there, but its engine does not answer ({cause})")

@@ -98,6 +98,8 @@ pub enum Standing {
 pub enum Unknown {
     /// The host was not reached.
     Unreachable,
+    /// It has no engine now, but the state of a swarm on disc.
+    Absent,
     /// Its engine does not run, but has the state of a swarm on disc.
     Stopped,
     /// Its engine runs, but does not answer.
@@ -195,7 +197,7 @@ fn managed<'a>(view: &'a View<'_>) -> Vec<(&'a NodeName, &'a Cluster)> {
     let clusters =
         view.inventory.nodes.iter().filter_map(|node| match &view.hosts.get(&node.name)?.facts.engine {
             Engine::Running(running) => Some((&node.name, running.swarm.cluster.as_ref()?)),
-            Engine::Absent | Engine::Stopped { .. } | Engine::Silent { .. } => None,
+            Engine::Absent { .. } | Engine::Stopped { .. } | Engine::Silent { .. } => None,
         });
     clusters.filter(|(_, cluster)| !cluster.id.is_empty() && cluster.nodes.is_ok()).collect()
 }
@@ -226,7 +228,8 @@ fn others(managed: &[(&NodeName, &Cluster)], ours: Option<&Roster>) -> Vec<Other
 fn standing(host: Option<&Host>, managed: &[(&NodeName, &Cluster)], ours: Option<&Roster>) -> Standing {
     let Some(Host { facts, .. }) = host else { return Standing::Unknown(Unknown::Unreachable) };
     match &facts.engine {
-        Engine::Absent | Engine::Stopped { swarm: false } => Standing::Outside,
+        Engine::Absent { swarm: false } | Engine::Stopped { swarm: false } => Standing::Outside,
+        Engine::Absent { swarm: true } => Standing::Unknown(Unknown::Absent),
         Engine::Stopped { swarm: true } => Standing::Unknown(Unknown::Stopped),
         Engine::Silent { cause } => Standing::Unknown(Unknown::Silent { cause: cause.clone() }),
         Engine::Running(running) => match running.swarm.state {

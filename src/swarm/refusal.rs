@@ -243,6 +243,12 @@ fn engine_down(name: &NodeName, standing: &Standing) -> Option<Finding> {
     let Standing::Unknown(unknown) = standing else { return None };
     let (message, first) = match unknown {
         Unknown::Unreachable => return None,
+        Unknown::Absent => (
+            format!(
+                "{name} has no engine now, but the state of a swarm on disc: whether it is in one shows when an engine runs"
+            ),
+            "run `skep up` again once one is installed".to_owned(),
+        ),
         Unknown::Stopped => (
             format!(
                 "the engine of {name} is installed but stopped: whether it is in a swarm shows when it runs"

@@ -52,6 +52,13 @@ fn what_does_not_answer_is_unknown() {
 }
 
 #[test]
+fn what_a_removed_engine_left_on_disc_is_not_known_to_be_outside() {
+    let membership = read(&three().engine("n1", Engine::Absent { swarm: true }));
+    assert_eq!(*membership.standing(&"n1".into()), Standing::Unknown(Unknown::Absent));
+    assert_eq!(*membership.standing(&"n2".into()), Standing::Outside);
+}
+
+#[test]
 fn states_that_are_neither_in_nor_out_stay_what_they_are() {
     let mut error = outside(SwarmState::Error);
     error.error = "certificate expired".to_owned();
@@ -161,6 +168,11 @@ fn a_host_set_up_anew_leaves_a_ghost() {
     let outside = world.clone().roster("c1", Some("home"), [&records[..2], &records[3..]].concat());
     assert_eq!(ghosts(&outside), ["id-n3-old"], "it has not joined yet");
 
+    let silent = Engine::Silent { cause: "timed out".to_owned() };
+    for engine in [Engine::Absent { swarm: true }, Engine::Stopped { swarm: true }, silent] {
+        let world = outside.clone().engine("n3", engine);
+        assert!(ghosts(&world).is_empty(), "what cannot be asked keeps its record: {world:?}");
+    }
     assert!(ghosts(&outside.off("n3")).is_empty(), "a host that is off keeps its record");
     records[3].state = "ready".to_owned();
     let unnoticed = world.clone().roster("c1", Some("home"), records.clone());

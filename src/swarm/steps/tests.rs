@@ -111,6 +111,10 @@ fn a_settled_swarm_is_left_alone() {
         "a stopped engine that the swarm knows",
         &plan(&world.clone().engine("n4", Engine::Stopped { swarm: true })),
     );
+    assert_settled(
+        "a removed engine that the swarm knows",
+        &plan(&world.clone().engine("n4", Engine::Absent { swarm: true })),
+    );
     world.inventory.swarm.address_pool = vec!["10.0.0.0/8".parse().unwrap()];
     world.inventory.swarm.subnet_size = Some(24);
     world.inventory.swarm.task_history = Some(5);
