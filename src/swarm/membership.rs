@@ -109,6 +109,11 @@ pub enum Unknown {
     },
 }
 
+/// The ID of our swarm, where a manager of it answers for it. Whatever changes the swarm goes through this one only.
+pub fn ours(view: &View<'_>) -> Option<String> {
+    Membership::read(view).ours.map(|roster| roster.cluster.id)
+}
+
 impl Membership {
     /// Reads it from the facts of the hosts that answered. The swarm that shall be taken over counts as ours although
     /// it has no label yet.

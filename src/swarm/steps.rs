@@ -59,7 +59,7 @@ pub fn steps(view: &View<'_>) -> SwarmPlan {
     let mut plan = SwarmPlan::default();
     match check_inventory(view.inventory) {
         Ok(warning) => plan.warnings.extend(warning),
-        Err(refusal) => plan.refusals.push(everybodys(view, refusal)),
+        Err(refusal) => plan.refusals.extend(everybodys(view, vec![refusal])),
     }
     plan.refusals.extend(refusal::strangers(membership, view.choices.adopt.as_deref()));
     plan.refusals.extend(refusal::clones(view));
@@ -70,15 +70,22 @@ pub fn steps(view: &View<'_>) -> SwarmPlan {
         Some(roster) => converge(&mut plan, &scene, roster),
         None => found(&mut plan, &scene),
     }
-    let concerns = |finding: &Finding| {
-        finding.nodes.is_empty() || finding.nodes.iter().any(|node| view.choices.includes(node))
-    };
-    plan.refusals.retain(concerns);
+    keep_to_limit(&mut plan, view);
     if !plan.refusals.is_empty() {
         plan.steps.clear();
         plan.labels.clear();
     }
     plan
+}
+
+/// Leaves out refusals that are only about nodes outside `--limit`, but not while the swarm is to be changed: what is
+/// wrong with it or with any host that could be in it concerns all.
+fn keep_to_limit(plan: &mut SwarmPlan, view: &View<'_>) {
+    let included = |node: &NodeName| view.choices.includes(node);
+    if plan.steps.iter().chain(&plan.labels).any(|step| included(&step.node)) {
+        plan.refusals = everybodys(view, std::mem::take(&mut plan.refusals));
+    }
+    plan.refusals.retain(|finding| finding.nodes.is_empty() || finding.nodes.iter().any(included));
 }
 
 fn newcomers<'a>(view: &View<'a>, membership: &Membership) -> Vec<&'a Node> {
@@ -132,10 +139,8 @@ fn found(plan: &mut SwarmPlan, scene: &Scene<'_>) {
         plan.refusals.push(refusal::no_manager(scene));
     }
     // Whatever keeps a swarm from being made keeps it from all nodes, those outside `--limit` included.
-    plan.refusals =
-        std::mem::take(&mut plan.refusals).into_iter().map(|told| everybodys(view, told)).collect();
-    plan.problems =
-        std::mem::take(&mut plan.problems).into_iter().map(|told| everybodys(view, told)).collect();
+    plan.refusals = everybodys(view, std::mem::take(&mut plan.refusals));
+    plan.problems = everybodys(view, std::mem::take(&mut plan.problems));
     let Some(first) = first.filter(|_| plan.refusals.is_empty() && plan.problems.is_empty()) else { return };
     let wanted = &view.inventory.swarm;
     plan.step(
@@ -156,12 +161,12 @@ fn found(plan: &mut SwarmPlan, scene: &Scene<'_>) {
     plan.labels = newcomers.iter().map(|node| labels::first(node, &[])).collect();
 }
 
-/// A finding that `--limit` does not hide, whichever nodes it names.
-fn everybodys(view: &View<'_>, mut finding: Finding) -> Finding {
+/// Findings that `--limit` does not hide, whichever nodes they name.
+fn everybodys(view: &View<'_>, mut findings: Vec<Finding>) -> Vec<Finding> {
     if view.choices.limit.is_some() {
-        finding.nodes.clear();
+        findings.iter_mut().for_each(|finding| finding.nodes.clear());
     }
-    finding
+    findings
 }
 
 /// Brings a swarm that is there to what the inventory wants.

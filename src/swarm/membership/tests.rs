@@ -31,6 +31,8 @@ fn members_of_our_swarm_are_told_by_node_id() {
         membership.ours.as_ref().map(|roster| (roster.via.0.as_str(), roster.adopted)),
         Some(("n1", false))
     );
+    assert_eq!(ours(&three().swarm("c1", Some("home"), MEMBERS).view()).as_deref(), Some("c1"));
+    assert_eq!(ours(&three().swarm("c1", Some("office"), MEMBERS).view()), None);
     for (name, role) in MEMBERS {
         assert_eq!(*membership.standing(&(*name).into()), member(name, *role));
     }

@@ -496,13 +496,8 @@ fn only_nodes_within_the_limit_are_changed() {
     assert_eq!(short(&one.labels), ["n5 label ? skep.node=n5"]);
 
     let stranger = crate::facts::SwarmView { node_id: "x".to_owned(), ..outside(SwarmState::Active) };
-    let beside = plan_with(&world.sees("n4", stranger), limit(&["n5"]));
-    assert_eq!(
-        short(&beside.steps),
-        ["n5 join worker"],
-        "a foreign host outside the limit: {:?}",
-        beside.refusals
-    );
+    let beside = plan_with(&world.sees("n4", stranger), limit(&["n1"]));
+    assert_findings("nothing to change within the limit", &beside.refusals, &[]);
 
     let roles = World::new("home").manager("n1").worker("n2").worker("n3").manager("n4");
     let roles = roles.swarm("c1", Some("home"), &[("n1", M), ("n2", M), ("n3", M), ("n4", W)]);
@@ -533,6 +528,39 @@ fn the_limit_hides_nothing_that_keeps_a_swarm_from_being_made() {
         let plan = plan_with(world, limit(limited));
         assert_findings(case, &[plan.refusals, plan.problems].concat(), &[refusal]);
         assert_eq!(short(&plan.steps), [""; 0], "{case}");
+    }
+}
+
+#[test]
+fn the_limit_hides_no_conflict_while_the_swarm_is_changed() {
+    let world = three().worker("n5").worker("n6").swarm("c1", Some("home"), &THREE[..3]);
+    let stranger = crate::facts::SwarmView { node_id: "x".to_owned(), ..outside(SwarmState::Active) };
+    let manager = {
+        let cluster = crate::swarm::world::cluster("c2", None, Vec::new());
+        crate::facts::SwarmView { control: true, cluster: Some(cluster), ..stranger.clone() }
+    };
+    let clone = world.clone().engine_view("n3").clone();
+    let one_address = {
+        let mut world = world.clone();
+        world = world.options(|cluster| {
+            cluster.nodes.as_mut().unwrap()[2].addr = "192.168.2.2".to_owned();
+        });
+        world.facts_mut("n3").network = vec![interface("eth0", &["192.168.2.2/24"])];
+        world
+    };
+    let table = [
+        ("a stranger", world.clone().sees("n4", stranger), "n4 is the member x of a swarm that is not ours"),
+        ("a second swarm", world.clone().sees("n4", manager), "n4 is in the swarm c2"),
+        ("a clone", world.clone().sees("n4", clone), "n3, n4 have one node ID between them"),
+        ("one address for two", one_address, "n2, n3 would all advertise 192.168.2.2"),
+    ];
+    for (case, world, refusal) in table {
+        for limited in [Some(names(&["n5"])), None] {
+            let plan = plan_with(&world, Choices { limit: limited.clone(), ..Choices::default() });
+            assert_findings(case, &plan.refusals, &[refusal]);
+            assert_eq!(plan.refusals[0].nodes.is_empty(), limited.is_some(), "{case}: told to all");
+            assert_eq!(short(&[plan.steps, plan.labels].concat()), [""; 0], "{case}");
+        }
     }
 }
 
