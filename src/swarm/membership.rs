@@ -20,7 +20,7 @@ pub struct Membership {
     pub others: Vec<Other>,
     /// Each node of the inventory.
     pub standings: BTreeMap<NodeName, Standing>,
-    /// The IP addresses of each host that answered.
+    /// The IP addresses of each host that answered, by which it is told from others.
     addresses: BTreeMap<NodeName, Vec<String>>,
 }
 
@@ -161,17 +161,27 @@ impl Membership {
     /// Records of members that this host was before it was set up anew: they bear its name, but it has another node
     /// ID or none. They are down, or soon will be where they bear its address as well.
     pub fn ghosts(&self, name: &NodeName) -> Vec<&SwarmNode> {
-        let Some(roster) = &self.ours else { return Vec::new() };
-        if !matches!(self.standing(name), Standing::Outside | Standing::Member { .. }) {
-            return Vec::new();
-        }
-        let is_own = |addr: &str| self.addresses.get(name).is_some_and(|own| own.iter().any(|ip| ip == addr));
-        roster
-            .nodes
-            .iter()
-            .filter(|node| node.labels.get(NODE_LABEL) == Some(&name.0) && self.name_of(node).is_none())
-            .filter(|node| node.state == "down" || is_own(&node.addr))
-            .collect()
+        self.namesakes(name).filter(|node| self.is_past(name, node)).collect()
+    }
+
+    /// Records of members that bear this host's name, but are other machines: they are not down, and their address is
+    /// none of the host's.
+    pub fn rivals(&self, name: &NodeName) -> Vec<&SwarmNode> {
+        self.namesakes(name).filter(|node| !self.is_past(name, node)).collect()
+    }
+
+    /// Records with the name of a host that answers and knows that it is none of them. One that cannot tell who it is
+    /// has none: the record may be its own.
+    fn namesakes(&self, name: &NodeName) -> impl Iterator<Item = &SwarmNode> {
+        let knows = matches!(self.standing(name), Standing::Outside | Standing::Member { .. });
+        let nodes = self.ours.iter().filter(move |_| knows).flat_map(|roster| &roster.nodes);
+        nodes.filter(|node| node.labels.get(NODE_LABEL) == Some(&name.0) && self.name_of(node).is_none())
+    }
+
+    /// Whether a record with a host's name can only be that host's past.
+    fn is_past(&self, name: &NodeName, record: &SwarmNode) -> bool {
+        let own = || self.addresses.get(name).is_some_and(|own| own.contains(&record.addr));
+        record.state == "down" || own()
     }
 
     /// Whether a record is a ghost of any node.
@@ -209,7 +219,9 @@ fn managed<'a>(view: &'a View<'_>) -> Vec<(&'a NodeName, &'a Cluster)> {
 
 fn addresses(host: &Host) -> Vec<String> {
     let interfaces = host.facts.network.iter();
-    interfaces.flat_map(|interface| &interface.addresses).map(|(ip, _)| ip.to_string()).collect()
+    let addresses = interfaces.flat_map(|interface| &interface.addresses).map(|(ip, _)| ip);
+    // Every host has the loopback ones.
+    addresses.filter(|ip| !ip.is_loopback()).map(ToString::to_string).collect()
 }
 
 fn others(managed: &[(&NodeName, &Cluster)], ours: Option<&Roster>) -> Vec<Other> {

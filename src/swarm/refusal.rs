@@ -112,6 +112,27 @@ pub(super) fn clones(view: &View<'_>) -> Vec<Finding> {
         .collect()
 }
 
+/// Other machines that bear the name of a host: which of the two is meant is not for skep to guess.
+pub(super) fn rivals(membership: &Membership) -> Vec<Finding> {
+    let rivals = |name| membership.rivals(name).into_iter().map(move |record| rival(name, record));
+    membership.standings.keys().flat_map(rivals).collect()
+}
+
+fn rival(name: &NodeName, record: &SwarmNode) -> Finding {
+    let SwarmNode { id, hostname, addr, state, .. } = record;
+    finding(
+        std::slice::from_ref(name),
+        format!(
+            "another machine carries the name {name} in this swarm: the member {id} ({hostname}, {state}) at {addr}, \
+             which is no address of {name}"
+        ),
+        format!(
+            "if it shall stay, take the name off it (`docker node update --label-rm {NODE_LABEL} {id}`); if {name} \
+             replaces it, switch it off and run `skep up` once it is down"
+        ),
+    )
+}
+
 /// Hosts that know a swarm of which no manager answers: it is not for skep to make a second one.
 pub(super) fn headless(membership: &Membership) -> Vec<Finding> {
     let told = |(name, standing): (&NodeName, &Standing)| {

@@ -63,6 +63,7 @@ pub fn steps(view: &View<'_>) -> SwarmPlan {
     }
     plan.refusals.extend(refusal::strangers(membership, view.choices.adopt.as_deref()));
     plan.refusals.extend(refusal::clones(view));
+    plan.refusals.extend(refusal::rivals(membership));
     let newcomers = newcomers(view, membership);
     let addresses = addresses(&newcomers, view, membership, &mut plan);
     let scene = Scene { view, membership, newcomers, addresses };

@@ -184,7 +184,18 @@ fn a_host_set_up_anew_leaves_a_ghost() {
         "the managers have not noticed yet, but it bears its address"
     );
     records[3].addr = "192.168.2.99".to_owned();
-    assert!(ghosts(&world.roster("c1", Some("home"), records)).is_empty(), "another machine, mislabelled");
+    let other = world.clone().roster("c1", Some("home"), records.clone());
+    assert!(ghosts(&other).is_empty(), "another machine, mislabelled");
+    let rivals = |world: &World| -> Vec<String> {
+        read(world).rivals(&"n3".into()).iter().map(|node| node.id.clone()).collect()
+    };
+    assert_eq!(rivals(&other), ["id-n3-old"]);
+    assert!(rivals(&back).is_empty(), "its own past is no rival");
+    assert!(rivals(&other.off("n3")).is_empty(), "a host that is off may be either");
+    records[3].addr = "127.0.0.1".to_owned();
+    let mut loopback = world.roster("c1", Some("home"), records);
+    loopback.facts_mut("n3").network.push(crate::swarm::world::interface("lo", &["127.0.0.1/8"]));
+    assert!(ghosts(&loopback).is_empty(), "every host has that address");
 }
 
 #[test]

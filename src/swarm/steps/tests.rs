@@ -286,6 +286,28 @@ fn an_old_record_of_a_host_that_joined_again_is_forgotten() {
 }
 
 #[test]
+fn a_member_elsewhere_with_a_hosts_name_is_not_forgotten() {
+    let world = three();
+    let mut nodes = records(&world, THREE);
+    nodes[3].id = "elsewhere".to_owned();
+    nodes[3].addr = "192.168.2.99".to_owned();
+    let refusal = "another machine carries the name n4 in this swarm: the member elsewhere (board, ready) at \
+                   192.168.2.99";
+    let outside = plan(&world.clone().roster("c1", Some("home"), nodes.clone()));
+    assert_findings("it has yet to join", &outside.refusals, &[refusal]);
+    assert_eq!(short(&outside.steps), [""; 0]);
+
+    nodes.push(world.member("n4", W));
+    let member = plan(&world.clone().roster("c1", Some("home"), nodes.clone()));
+    assert_findings("it is a member itself", &member.refusals, &[refusal]);
+
+    nodes[3].state = "down".to_owned();
+    let past = plan(&world.roster("c1", Some("home"), nodes));
+    assert_findings("it moved", &past.refusals, &[]);
+    assert_eq!(short(&past.steps), ["n4 forget elsewhere"]);
+}
+
+#[test]
 fn labels_that_differ_are_set_and_others_stay() {
     let mut world = three();
     world.node_mut("n2").labels =
