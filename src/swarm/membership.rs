@@ -184,6 +184,16 @@ impl Membership {
         record.state == "down" || own()
     }
 
+    /// Whether a member is a manager that answers, for the others and, where it is a host of the inventory that was
+    /// reached, for us: they take a while to notice that its engine is gone.
+    pub fn answers(&self, record: &SwarmNode) -> bool {
+        let is_mute = |name| matches!(self.standing(name), Standing::Unknown(unknown) if *unknown != Unknown::Unreachable);
+        is_manager(record)
+            && is_reachable(record)
+            && !self.is_ghost(record)
+            && !self.name_of(record).is_some_and(is_mute)
+    }
+
     /// Whether a record is a ghost of any node.
     pub fn is_ghost(&self, record: &SwarmNode) -> bool {
         let name = record.labels.get(NODE_LABEL).map(|name| NodeName(name.clone()));

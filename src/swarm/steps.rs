@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use crate::inventory::model::{Inventory, Node, NodeName, Role};
 use crate::plan::{Action, Finding, Step, View};
 use crate::swarm::advertise::{self, Address};
-use crate::swarm::membership::{Membership, Roster, Standing, is_manager, is_reachable};
+use crate::swarm::membership::{Membership, Roster, Standing, is_manager};
 use crate::swarm::quorum::{Managers, Shift, check_inventory, even};
 use crate::swarm::{SwarmAction, labels, refusal, roles};
 
@@ -90,13 +90,7 @@ fn keep_to_limit(plan: &mut SwarmPlan, view: &View<'_>) {
 }
 
 fn newcomers<'a>(view: &View<'a>, membership: &Membership) -> Vec<&'a Node> {
-    let is_new = |node: &&Node| match membership.standing(&node.name) {
-        Standing::Outside => true,
-        Standing::Unknown(_) => {
-            view.choices.assume_new.contains(&node.name) && view.hosts.contains_key(&node.name)
-        }
-        _ => false,
-    };
+    let is_new = |node: &&Node| *membership.standing(&node.name) == Standing::Outside;
     let nodes = view.inventory.nodes.iter();
     nodes.filter(|node| view.choices.includes(&node.name)).filter(is_new).collect()
 }
@@ -129,12 +123,12 @@ fn addresses(
 /// Makes a swarm where no host knows one.
 fn found(plan: &mut SwarmPlan, scene: &Scene<'_>) {
     let Scene { view, membership, newcomers, addresses } = scene;
-    plan.refusals.extend(refusal::headless(membership));
-    if plan.refusals.is_empty() {
-        // No reason to leave the rest undone: everything else about the other hosts can be done.
+    // None of this is a reason to leave the rest undone: an engine that is started may be the manager that is missing.
+    plan.problems.extend(refusal::headless(membership));
+    if plan.refusals.is_empty() && plan.problems.is_empty() {
         plan.problems.extend(refusal::unreachable(membership, &view.choices));
     }
-    plan.problems.extend(refusal::unasked(membership, &view.choices));
+    plan.problems.extend(refusal::unasked(membership));
     let first = newcomers.iter().find(|node| node.role == Role::Manager);
     if first.is_none() && plan.refusals.is_empty() && plan.problems.is_empty() {
         plan.refusals.push(refusal::no_manager(scene));
@@ -174,16 +168,12 @@ fn everybodys(view: &View<'_>, mut findings: Vec<Finding>) -> Vec<Finding> {
 fn converge(plan: &mut SwarmPlan, scene: &Scene<'_>, roster: &Roster) {
     let Scene { view, membership, newcomers, addresses } = scene;
     plan.problems.extend(refusal::stuck(membership));
-    plan.problems.extend(refusal::unplaced(membership, newcomers));
+    plan.problems.extend(refusal::unplaced(membership));
     plan.warnings.extend(refusal::outsiders(membership, roster));
     options(plan, view.inventory, roster);
     let before = Managers {
         total: roster.nodes.iter().filter(|node| is_manager(node)).count(),
-        reachable: roster
-            .nodes
-            .iter()
-            .filter(|node| is_manager(node) && is_reachable(node) && !membership.is_ghost(node))
-            .count(),
+        reachable: roster.nodes.iter().filter(|node| membership.answers(node)).count(),
     };
     let mut managers = before;
     for node in scene.nodes().filter(|node| *membership.standing(&node.name) == Standing::Pending) {

@@ -137,24 +137,53 @@ fn no_swarm_is_made_while_one_may_be_there() {
     let table: Vec<(&str, World, &[&str], &[&str])> = vec![
         ("off", three().off("n4"), &[], &["skep up --assume-new n4"]),
         ("two off", three().off("n1").off("n4"), &[], &["--assume-new n1 --assume-new n4"]),
-        ("stopped", three().engine("n4", Engine::Stopped { swarm: true }), &[], &["--assume-new n4"]),
-        ("silent", three().engine("n2", silent), &[], &["does not answer, so its swarm is unknown: refused"]),
-        ("joining", three().sees("n2", outside(SwarmState::Pending)), &["n2 is joining"], &[]),
-        ("locked", three().sees("n1", outside(SwarmState::Locked)), &["docker swarm unlock"], &[]),
-        ("in error", three().sees("n1", error), &["n1 is in a swarm but cannot work: expired"], &[]),
+        (
+            "stopped",
+            three().engine("n4", Engine::Stopped { swarm: true }),
+            &[],
+            &["no swarm is made before that is known | start it: `systemctl start docker` on n4"],
+        ),
+        (
+            "removed",
+            three().engine("n4", Engine::Absent { swarm: true }),
+            &[],
+            &["n4 has no engine now, but the state of a swarm on disc"],
+        ),
+        (
+            "silent",
+            three().engine("n2", silent),
+            &[],
+            &[
+                "n2's engine runs but does not answer, so its swarm is unknown: refused; no swarm is made before that is \
+               known | wait until it answers, or look at `journalctl -u docker` on n2",
+            ],
+        ),
+        ("joining", three().sees("n2", outside(SwarmState::Pending)), &[], &["n2 is joining"]),
+        ("locked", three().sees("n1", outside(SwarmState::Locked)), &[], &["docker swarm unlock"]),
+        ("in error", three().sees("n1", error), &[], &["n1 is in a swarm but cannot work: expired"]),
         (
             "without a leader",
             three().sees("n1", headless),
-            &["answers for: The swarm does not have a leader."],
             &[],
+            &["answers for: The swarm does not have a leader."],
         ),
         (
             "managers off",
             three().swarm("c1", Some("home"), THREE).off("n1").off("n2").off("n3"),
+            &[],
             &[
                 "n4 is in a swarm that no manager answers for | bring back enough of its managers (192.168.2.1:2377",
             ],
+        ),
+        (
+            "managers stopped",
+            three()
+                .swarm("c1", Some("home"), &[("n1", M), ("n2", M), ("n3", M)])
+                .options(|cluster| cluster.nodes = Err("lost".to_owned()))
+                .engine("n1", Engine::Stopped { swarm: true })
+                .off("n3"),
             &[],
+            &["n2 is in a swarm that no manager answers for: lost", "systemctl start docker` on n1"],
         ),
     ];
     for (case, world, refusals, problems) in table {
@@ -177,8 +206,11 @@ fn the_user_may_vouch_for_hosts_that_cannot_be_asked() {
         &["2 managers, not 3: 2 managers need 2 for a quorum"],
     );
 
-    let stopped = plan_with(&three().engine("n4", Engine::Stopped { swarm: true }), vouch(&["n4"]));
-    assert_eq!(short(&stopped.steps), ["n1 init", "n2 join manager", "n3 join manager", "n4 join worker"]);
+    let silent = Engine::Silent { cause: "refused".to_owned() };
+    for engine in [Engine::Stopped { swarm: true }, Engine::Absent { swarm: true }, silent] {
+        let world = three().engine("n4", engine);
+        assert_eq!(plan_with(&world, vouch(&["n4"])), plan(&world), "what was reached can be asked");
+    }
 
     let nobody = plan_with(&three().off("n1").off("n2").off("n3"), vouch(&["n1", "n2", "n3"]));
     assert_findings(
@@ -463,6 +495,21 @@ fn an_engine_that_is_stopped_is_not_joined_before_it_is_known() {
     let plan = plan(&world);
     assert_findings("stopped", &plan.problems, &["the engine of n5 is installed but stopped"]);
     assert_eq!(short(&plan.steps), [""; 0]);
+}
+
+#[test]
+fn a_silent_engine_keeps_its_own_node_back_and_counts_for_no_quorum() {
+    let silent = || Engine::Silent { cause: "timed out".to_owned() };
+    let world = three().worker("n5").swarm("c1", Some("home"), THREE);
+    let plan = plan(&world.clone().engine("n4", silent()));
+    assert_findings("silent", &plan.problems, &["n4's engine runs but does not answer"]);
+    assert_eq!(short(&plan.steps), ["n5 join worker"]);
+
+    let world = World::new("home").manager("n1").worker("n2").worker("n3").worker("n4");
+    let world = world.swarm("c1", Some("home"), THREE);
+    let fewer = steps(&world.engine("n3", silent()).view());
+    assert_findings("demote", &fewer.problems, &["n3's engine", "cannot demote n2: 2 of 3 managers answer"]);
+    assert_eq!(short(&fewer.steps), [""; 0]);
 }
 
 #[test]
