@@ -7,7 +7,7 @@ use serde_json::json;
 use super::PhaseName;
 use super::distribution;
 use super::templates::render;
-use crate::facts::{self, Facts, Support};
+use crate::facts::{Facts, Support};
 use crate::inventory::model::{EngineSource, Inventory, Node, NodeName, Share, ShareMount};
 use crate::resource::{
     Key, Resource, daemon, directory, dropin, exports, module, mount, packages, sysctl, unit,
@@ -43,7 +43,7 @@ impl Traits {
     fn of(inventory: &Inventory, node: &Node, facts: &Facts) -> Self {
         let loadable = |option: &str| facts.kernel.options.get(option) == Some(&Support::Module);
         Self {
-            engine_present: facts.engine != facts::Engine::Absent,
+            engine_present: facts.engine.is_installed(),
             client_apart: distribution::client_apart(&facts.system),
             apparmor: facts.kernel.apparmor,
             nfs: missing_nfs(inventory, node, facts).is_empty(),

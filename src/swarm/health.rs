@@ -9,6 +9,7 @@ use crate::inventory::model::{Inventory, Node, NodeName, Role};
 use crate::plan::{Finding, View};
 use crate::swarm::membership::{Membership, Standing, Unknown, is_manager};
 use crate::swarm::quorum::{Managers, quorum, tolerance};
+use crate::swarm::remedy::remedy;
 
 /// How the swarm is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,18 +122,18 @@ impl Health {
 
     /// What is not as the inventory wants it; empty when all is well.
     pub fn findings(&self, view: &View<'_>) -> Vec<Finding> {
-        let inventory = view.inventory;
+        let (inventory, membership) = (view.inventory, &Membership::read(view));
         if self.cluster.is_none() {
             let why: Vec<String> =
                 self.missing.iter().map(|node| format!("{} is {}", node.name, node.why)).collect();
             return vec![finding(
                 Vec::new(),
                 format!("no manager answers for the swarm {}: {}", self.name, why.join(", ")),
-                "run `skep plan` to see what it takes".to_owned(),
+                remedies(inventory, membership),
             )];
         }
         let mut findings: Vec<Finding> = self.leadership(inventory).into_iter().collect();
-        findings.extend(inventory.nodes.iter().filter_map(|node| self.node_finding(node)));
+        findings.extend(inventory.nodes.iter().filter_map(|node| self.node_finding(node, membership)));
         findings
     }
 
@@ -164,7 +165,7 @@ impl Health {
     }
 
     /// What is not as planned of one node of the inventory.
-    fn node_finding(&self, node: &Node) -> Option<Finding> {
+    fn node_finding(&self, node: &Node, membership: &Membership) -> Option<Finding> {
         let name = &node.name;
         let (message, help) = match self.nodes.iter().find(|member| member.name.as_ref() == Some(name)) {
             None => {
@@ -175,7 +176,7 @@ impl Health {
                     .map(|missing| missing.why.as_str());
                 (
                     format!("{name} is {}", why.unwrap_or("not in the swarm")),
-                    "run `skep up` once it can be reached".to_owned(),
+                    remedy_of(&name.0, membership.standing(name), membership),
                 )
             }
             Some(member) if member.state != "ready" => (
@@ -233,12 +234,46 @@ fn missing_node(node: &Node, membership: &Membership) -> Missing {
         Standing::Error { cause } => format!("in a swarm but cannot work ({cause})"),
         Standing::Locked => "locked: it waits for its unlock key".to_owned(),
         Standing::Unknown(Unknown::Unreachable) => "not reached".to_owned(),
+        Standing::Unknown(Unknown::Absent) => {
+            "there, without an engine now, but with the state of a swarm on disc".to_owned()
+        }
         Standing::Unknown(Unknown::Stopped) => "there, but its engine is stopped".to_owned(),
         Standing::Unknown(Unknown::Silent { cause }) => {
             format!("there, but its engine does not answer ({cause})")
         }
     };
     Missing { name: node.name.clone(), why }
+}
+
+/// What helps each of the nodes that keep a swarm from being there, those that stand alike told as one.
+fn remedies(inventory: &Inventory, membership: &Membership) -> String {
+    let mut alike: Vec<(&Standing, Vec<&str>)> = Vec::new();
+    let kind = |standing: &Standing| remedy_of("", standing, membership);
+    for node in &inventory.nodes {
+        let standing = membership.standing(&node.name);
+        match alike.iter_mut().find(|(other, _)| kind(other) == kind(standing)) {
+            Some((_, names)) => names.push(&node.name.0),
+            None => alike.push((standing, vec![&node.name.0])),
+        }
+    }
+    if alike.len() > 1 {
+        // Those join by themselves once the others are seen to.
+        alike.retain(|(standing, _)| **standing != Standing::Outside);
+    }
+    let remedies = alike.iter().map(|(standing, names)| remedy_of(&names.join(", "), standing, membership));
+    remedies.collect::<Vec<_>>().join("; ")
+}
+
+/// What helps nodes that are no members. A swarm that is nobody's may be taken over where there is no other.
+fn remedy_of(whom: &str, standing: &Standing, membership: &Membership) -> String {
+    let nobodys =
+        |id: &String| membership.others.iter().any(|other| other.id == *id && other.label.is_none());
+    match standing {
+        Standing::Foreign { cluster: Some(id), .. } if membership.ours.is_none() && nobodys(id) => {
+            format!("take that swarm over with `skep up --adopt {id}`, or {}", remedy(whom, standing))
+        }
+        _ => remedy(whom, standing),
+    }
 }
 
 fn finding(nodes: Vec<NodeName>, message: String, help: String) -> Finding {
@@ -349,6 +384,48 @@ mod tests {
         let expected = "no manager answers for the swarm home: n1 is in no swarm, n2 is not reached, n3 is in no swarm, \
                         n4 is in no swarm";
         assert_eq!(findings, [expected]);
+    }
+
+    #[test]
+    fn each_node_that_is_no_member_is_told_what_helps_it() {
+        use crate::facts::{Engine, SwarmState};
+        use crate::swarm::world::outside;
+        let silent = Engine::Silent { cause: "timed out".to_owned() };
+        let stranger = crate::facts::SwarmView { node_id: "x".to_owned(), ..outside(SwarmState::Active) };
+        let world = || three_managers().swarm("c1", Some("home"), &[("n1", Role::Manager)]);
+        let table = [
+            (world(), "run `skep up`"),
+            (world().off("n4"), "switch n4 on"),
+            (world().engine("n4", Engine::Stopped { swarm: true }), "`systemctl start docker` on n4"),
+            (world().engine("n4", Engine::Absent { swarm: true }), "installs an engine on n4"),
+            (world().engine("n4", silent), "`journalctl -u docker` on n4"),
+            (world().sees("n4", stranger), "let it leave (`docker swarm leave --force` on n4"),
+            (world().sees("n4", outside(SwarmState::Locked)), "`docker swarm unlock` on n4"),
+        ];
+        for (world, help) in table {
+            let findings = Health::of(&world.view()).findings(&world.view());
+            let told = findings.iter().find(|finding| finding.nodes == ["n4".into()]).expect(help);
+            assert!(told.help.contains(help), "{help}: {told:?}");
+            assert!(!told.help.contains("--adopt"), "there is a swarm already: {told:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_manager_those_that_stand_alike_are_told_as_one() {
+        use crate::facts::Engine;
+        let help = |world: World| Health::of(&world.view()).findings(&world.view())[0].help.clone();
+        assert_eq!(help(three_managers()), "run `skep up`, which lets n1, n2, n3, n4 join");
+        let stopped = Engine::Stopped { swarm: true };
+        let mixed = three_managers().off("n2").engine("n3", stopped.clone()).engine("n4", stopped);
+        assert_eq!(
+            help(mixed),
+            "switch n2 on or see what keeps SSH from it, then run `skep up`; start it: `systemctl start docker` on n3, \
+             n4"
+        );
+        let nobodys = three_managers().swarm("c1", None, &[("n1", Role::Manager)]);
+        assert!(help(nobodys).starts_with("take that swarm over with `skep up --adopt c1`, or let it leave"));
+        let theirs = three_managers().swarm("c1", Some("office"), &[("n1", Role::Manager)]);
+        assert!(help(theirs).starts_with("let it leave"));
     }
 
     #[test]
