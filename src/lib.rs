@@ -25,6 +25,8 @@ pub mod inventory;
 #[cfg(feature = "controller")]
 pub mod lab;
 #[cfg(feature = "controller")]
+mod mask;
+#[cfg(feature = "controller")]
 pub mod plan;
 #[cfg(feature = "controller")]
 pub mod report;

@@ -6,7 +6,7 @@
 mod answers;
 mod data;
 mod http;
-mod process;
+pub(crate) mod process;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

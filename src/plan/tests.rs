@@ -194,6 +194,31 @@ fn options_are_written_before_the_engines_first_start_and_later_for_a_running_on
 }
 
 #[test]
+fn options_that_no_swarm_works_with_are_named_where_skep_has_none_of_its_own() {
+    let with = |text: &str, stale| {
+        let mut world = on_settled_hosts(World::new("home").manager("n1").swarm(
+            "c1",
+            Some("home"),
+            &[("n1", crate::inventory::model::Role::Manager)],
+        ));
+        let there = daemon::Observed { text: Some(text.to_owned()), running: true, stale };
+        let host = world.hosts.get_mut(&NodeName::from("n1")).unwrap();
+        host.observed.insert(Key::Daemon(()), Ok(Observed::Daemon(there)));
+        let plan = make(&world.view());
+        assert_eq!(titles(&plan), [""; 0], "{text}");
+        plan.problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+    };
+    for (option, stale) in [("\"live-restore\": true", false), ("\"firewall-backend\": \"nftables\"", true)] {
+        let problems = with(&format!("{{{option}}}"), stale);
+        let name = option.split('"').nth(1).unwrap();
+        assert!(problems.len() == 1 && problems[0].contains(name), "{problems:?}");
+    }
+    for text in ["{ \"live-restore\":false }", "{}", "", "{\"debug\" : true,\n\n \"dns\":[]}"] {
+        assert_eq!(with(text, true), [""; 0], "{text}");
+    }
+}
+
+#[test]
 fn a_share_is_exported_by_its_server_and_mounted_by_the_others() {
     let mut world = World::new("home").manager("n1").worker("n2");
     share(&mut world.inventory);
