@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -40,8 +41,11 @@ struct Agent {
 impl Agent {
     /// Starts it; it has said hello.
     fn start(arguments: &[&str]) -> Self {
-        let mut child = program()
-            .args(arguments)
+        Self::started_by(program().args(arguments))
+    }
+
+    fn started_by(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -121,6 +125,31 @@ fn a_file_is_surveyed_written_and_found_as_wanted() {
     let Answer::Survey { observed, .. } = agent.ask(4, survey) else { panic!("a survey was asked") };
     assert_eq!(observed[0].0, key);
     assert_eq!(change(desired(), observed[0].1.as_ref().expect("it can be read")), None);
+    assert_eq!(agent.end(), (Some(0), String::new()));
+}
+
+#[test]
+fn what_it_makes_on_the_way_is_for_all_to_read_whatever_the_logins_umask() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let above = directory.path().join("srv");
+    let (path, mode) = (above.join("share"), 0o775);
+    let agent = program();
+    let mut agent = Agent::started_by(
+        Command::new("sh")
+            .args(["-c", "umask 077; exec \"$@\"", "sh"])
+            .arg(agent.get_program())
+            .args(agent.get_args())
+            .arg("serve")
+            .arg(directory.path().join("lock")),
+    );
+    let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
+    let desired = Resource::Directory(directory::Desired { path: path.clone(), mode, uid, gid });
+    let make = change(desired, &Observed::Directory(directory::Observed::Absent)).expect("it is absent");
+    assert_eq!(agent.ask(1, lock_for("me")), Answer::Locked);
+    assert!(matches!(agent.ask(2, Body::Apply { change: make }), Answer::Applied(_)));
+    let mode_of = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o7777;
+    assert_eq!((mode_of(&above), mode_of(&path)), (0o755, mode));
+    assert_eq!(mode_of(&directory.path().join("lock")), 0o600);
     assert_eq!(agent.end(), (Some(0), String::new()));
 }
 

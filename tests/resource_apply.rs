@@ -34,7 +34,7 @@ impl Machine {
 
     fn unit(&self, name: &str, enabled: &str, active: &str) -> &Self {
         let state = format!(
-            "LoadState=loaded\nUnitFileState={enabled}\nActiveState={active}\nNeedDaemonReload=no\nResult=exit-code\n"
+            "LoadState=loaded\nUnitFileState={enabled}\nActiveState={active}\nNeedDaemonReload=no\nResult=exit-code\nInvocationID=1a2b\n"
         );
         self.write(&format!("/units/{name}"), &state)
     }
@@ -103,6 +103,9 @@ fn a_unit_that_does_not_start_is_not_left_enabled_and_its_last_words_are_told() 
         assert!(fault.cause.contains(words), "{fault}");
     }
     assert!(fault.help.unwrap().contains("journalctl -u docker.service"));
+    assert!(
+        machine.text("/journal-asked").unwrap().contains("INVOCATION_ID=1a2b + _SYSTEMD_INVOCATION_ID=1a2b")
+    );
     assert!(machine.text("/units/docker.service").unwrap().contains("UnitFileState=disabled"));
 }
 
@@ -218,12 +221,29 @@ fn a_share_that_is_mounted_already_gets_its_unit() {
 }
 
 #[test]
+fn a_share_that_its_server_no_longer_knows_is_mounted_anew() {
+    let machine = Machine::new();
+    machine.unit("mnt-shared.mount", "enabled", "active").write("/proc/self/mountinfo", MOUNTED);
+    machine.apply(&machine.plan(&share()).unwrap()).unwrap();
+    assert_eq!(machine.plan(&share()), None);
+    machine.write("/stale", "");
+    let change = machine.plan(&share()).unwrap();
+    assert!(change.describe().disrupts.unwrap().contains("/mnt/shared"));
+    fs::remove_file(machine.host.path("/stale")).unwrap();
+    machine.apply(&change).unwrap();
+    assert!(machine.log().contains(&"restart -- mnt-shared.mount".to_owned()), "{:?}", machine.log());
+    assert_eq!(machine.plan(&share()), None);
+}
+
+#[test]
 fn a_share_that_does_not_get_mounted_leaves_nothing_behind() {
     let machine = Machine::new();
     machine.unit("mnt-shared.mount", "disabled", "inactive").write("/proc/self/mountinfo", "");
     machine.write("/fails-to-start", "");
+    machine.write("/journal", "mount.nfs4: access denied by server while mounting 10.0.0.1:/srv\n");
     let fault = machine.apply(&machine.plan(&share()).unwrap()).unwrap_err();
     assert_eq!(fault.what, "mnt-shared.mount");
+    assert!(fault.help.unwrap().contains("10.0.0.1 does not let this host in"));
     assert_eq!(machine.text("/etc/systemd/system/mnt-shared.mount"), None);
     assert!(machine.text("/units/mnt-shared.mount").unwrap().contains("UnitFileState=disabled"));
     assert!(!machine.root.path().join("mnt/shared").exists());

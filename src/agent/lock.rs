@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -41,7 +42,8 @@ pub fn take(path: &Path, owner: &LockOwner) -> io::Result<Taken> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+    // Whoever may open it may hold it, so that nobody but root may.
+    let file = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(held) => {
             let mut lock = Lock { file: held, owner: owner.clone() };

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nix::sys::signal::{SigSet, Signal};
+use nix::sys::stat::{Mode, umask};
 
 pub use streams::Streams;
 
@@ -45,6 +46,8 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
 
 fn serve_until_gone(lock: &Path) -> io::Result<()> {
     outlive_the_connection()?;
+    // Whatever umask the login has, directories made here and by the programs run from here are the system's.
+    umask(Mode::S_IWGRP | Mode::S_IWOTH);
     serve::serve(Streams::take()?, &Host::real(), lock)
 }
 

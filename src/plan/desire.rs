@@ -22,7 +22,10 @@ const MODULES: &[(&str, &str)] = &[
 ];
 
 /// Mount options that skep always sets: a network mount that a dead server does not keep the boot from.
-const MOUNT_OPTIONS: &[&str] = &["_netdev", "nofail", "noatime", "vers=4.2"];
+const MOUNT_OPTIONS: &[&str] = &["_netdev", "nofail", "noatime"];
+
+/// The NFS version where the inventory names none: the newest, which every kernel since 4.0 and nfs-utils speak.
+const NFS_VERSION: &str = "4.2";
 
 /// What of a host decides which resources it should have.
 pub(super) struct Traits {
@@ -203,8 +206,14 @@ fn mounting(inventory: &Inventory, node: &Node) -> Vec<Resource> {
 fn mounted(inventory: &Inventory, share: &Share, mount: &ShareMount) -> Resource {
     let server = inventory.node(&share.server).map(reached_at).unwrap_or_default();
     let source = format!("{server}:{}", mount.remote.display());
-    let options: Vec<_> =
-        MOUNT_OPTIONS.iter().copied().chain(mount.options.iter().map(String::as_str)).collect();
+    let version = nfs_version(&mount.options);
+    let vers = format!("vers={}", version.unwrap_or(NFS_VERSION));
+    let options: Vec<_> = MOUNT_OPTIONS
+        .iter()
+        .copied()
+        .chain(version.is_none().then_some(vers.as_str()))
+        .chain(mount.options.iter().map(String::as_str))
+        .collect();
     let text = render(
         "nfs.mount.j2",
         json!({
@@ -220,8 +229,14 @@ fn mounted(inventory: &Inventory, share: &Share, mount: &ShareMount) -> Resource
         unit: mount::unit_name(&mount.at),
         text,
         source,
-        required: vec!["vers=4.2".to_owned()],
+        // The kernel tells `vers=4` by the minor version that was agreed on.
+        required: if vers == "vers=4" { Vec::new() } else { vec![vers] },
     })
+}
+
+/// The version that mount options ask for; of several the last one counts, as in nfs(5).
+fn nfs_version(options: &[String]) -> Option<&str> {
+    options.iter().rev().find_map(|option| option.strip_prefix("vers=").or(option.strip_prefix("nfsvers=")))
 }
 
 /// The address at which the other nodes reach a server, from the inventory alone, so that a mount does not change

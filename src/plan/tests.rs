@@ -6,7 +6,7 @@ use crate::facts::{Engine, Support};
 use crate::inventory::model::{Inventory, NodeName, Owner, Place, Share, ShareMount};
 use crate::plan::{Host, PhaseName, Plan, desire, make};
 use crate::resource::{
-    Key, Observed, Resource, daemon, directory, dropin, exports, file, module, mount, packages,
+    Change, Key, Observed, Resource, daemon, directory, dropin, exports, file, module, mount, packages,
 };
 use crate::resource::{Kind, sysctl, unit};
 use crate::swarm::world::World;
@@ -42,6 +42,7 @@ fn bare(key: &Key) -> Observed {
             text: None,
             enabled: false,
             mounted: None,
+            stale: false,
             reload_pending: false,
         }),
     }
@@ -88,6 +89,7 @@ fn settled(resource: &Resource) -> Observed {
                 fstype: "nfs4".to_owned(),
                 options: required.clone(),
             }),
+            stale: false,
             reload_pending: false,
         }),
         // Written files are compared byte for byte in their own rooms.
@@ -232,6 +234,34 @@ fn a_share_is_exported_by_its_server_and_mounted_by_the_others() {
         .map(|text| format!("{}\n{}", text.path.display(), text.after.unwrap_or_default()))
         .collect();
     insta::assert_snapshot!(texts.join("\n"));
+}
+
+#[test]
+fn the_nfs_version_of_the_inventory_is_the_one_mounted() {
+    for (options, written, required) in [
+        (&[][..], "noatime,vers=4.2\n", &["vers=4.2"][..]),
+        (&["ro"], "noatime,vers=4.2,ro\n", &["vers=4.2"]),
+        (&["vers=4.1"], "noatime,vers=4.1\n", &["vers=4.1"]),
+        (&["nfsvers=4.0", "soft"], "noatime,nfsvers=4.0,soft\n", &["vers=4.0"]),
+        // The kernel agrees with the server on a minor version and tells that one.
+        (&["vers=4"], "noatime,vers=4\n", &[]),
+    ] {
+        let mut world = World::new("home").manager("n1").worker("n2");
+        share(&mut world.inventory);
+        let mount = world.inventory.shares[0].mount.as_mut().unwrap();
+        mount.options = options.iter().map(|option| (*option).to_owned()).collect();
+        let plan = make(&on_bare_hosts(world).view());
+        let mounts: Vec<_> = plan
+            .steps()
+            .filter_map(|(_, step)| match &step.action {
+                super::Action::Change(Change::Mount(mount)) => Some(mount.clone()),
+                _ => None,
+            })
+            .collect();
+        let text = mounts[0].file.as_ref().unwrap().after.as_ref().unwrap();
+        assert!(text.contains(written), "{options:?}: {text}");
+        assert_eq!(mounts[0].required, required, "{options:?}");
+    }
 }
 
 #[test]

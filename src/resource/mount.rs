@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange, systemd};
 
+mod advice;
+mod stale;
 mod table;
 mod unit_name;
 
@@ -41,6 +43,9 @@ pub struct Observed {
     pub enabled: bool,
     /// What is mounted there now.
     pub mounted: Option<MountInfo>,
+    /// Whether the server no longer knows what is mounted, so that it has to be mounted anew.
+    #[serde(default)]
+    pub stale: bool,
     /// Whether systemd has yet to read the unit file.
     pub reload_pending: bool,
 }
@@ -116,14 +121,18 @@ impl Kind for Mount {
         let names: Vec<&str> = units.iter().map(String::as_str).collect();
         let states = systemd::show(host, &names, "UnitFileState,NeedDaemonReload")?;
         let table = mount_table(host)?;
-        let is = |state: &systemd::Properties, name: &str, value: &str| state.get(name).is_some_and(|is| is == value);
+        let is = |state: &systemd::Properties, name: &str, value: &str| {
+            state.get(name).is_some_and(|is| is == value)
+        };
         keys.iter()
             .zip(units.iter().zip(states))
             .map(|(at, (unit, state))| {
+                let mounted = table::at(&table, at);
                 Ok(Observed {
                     text: host.read_text(file(unit))?,
                     enabled: is(&state, "UnitFileState", "enabled"),
-                    mounted: table::at(&table, at),
+                    stale: mounted.is_some() && stale::is_stale(host, at),
+                    mounted,
                     reload_pending: is(&state, "NeedDaemonReload", "yes"),
                 })
             })
@@ -136,10 +145,19 @@ impl Kind for Mount {
             None => Action::Mount,
             Some(mounted) if observed.text.is_none() && !is_source(&mounted.source, &desired.source) => {
                 return Err(Problem {
-                    message: format!("{} ({}) is mounted at {} already", mounted.source, mounted.fstype, desired.at.display()),
-                    help: format!("unmount it with `umount {}`, or mount the share elsewhere", desired.at.display()),
+                    message: format!(
+                        "{} ({}) is mounted at {} already",
+                        mounted.source,
+                        mounted.fstype,
+                        desired.at.display()
+                    ),
+                    help: format!(
+                        "unmount it with `umount {}`, or mount the share elsewhere",
+                        desired.at.display()
+                    ),
                 });
             }
+            Some(_) if observed.stale => Action::Remount,
             Some(mounted) if is_as_wanted(mounted, &desired.source, &desired.required) => match text {
                 // Options that the kernel does not show may have changed, so the unit is what counts.
                 Some(TextChange { before: Some(_), .. }) => Action::Remount,
@@ -207,7 +225,9 @@ impl Kind for Mount {
         let (source, at) = (&change.source, change.at.display());
         let (title, disrupts) = match change.action {
             Action::Mount => (format!("mount {source} at {at}"), None),
-            Action::Remount => (format!("mount {source} at {at} anew"), Some(format!("unmounts {at} for a moment"))),
+            Action::Remount => {
+                (format!("mount {source} at {at} anew"), Some(format!("unmounts {at} for a moment")))
+            }
             Action::Unmount => (format!("unmount {at}"), Some(format!("unmounts {at}"))),
             Action::Keep => match (&change.file, change.enable) {
                 (Some(file), _) => (format!("{} {}", file.verb(), file.path.display()), None),
@@ -315,7 +335,8 @@ fn mount(change: &Change, host: &Host, progress: &mut dyn FnMut(Progress)) -> Re
         (_, None) => "start",
     };
     progress(Progress::text(format!("mounting {} at {}", change.source, change.at.display())));
-    systemd::turn(host, verb, &change.unit)?;
+    systemd::turn(host, verb, &change.unit)
+        .map_err(|fault| advice::advise(fault, &change.source, &change.at))?;
     let mounted = table::at(&mount_table(host)?, &change.at);
     let cause = match &mounted {
         None => "is not mounted, though systemd says so".to_owned(),
@@ -327,17 +348,23 @@ fn mount(change: &Change, host: &Host, progress: &mut dyn FnMut(Progress)) -> Re
             Some(option) => format!("is mounted without `{option}`, but with {}", mounted.options.join(",")),
         },
     };
-    Err(Fault::new(change.at.display(), cause)
-        .help(format!("look at `findmnt {}` and `systemctl status {}` on the host", change.at.display(), change.unit)))
+    Err(Fault::new(change.at.display(), cause).help(format!(
+        "look at `findmnt {}` and `systemctl status {}` on the host",
+        change.at.display(),
+        change.unit
+    )))
 }
 
 fn unmount(change: &Change, host: &Host, progress: &mut dyn FnMut(Progress)) -> Result<(), Fault> {
     progress(Progress::text(format!("unmounting {}", change.at.display())));
-    systemd::turn(host, "stop", &change.unit)?;
+    systemd::turn(host, "stop", &change.unit)
+        .map_err(|fault| advice::advise(fault, &change.source, &change.at))?;
     match table::at(&mount_table(host)?, &change.at) {
         None => Ok(()),
-        Some(mounted) => Err(Fault::new(change.at.display(), format!("{} is still mounted there", mounted.source))
-            .help(format!("see who uses it with `fuser -vm {}` on the host", change.at.display()))),
+        Some(mounted) => {
+            Err(Fault::new(change.at.display(), format!("{} is still mounted there", mounted.source))
+                .help(format!("see who uses it with `fuser -vm {}` on the host", change.at.display())))
+        }
     }
 }
 

@@ -91,9 +91,18 @@ pub(super) fn explain(host: &Host, verb: &str, unit: &str, failure: &str) -> Fau
         .help(format!("look at `systemctl status {unit}` and `journalctl -u {unit}` on the host"))
 }
 
-/// The unit's last words; none where the journal has none.
+/// The unit's last words since it was started last; none where the journal has none.
 fn journal(host: &Host, unit: &str) -> Option<String> {
-    let output = host.run("journalctl", &["--no-pager", "-q", "-o", "cat", "-n", "15", "-u", unit]).ok()?;
+    let run = property(host, unit, "InvocationID").unwrap_or_default();
+    // What systemd says of a run, and what the run's own programs say; earlier runs would mislead.
+    let (about, own) = (format!("INVOCATION_ID={run}"), format!("_SYSTEMD_INVOCATION_ID={run}"));
+    let what: &[&str] = if run.is_empty() { &["-b", "-u", unit] } else { &[&about, "+", &own] };
+    let output = host
+        .command("journalctl")
+        .args(["--no-pager", "-q", "-o", "cat", "-n", "15"])
+        .args(what)
+        .run()
+        .ok()?;
     let text = output.stdout.trim_end();
     (output.success() && !text.is_empty()).then(|| text.to_owned())
 }
