@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::event::Event;
+use crate::mask::masked;
 
 /// The journal of one run.
 #[derive(Debug)]
@@ -56,10 +57,11 @@ impl Journal {
         if matches!(event, Event::StepProgress { .. } | Event::Pushing { .. }) {
             return;
         }
-        let Ok(mut line) = serde_json::to_vec(event) else { return };
-        line.push(b'\n');
+        let Ok(text) = serde_json::to_string(event) else { return };
+        // A receipt has to give back what was there to the letter; everything else is only read.
+        let line = if matches!(event, Event::StepDone { .. }) { text } else { masked(&text) } + "\n";
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let written = file.write_all(&line);
+        let written = file.write_all(line.as_bytes());
         let lasting =
             matches!(event, Event::StepDone { .. } | Event::StepFailed { .. } | Event::Finished { .. });
         if written.is_ok() && lasting {
