@@ -129,7 +129,10 @@ mod tests {
 
     #[test]
     fn users_and_passwords_in_urls_are_blacked_out() {
-        assert_eq!(mask("http-proxy: http://bob:hunter2@proxy:1", None), "http-proxy: http://***********@proxy:1");
+        assert_eq!(
+            mask("http-proxy: http://bob:hunter2@proxy:1", None),
+            "http-proxy: http://***********@proxy:1"
+        );
     }
 
     #[test]
