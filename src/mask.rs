@@ -74,7 +74,7 @@ fn looks_secret(key: &str) -> bool {
         let end = key.len().checked_sub(word.len()).and_then(|start| key.get(start..));
         end.is_some_and(|end| end.eq_ignore_ascii_case(word))
     };
-    SECRET_KEYS.iter().any(|word| ends_with(word))
+    SECRET_KEYS.iter().any(ends_with)
 }
 
 /// Without the blanks at the start, be they escaped or not.
