@@ -13,6 +13,8 @@ pub mod wire;
 #[cfg(feature = "controller")]
 pub mod apply;
 #[cfg(feature = "controller")]
+mod atomic;
+#[cfg(feature = "controller")]
 pub mod cli;
 #[cfg(feature = "controller")]
 pub mod engine;
