@@ -116,8 +116,6 @@ pub enum Event {
         /// Why, and what helps.
         fault: Fault,
     },
-    /// Something the user should know.
-    Warning(Finding),
     /// The user asked to stop: steps in hand are finished, no others begun.
     Stopping,
     /// The cluster was looked at again after the changes.

@@ -13,6 +13,8 @@ pub mod wire;
 #[cfg(feature = "controller")]
 pub mod apply;
 #[cfg(feature = "controller")]
+mod atomic;
+#[cfg(feature = "controller")]
 pub mod cli;
 #[cfg(feature = "controller")]
 pub mod engine;
@@ -24,6 +26,8 @@ pub mod fleet;
 pub mod inventory;
 #[cfg(feature = "controller")]
 pub mod lab;
+#[cfg(feature = "controller")]
+mod mask;
 #[cfg(feature = "controller")]
 pub mod plan;
 #[cfg(feature = "controller")]

@@ -168,10 +168,10 @@ async fn sockets_are_reached_while_the_agent_works() {
 async fn a_socket_that_is_not_there_is_named() {
     let Some(scene) = Scene::new("") else { return };
     let session = scene.session().await;
-    let Err(error) = session.dial("/nowhere/docker.sock").await else { panic!("nothing listens") };
+    let Err(error) = session.dialer("/nowhere/docker.sock")().await else { panic!("nothing listens") };
     let text = error.to_string();
     assert!(text.contains("/nowhere/docker.sock") && text.contains("No such file"), "{text}");
-    let Err(error) = session.dial("/x; reboot").await else { panic!("no path") };
+    let Err(error) = session.dialer("/x; reboot")().await else { panic!("no path") };
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
 }
 
@@ -182,7 +182,7 @@ async fn a_lost_host_is_noticed_by_all_that_wait() {
     let socket = scene.sshd.path("socket");
     // Accepts and never answers.
     let _listener = UnixListener::bind(&socket).expect("a socket");
-    let mut relay = session.dial(socket.to_str().expect("a plain path")).await.expect("it listens");
+    let mut relay = session.dialer(socket.to_str().expect("a plain path"))().await.expect("it listens");
     scene.sshd.stop();
     let mut rest = Vec::new();
     let (gone, relayed) = tokio::join!(session.request(Body::Time, |_| ()), relay.read_to_end(&mut rest));

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::event::Event;
+use crate::mask::masked;
 
 /// The journal of one run.
 #[derive(Debug)]
@@ -56,10 +57,11 @@ impl Journal {
         if matches!(event, Event::StepProgress { .. } | Event::Pushing { .. }) {
             return;
         }
-        let Ok(mut line) = serde_json::to_vec(event) else { return };
-        line.push(b'\n');
+        let Ok(text) = serde_json::to_string(event) else { return };
+        // A receipt has to give back what was there to the letter; everything else is only read.
+        let line = if matches!(event, Event::StepDone { .. }) { text } else { masked(&text) } + "\n";
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let written = file.write_all(&line);
+        let written = file.write_all(line.as_bytes());
         let lasting =
             matches!(event, Event::StepDone { .. } | Event::StepFailed { .. } | Event::Finished { .. });
         if written.is_ok() && lasting {
@@ -73,4 +75,40 @@ pub fn state_dir() -> PathBuf {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || std::env::home_dir().unwrap_or_else(|| PathBuf::from("/root"));
     state.unwrap_or_else(|| home().join(".local/state")).join("skep")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::resource::Progress;
+
+    #[test]
+    fn events_are_kept_for_the_owner_alone_and_progress_is_not() {
+        let state = tempfile::tempdir().unwrap();
+        let journal = Journal::begin(state.path(), "r1").unwrap();
+        let events = [
+            Event::Connecting { node: "n1".into() },
+            Event::StepProgress {
+                node: "n1".into(),
+                progress: Progress { text: "unpacking".to_owned(), done: 1, total: 2 },
+            },
+            Event::Stopping,
+        ];
+        events.iter().for_each(|event| journal.record(event));
+        let text = std::fs::read_to_string(journal.path()).unwrap();
+        let kept: Vec<Event> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(kept, [events[0].clone(), events[2].clone()]);
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(journal.path()), mode(&state.path().join("runs"))), (0o600, 0o700));
+    }
+
+    #[test]
+    fn a_run_never_writes_over_another() {
+        let state = tempfile::tempdir().unwrap();
+        Journal::begin(state.path(), "r1").unwrap();
+        let error = Journal::begin(state.path(), "r1").unwrap_err().to_string();
+        assert!(error.contains("r1.jsonl") && error.contains("XDG_STATE_HOME"), "{error}");
+    }
 }

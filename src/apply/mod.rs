@@ -6,9 +6,11 @@
 mod journal;
 mod stop;
 mod swarm;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -55,21 +57,37 @@ pub fn add(accounts: &mut Accounts, further: Accounts) {
     }
 }
 
-/// Executes a plan; at most `forks` nodes at once.
-pub async fn execute(plan: &Plan, sessions: &Sessions, forks: usize, sink: &Sink, stop: &Stop) -> Accounts {
+/// What a plan is executed with.
+pub struct Means<'a> {
+    /// The agents.
+    pub sessions: &'a Sessions,
+    /// The ID of the swarm that the plan is about; none where it has yet to be made.
+    pub swarm: Option<String>,
+    /// How many nodes at once.
+    pub forks: usize,
+    /// Where events go.
+    pub sink: &'a Sink,
+    /// The user's wish to stop.
+    pub stop: &'a Stop,
+}
+
+/// Executes a plan.
+pub async fn execute(plan: &Plan, means: Means<'_>) -> Accounts {
+    let Means { sessions, swarm, forks, sink, stop } = means;
     let executor = Executor {
         sessions,
         sink,
         stop,
         forks: Semaphore::new(forks),
         accounts: Mutex::default(),
-        swarm: swarm::Hands::new(sessions),
+        held_back: Mutex::default(),
+        swarm: swarm::Hands::new(sessions, swarm),
     };
     for phase in &plan.phases {
         sink(Event::PhaseStarted { phase: phase.name });
         executor.phase(phase).await;
     }
-    executor.accounts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    executor.accounts.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Executor<'a> {
@@ -78,7 +96,20 @@ struct Executor<'a> {
     stop: &'a Stop,
     forks: Semaphore,
     accounts: Mutex<Accounts>,
+    /// Why steps of a sort are not done any more on any node.
+    held_back: Mutex<Vec<(Sort, Fault)>>,
     swarm: swarm::Hands<'a>,
+}
+
+/// What a step does to the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    /// Nothing.
+    Harmless,
+    /// It takes the engine away for a while, so nodes take turns, and one that does not come back is the last.
+    Restart,
+    /// It changes the swarm; without the one that makes it, the others have nothing to join.
+    Swarm,
 }
 
 /// A step with its place in its phase.
@@ -87,12 +118,7 @@ type Placed<'a> = (usize, &'a Step);
 impl Executor<'_> {
     async fn phase(&self, phase: &Phase) {
         let placed: Vec<Placed<'_>> = phase.steps.iter().enumerate().collect();
-        // Membership changes one manager at a time; everything else is each node's own business.
-        let turns = match phase.name {
-            PhaseName::Swarm => turns(&placed),
-            _ => vec![placed],
-        };
-        for turn in turns {
+        for turn in turns(&placed) {
             let mut by_node: BTreeMap<&NodeName, Vec<Placed<'_>>> = BTreeMap::new();
             for step in turn {
                 by_node.entry(&step.1.node).or_default().push(step);
@@ -121,7 +147,10 @@ impl Executor<'_> {
         let title = step.action.describe().title;
         (self.sink)(Event::StepStarted { node: node.clone(), phase, step: place, title });
         let begun = Instant::now();
-        let result = self.act(step).await;
+        let result = match self.held_back(step) {
+            Some(fault) => Err(fault),
+            None => self.act(step).await,
+        };
         let time = begun.elapsed();
         self.account(&node, |account| account.time += time);
         match result {
@@ -130,6 +159,7 @@ impl Executor<'_> {
                 (self.sink)(Event::StepDone { node, phase, step: place, ms: millis(time), receipt });
             }
             Err(fault) => {
+                self.hold_back_others(step);
                 self.account(&node, |account| account.fault = Some(fault.clone()));
                 (self.sink)(Event::StepFailed { node, phase, step: place, fault });
             }
@@ -138,9 +168,36 @@ impl Executor<'_> {
 
     async fn act(&self, step: &Step) -> Result<Option<Receipt>, Fault> {
         match &step.action {
-            Action::Change(change) => self.change(&step.node, change).await.map(Some),
+            Action::Change(change) => {
+                let receipt = self.change(&step.node, change).await?;
+                if sort(step) == Sort::Restart {
+                    self.swarm.await_back(&step.node).await?;
+                }
+                Ok(Some(receipt))
+            }
             Action::Swarm(action) => self.swarm.act(&step.node, action).await.map(|()| None),
         }
+    }
+
+    /// Why a step is not even tried.
+    fn held_back(&self, step: &Step) -> Option<Fault> {
+        let held_back = self.held_back.lock().unwrap_or_else(PoisonError::into_inner);
+        held_back.iter().find(|(of, _)| *of == sort(step)).map(|(_, fault)| fault.clone())
+    }
+
+    /// What the failure of a step means for the steps of other nodes.
+    fn hold_back_others(&self, failed: &Step) {
+        let (node, sort) = (&failed.node, sort(failed));
+        let cause = match (&failed.action, sort) {
+            (Action::Swarm(SwarmAction::Init { .. }), _) => format!("{node} did not make the swarm"),
+            (_, Sort::Restart) => {
+                format!("{node} did not come back from its restart, so this one keeps running")
+            }
+            _ => return,
+        };
+        let fault =
+            Fault::new("not tried", cause).help(format!("mend {node} first, then run `skep up` again"));
+        self.held_back.lock().unwrap_or_else(PoisonError::into_inner).push((sort, fault));
     }
 
     async fn change(&self, node: &NodeName, change: &Change) -> Result<Receipt, Fault> {
@@ -151,18 +208,17 @@ impl Executor<'_> {
             Ok(Answer::Applied(receipt)) => Ok(receipt),
             Ok(Answer::Fault(fault)) => Err(fault),
             Ok(other) => Err(Fault::new(node, format!("its agent answered out of turn: {other:?}"))),
-            Err(error) => Err(Fault::new(node, error)
-                .help("the agent there finishes the step in hand; run `skep up` again, it carries on")),
+            Err(error) => Err(error.into()),
         }
     }
 
     fn account<T>(&self, node: &NodeName, with: impl FnOnce(&mut Account) -> T) -> T {
-        let mut accounts = self.accounts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         with(accounts.entry(node.clone()).or_default())
     }
 }
 
-/// Cuts the steps of the swarm phase into turns: neighbours that may go at once share one, all others have their own.
+/// Cuts the steps of a phase into turns: neighbours that may go at once share one, all others have their own.
 fn turns<'a>(steps: &[Placed<'a>]) -> Vec<Vec<Placed<'a>>> {
     let mut turns: Vec<Vec<Placed<'a>>> = Vec::new();
     for step in steps {
@@ -174,13 +230,23 @@ fn turns<'a>(steps: &[Placed<'a>]) -> Vec<Vec<Placed<'a>>> {
     turns
 }
 
-/// Whether a step may go at once with others of its kind: workers take no part in the raft store.
+/// Whether a step may go at once with those of other nodes. Membership changes one manager at a time, and engines are
+/// restarted one at a time; workers take no part in the raft store, and the rest is each node's own business.
 fn goes_along(step: &Step) -> bool {
-    matches!(
-        step.action,
-        Action::Change(_)
-            | Action::Swarm(SwarmAction::Join { role: Role::Worker, .. } | SwarmAction::Label { .. })
-    )
+    match &step.action {
+        Action::Change(_) => sort(step) == Sort::Harmless,
+        Action::Swarm(action) => {
+            matches!(action, SwarmAction::Join { role: Role::Worker, .. } | SwarmAction::Label { .. })
+        }
+    }
+}
+
+fn sort(step: &Step) -> Sort {
+    match &step.action {
+        Action::Swarm(_) => Sort::Swarm,
+        Action::Change(change) if change.describe().disrupts.is_some() => Sort::Restart,
+        Action::Change(_) => Sort::Harmless,
+    }
 }
 
 /// A duration in whole milliseconds.

@@ -1,33 +1,46 @@
 //! The user's wish to stop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::watch;
 
 use crate::event::{Event, Sink};
 
 /// The user's wish to stop; cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+#[derive(Debug, Clone)]
+pub struct Stop(Arc<watch::Sender<bool>>);
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(false)))
+    }
+}
 
 impl Stop {
     /// Whether no further step should begin.
     pub fn is_asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        *self.0.borrow()
     }
 
     /// Asks to stop.
     pub fn ask(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.send_replace(true);
+    }
+
+    /// Returns once it is asked.
+    pub async fn asked(&self) {
+        // The sender lives as long as this does, so the wait cannot fail.
+        let _ = self.0.subscribe().wait_for(|asked| *asked).await;
     }
 
     /// Listens for Ctrl-C and SIGTERM. The first asks to stop: steps in hand are finished, none begun. The second
-    /// ends the process at once; the agents still finish the step in hand on their own.
-    pub fn on_signals(&self, sink: Sink) {
+    /// ends the process at once with `code`; the agents still finish the step in hand on their own.
+    pub fn on_signals(&self, sink: Sink, code: i32) {
         let stop = self.clone();
         tokio::spawn(async move {
             while signalled().await {
                 if stop.is_asked() {
-                    std::process::exit(130);
+                    std::process::exit(code);
                 }
                 stop.ask();
                 sink(Event::Stopping);

@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 
 use super::Sessions;
 use crate::engine::{self, Engine};
+use crate::facts::SwarmState;
 use crate::inventory::model::{NodeName, Role};
 use crate::resource::Fault;
 use crate::swarm::SwarmAction;
@@ -18,13 +19,15 @@ const SOCKET: &str = "/var/run/docker.sock";
 pub(super) struct Hands<'a> {
     sessions: &'a Sessions,
     engines: Mutex<BTreeMap<NodeName, Arc<Engine>>>,
+    /// The ID of the swarm that all of this is about; none before it is made. A manager of another is a stranger.
+    ours: Mutex<Option<String>>,
     /// Managers no more: they may take a while to notice.
     demoted: Mutex<BTreeSet<NodeName>>,
 }
 
 impl<'a> Hands<'a> {
-    pub(super) fn new(sessions: &'a Sessions) -> Self {
-        Self { sessions, engines: Mutex::default(), demoted: Mutex::default() }
+    pub(super) fn new(sessions: &'a Sessions, ours: Option<String>) -> Self {
+        Self { sessions, engines: Mutex::default(), ours: Mutex::new(ours), demoted: Mutex::default() }
     }
 
     /// Does what the step says.
@@ -39,7 +42,13 @@ impl<'a> Hands<'a> {
                     subnet_size: *subnet_size,
                     task_history: *task_history,
                 };
-                own.init(&init).await.map_err(|error| fault(node, error))
+                self.nobody_else_knows_a_swarm().await?;
+                let made = async {
+                    own.init(&init).await?;
+                    own.manages().await
+                };
+                *self.ours.lock().await = made.await.map_err(|error| fault(node, error))?;
+                Ok(())
             }
             SwarmAction::Join { role, advertise } => {
                 let (through, manager) = self.manager(node).await?;
@@ -53,7 +62,7 @@ impl<'a> Hands<'a> {
                     own.join(addresses, &token, *advertise).await?;
                     // The next one may only come when this one counts, or two would be missing at once.
                     match role {
-                        Role::Manager => manager.await_reachable(&own.node_id().await?).await,
+                        Role::Manager => manager.await_ready(&own.node_id().await?).await,
                         Role::Worker => Ok(()),
                     }
                 };
@@ -120,17 +129,49 @@ impl Hands<'_> {
         Ok(engine)
     }
 
+    /// The plan saw no swarm anywhere; minutes of installing may lie between.
+    async fn nobody_else_knows_a_swarm(&self) -> Result<(), Fault> {
+        for node in self.sessions.keys() {
+            let Ok(engine) = self.engine(node).await else { continue };
+            let local = engine.local().await.map_err(|error| fault(node, error))?;
+            if local.state != SwarmState::Inactive {
+                return Err(Fault::new(
+                    "swarm",
+                    format!("{node} is in one by now, so no second one is made"),
+                )
+                .help("run `skep plan` to see which"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until a manager whose engine was restarted counts again, so that the next one may go.
+    pub(super) async fn await_back(&self, node: &NodeName) -> Result<(), Fault> {
+        let own = self.engine(node).await?;
+        let back = async {
+            let local = own.local().await?;
+            match local.state == SwarmState::Active && self.ours.lock().await.is_some() {
+                true => Ok(Some(local.node_id)),
+                false => Ok(None),
+            }
+        };
+        let Some(node_id) = back.await.map_err(|error| fault(node, error))? else { return Ok(()) };
+        let (_, manager) = self.manager(node).await?;
+        manager.await_ready(&node_id).await.map_err(|error| fault(node, error))
+    }
+
     /// A manager that answers for the swarm, asked anew each time: it may have lost its say since. `about`, the node
     /// that something is done to, comes last: it may be about to lose it.
     async fn manager(&self, about: &NodeName) -> Result<(NodeName, Arc<Engine>), Fault> {
         let known: Vec<NodeName> = self.engines.lock().await.keys().cloned().collect();
         let demoted = self.demoted.lock().await.clone();
+        let ours = self.ours.lock().await.clone();
         let mut candidates: Vec<_> =
             self.sessions.keys().filter(|node| !demoted.contains(*node)).cloned().collect();
         candidates.sort_by_key(|node| (node == about, !known.contains(node)));
         for node in candidates {
             let Ok(engine) = self.engine(&node).await else { continue };
-            if engine.is_manager().await.unwrap_or(false) {
+            if engine.manages().await.is_ok_and(|swarm| swarm.is_some() && swarm == ours) {
                 return Ok((node, engine));
             }
         }

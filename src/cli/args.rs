@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::inventory::HostArg;
 use crate::inventory::model::{NodeName, Role};
+use crate::inventory::{DEFAULT_PATH, HostArg};
 use crate::report::Printer;
 
 const EXAMPLES: &str = "Examples:
@@ -34,15 +34,15 @@ pub(super) struct Arguments {
 #[command(next_help_heading = "Common options")]
 pub(super) struct Common {
     /// The inventory file
-    #[arg(short, long, global = true, value_name = "FILE", default_value = "inventory/cluster.yml")]
+    #[arg(short, long, global = true, value_name = "FILE", default_value = DEFAULT_PATH)]
     pub(super) inventory: PathBuf,
     /// Change these nodes only (comma-separated); the others are still looked at
     #[arg(long, global = true, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name)]
     pub(super) limit: Vec<NodeName>,
-    /// Print events as JSON, one a line, on standard output
+    /// Print events as JSON, one a line, on standard output; what asks needs --yes then
     #[arg(long, global = true)]
     pub(super) json: bool,
-    /// Print errors and results only
+    /// Print errors only; what asks needs --yes then
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(super) quiet: bool,
     /// Print every step
@@ -105,7 +105,7 @@ pub(super) enum Command {
         shell: Shell,
     },
     /// What the exit codes mean
-    #[command(name = "exit-codes", after_help = super::exit::table())]
+    #[command(name = "exit-codes", after_help = super::exit::table(), help_template = "{about}{after-help}")]
     ExitCodes,
 }
 
@@ -158,7 +158,7 @@ pub(super) enum Node {
 #[derive(Debug, Subcommand)]
 pub(super) enum Lab {
     /// Boot throwaway nodes and write an inventory for them
-    #[command(after_help = "Example:\n  skep lab up -n 3 && skep -i $(skep lab ls -q) up")]
+    #[command(after_help = "Example:\n  skep -i \"$(skep lab up -n 3)\" up")]
     Up {
         #[command(flatten)]
         which: WhichLab,
@@ -169,16 +169,16 @@ pub(super) enum Lab {
         #[arg(long)]
         engine: bool,
     },
-    /// List the labs of this computer
+    /// List the labs of this computer; with -q the paths of their inventories
     Ls,
     /// Open a shell on a node, or run a command there
-    #[command(after_help = "Example:\n  skep lab ssh n1 docker node ls")]
+    #[command(after_help = "Examples:\n  skep lab ssh n1 docker node ls\n  skep lab ssh --name demo n1")]
     Ssh {
         #[command(flatten)]
         which: WhichLab,
         /// The node
         node: NodeName,
-        /// The command; a shell where absent
+        /// The command; a shell where absent. Options of skep go before the node
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },

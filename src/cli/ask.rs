@@ -11,19 +11,22 @@ use super::failure::Failure;
 use super::run::{Run, SharedReporter};
 use crate::ssh::{AskHostKey, UnknownKey};
 
-/// Asks before something is done; with `--yes` it is not asked.
-///
-/// # Errors
-/// Where nobody can be asked.
-pub(super) fn go_ahead(run: &Run<'_>, question: &str) -> Result<bool, Failure> {
-    let common = run.common;
-    if common.yes {
-        return Ok(true);
+/// Asks before something is done; with `--yes` it is not asked. Says so where the answer is no, or where nobody can be
+/// asked.
+pub(super) fn go_ahead(run: &Run<'_>, question: &str) -> bool {
+    if run.common.yes {
+        return true;
     }
-    if !can_ask(common) {
-        return Err(nobody());
+    let printer = run.common.printer();
+    if !can_ask(run.common) {
+        nobody().print(&printer);
+        return false;
     }
-    Ok(confirm(&run.reporter, question))
+    let yes = confirm(&run.reporter, question);
+    if !yes {
+        printer.note("nothing was changed");
+    }
+    yes
 }
 
 /// Asks where no live lines are shown.
@@ -41,7 +44,8 @@ pub(super) fn plainly(common: &Common, question: &str) -> Result<bool, Failure> 
 }
 
 fn nobody() -> Failure {
-    Failure::new(exit::USAGE, "nobody to ask here").help("say `--yes` to go ahead without")
+    Failure::new(exit::FAILED, "nobody to ask here, so nothing was changed")
+        .help("say `--yes` to go ahead without")
 }
 
 /// Asks while the live lines keep still; no answer is a no.

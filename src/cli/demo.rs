@@ -40,12 +40,21 @@ pub(super) async fn run(common: &Common, name: &str, nodes: u8) -> Result<u8, Fa
     say("status");
     let stood = status::run(&common).await?;
 
+    let skep = this_program();
     printer.note(&format!(
-        "\nThe nodes run on. To look around:\n  skep lab ssh --name {name} n1 docker node ls\n  skep -i {} status\n\
-         To remove them:\n  skep lab down --name {name}",
+        "\nThe nodes run on. To look around:\n  {skep} lab ssh --name {name} n1 docker node ls\n  {skep} -i {} status\n\
+         To remove them:\n  {skep} lab down --name {name}",
         inventory.display()
     ));
     Ok([planned, first, second, stood].into_iter().find(|code| *code != exit::OK).unwrap_or(exit::OK))
+}
+
+/// How to call this program: by its name where a shell finds it by that, else by its path.
+fn this_program() -> String {
+    let own = std::env::current_exe().unwrap_or_else(|_| "skep".into());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join("skep") == own);
+    if found { "skep".to_owned() } else { own.display().to_string() }
 }
 
 /// Adds a share to the lab's inventory where this computer's kernel, which is the nodes' too, can do NFS; says what

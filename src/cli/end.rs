@@ -1,12 +1,14 @@
 //! The end of a run: who did what, the exit code, and what to run next.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use super::exit;
 use super::run::Run;
 use crate::apply::{Accounts, millis};
 use crate::event::{Event, NodeSummary, Outcome, Summary};
+use crate::inventory::DEFAULT_PATH;
 use crate::inventory::model::NodeName;
 use crate::plan::Finding;
 use crate::resource::Fault;
@@ -30,9 +32,19 @@ impl Run<'_> {
             self.inventory.nodes.iter().map(|node| self.node_summary(&node.name, end)).collect();
         let exit_code = end.code.unwrap_or_else(|| exit_code(&nodes, end));
         let next = next_steps(self.command, exit_code, &nodes);
+        let next = next.into_iter().map(|command| self.on_this_inventory(&command)).collect();
         let summary = Summary { exit_code, ms: millis(self.begun.elapsed()), nodes, next };
         (self.sink)(Event::Finished { summary });
         exit_code
+    }
+
+    /// The command as the user has to type it for this inventory.
+    fn on_this_inventory(&self, command: &str) -> String {
+        let path = &self.common.inventory;
+        match path == Path::new(DEFAULT_PATH) {
+            true => format!("skep {command}"),
+            false => format!("skep -i {} {command}", path.display()),
+        }
     }
 
     fn node_summary(&self, node: &NodeName, end: &End<'_>) -> NodeSummary {
@@ -84,12 +96,60 @@ fn next_steps(command: &str, exit_code: u8, nodes: &[NodeSummary]) -> Vec<String
         .collect();
     match exit_code {
         exit::OK if command == "up" && nodes.iter().any(|node| node.outcome == Outcome::Changed) => {
-            vec!["skep status".to_owned()]
+            vec!["status".to_owned()]
         }
         exit::FAILED | exit::UNREACHABLE if !left.is_empty() && left.len() < nodes.len() => {
-            vec![format!("skep {command} --limit {}", left.join(","))]
+            vec![format!("{command} --limit {}", left.join(","))]
         }
-        exit::FAILED | exit::UNREACHABLE => vec![format!("skep {command}")],
+        exit::FAILED | exit::UNREACHABLE => vec![command.to_owned()],
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes(outcomes: &[(&str, Outcome)]) -> Vec<NodeSummary> {
+        let summary = |(node, outcome): &(&str, Outcome)| NodeSummary {
+            node: (*node).into(),
+            outcome: outcome.clone(),
+            changed: 0,
+            ms: 0,
+        };
+        outcomes.iter().map(summary).collect()
+    }
+
+    #[test]
+    fn the_worst_outcome_decides_and_what_is_left_is_named() {
+        let fault = Fault::new("n2", "off");
+        let failed = || Outcome::Failed { fault: fault.clone() };
+        let unreachable = || Outcome::Unreachable { fault: fault.clone() };
+        use Outcome::{Changed, Ok, Skipped, Stopped};
+        let table: &[(Vec<NodeSummary>, u8, &[&str])] = &[
+            (nodes(&[("n1", Ok), ("n2", Ok)]), exit::OK, &[]),
+            (nodes(&[("n1", Ok), ("n2", Changed)]), exit::OK, &["status"]),
+            (nodes(&[("n1", Ok), ("n2", unreachable())]), exit::UNREACHABLE, &["up --limit n2"]),
+            (nodes(&[("n1", failed()), ("n2", unreachable())]), exit::FAILED, &["up"]),
+            (nodes(&[("n1", Stopped), ("n2", Skipped)]), exit::FAILED, &["up --limit n1"]),
+        ];
+        for (nodes, code, next) in table {
+            let end =
+                End { unreachable: &BTreeMap::new(), accounts: &Accounts::new(), findings: &[], code: None };
+            assert_eq!(exit_code(nodes, &end), *code, "{nodes:?}");
+            assert_eq!(next_steps("up", *code, nodes), *next, "{nodes:?}");
+        }
+    }
+
+    #[test]
+    fn a_finding_about_no_node_fails_the_run_too() {
+        let finding = Finding { nodes: Vec::new(), message: "no leader".to_owned(), help: String::new() };
+        let end = End {
+            unreachable: &BTreeMap::new(),
+            accounts: &Accounts::new(),
+            findings: &[finding],
+            code: None,
+        };
+        assert_eq!(exit_code(&nodes(&[("n1", Outcome::Ok)]), &end), exit::FAILED);
     }
 }

@@ -14,6 +14,8 @@ pub const FINDINGS: u8 = 4;
 pub const UNREACHABLE: u8 = 5;
 /// Refused for the cluster's safety; nothing was changed.
 pub const REFUSED: u8 = 6;
+/// Ended at once by a second Ctrl-C; the agents still finish the steps in hand.
+pub const INTERRUPTED: u8 = 130;
 
 /// Each code with what it means, for `skep help exit-codes`.
 pub const ALL: &[(u8, &str)] = &[
@@ -24,11 +26,12 @@ pub const ALL: &[(u8, &str)] = &[
     (FINDINGS, "the audit found errors"),
     (UNREACHABLE, "some hosts could not be reached; the others were done"),
     (REFUSED, "refused for the cluster's safety; nothing was changed"),
+    (INTERRUPTED, "ended at once by a second Ctrl-C; run the command again, it carries on"),
 ];
 
 /// The table of all codes.
 pub fn table() -> String {
-    ALL.iter().map(|(code, meaning)| format!("  {code}  {meaning}\n")).collect()
+    ALL.iter().map(|(code, meaning)| format!("{code:>5}  {meaning}\n")).collect()
 }
 
 #[cfg(test)]
@@ -38,7 +41,7 @@ mod tests {
     #[test]
     fn every_code_is_listed_once_and_in_order() {
         let codes: Vec<u8> = ALL.iter().map(|(code, _)| *code).collect();
-        assert_eq!(codes, [OK, FAILED, USAGE, PENDING, FINDINGS, UNREACHABLE, REFUSED]);
-        assert_eq!(codes, (0..=6).collect::<Vec<_>>());
+        assert_eq!(codes, [OK, FAILED, USAGE, PENDING, FINDINGS, UNREACHABLE, REFUSED, INTERRUPTED]);
+        assert!(codes.is_sorted(), "{codes:?}");
     }
 }

@@ -1,5 +1,7 @@
 //! `skep init`: the first inventory.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 use super::args::{Common, Init};
 use super::exit;
 use super::failure::Failure;
@@ -11,8 +13,8 @@ pub(super) fn run(common: &Common, arguments: &Init) -> Result<u8, Failure> {
         return Err(Failure::new(exit::USAGE, format!("{} is there already", path.display()))
             .help("add a node with `skep node add HOST`, or replace the file with `--force`"));
     }
-    let text =
-        scaffold::scaffold("home", &arguments.hosts).map_err(|error| Failure::new(exit::USAGE, error))?;
+    let text = scaffold::scaffold(&swarm_name(), &arguments.hosts)
+        .map_err(|error| Failure::new(exit::USAGE, error))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(".".as_ref());
     // The schema goes beside it, so that editors complete and check it without a network.
     let schema_path = folder.join("schema.json");
@@ -25,4 +27,10 @@ pub(super) fn run(common: &Common, arguments: &Init) -> Result<u8, Failure> {
     printer.note(&format!("wrote {} and {}", path.display(), schema_path.display()));
     printer.note("look it over, then run `skep plan`");
     Ok(exit::OK)
+}
+
+/// A name that no other inventory has: the swarm carries it, and another of the same name would be taken for ours.
+fn swarm_name() -> String {
+    let random = RandomState::new().build_hasher().finish();
+    format!("home-{:04x}", random & 0xffff)
 }

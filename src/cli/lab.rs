@@ -39,7 +39,10 @@ pub(super) fn up(common: &Common, name: &str, nodes: u8, engine: bool) -> Result
         Spec { name: name.to_owned(), nodes: usize::from(nodes), engine, login: Login::Root, release: None };
     let lab = lab::up(&spec, &mut |progress| printer.note(&tell(&progress)))?;
     printer.note(&format!("lab {name} is up; its inventory:"));
-    printer.result(&format!("{}\n", lab.inventory().display()));
+    match common.json {
+        true => printer.result(&json(&lab)),
+        false => printer.result(&lab.inventory().display().to_string()),
+    }
     Ok(lab)
 }
 
@@ -72,15 +75,17 @@ fn tell(progress: &lab::Progress) -> String {
     }
 }
 
+/// A lab as one line of JSON.
+fn json(lab: &Lab) -> String {
+    serde_json::json!({ "lab": lab.name(), "inventory": lab.inventory(), "nodes": lab.nodes() }).to_string()
+}
+
 fn ls(common: &Common) -> Result<(), Failure> {
     let printer = common.printer();
     let labs = lab::list()?;
     if common.json {
         for lab in labs {
-            let line = serde_json::json!({
-                "lab": lab.name(), "inventory": lab.inventory(), "nodes": lab.nodes(),
-            });
-            printer.result(&format!("{line}\n"));
+            printer.result(&json(&lab));
         }
         return Ok(());
     }

@@ -57,7 +57,9 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Lab(command) => lab::run(&common, command).await,
         Command::Schema => schema::run(&common),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "skep", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "skep", &mut script);
+            common.printer().result(&String::from_utf8_lossy(&script));
             Ok(exit::OK)
         }
         Command::ExitCodes => {

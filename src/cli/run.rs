@@ -12,6 +12,7 @@ use super::{ask, exit};
 use crate::apply::{Journal, Sessions, Stop, state_dir};
 use crate::event::{Event, Sink};
 use crate::fleet::{self, HostSession};
+use crate::inventory::Surroundings;
 use crate::inventory::model::{Inventory, NodeName};
 use crate::plan::{self, Choices, View, desire};
 use crate::report::{self, Reporter};
@@ -42,6 +43,18 @@ enum Missed {
     Busy(LockOwner),
 }
 
+impl Missed {
+    fn fault(self, node: &NodeName) -> Fault {
+        match self {
+            Self::Failed(fault) => fault,
+            Self::Busy(LockOwner { who, host, reason, since, .. }) => {
+                Fault::new(node, format!("`{reason}` of {who}@{host} has been at work there since {since}"))
+                    .help("wait until it has ended: its lock ends with it, even where it was killed")
+            }
+        }
+    }
+}
+
 /// How a run lock was come by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Locked {
@@ -54,10 +67,13 @@ enum Locked {
 const FINISHING: Duration = Duration::from_secs(45 * 60);
 
 /// What was found out about the hosts, and the agents that did.
+#[derive(Default)]
 pub(super) struct Observation {
     pub(super) sessions: Sessions,
     pub(super) hosts: BTreeMap<NodeName, plan::Host>,
     pub(super) unreachable: BTreeMap<NodeName, Fault>,
+    /// Whether another run is at work on any of them.
+    pub(super) busy: bool,
 }
 
 impl<'a> Run<'a> {
@@ -83,7 +99,7 @@ impl<'a> Run<'a> {
             shown.lock().unwrap_or_else(PoisonError::into_inner).event(&event);
         });
         let stop = Stop::default();
-        stop.on_signals(Arc::clone(&sink));
+        stop.on_signals(Arc::clone(&sink), i32::from(exit::INTERRUPTED));
         sink(Event::Started {
             run: id.clone(),
             command: command.to_owned(),
@@ -93,9 +109,19 @@ impl<'a> Run<'a> {
         Ok(Self { common, inventory, choices, reporter, sink, stop, id, command, begun: Instant::now() })
     }
 
-    /// Connects to all hosts at once and asks each what it is and has. With `lock`, takes the run lock of those that
-    /// may be changed.
+    /// Connects to all hosts at once and asks each what it is and has. With `lock`, takes the run lock of each: what is
+    /// planned for one depends on what all of them are.
+    ///
+    /// # Errors
+    /// Where nothing can be tried at all, and where the user asks to stop.
     pub(super) async fn observe(&self, lock: bool) -> Result<Observation, Failure> {
+        tokio::select! {
+            observation = self.look(lock) => observation,
+            () = self.stop.asked() => Err(Failure::new(exit::FAILED, "stopped before anything was changed")),
+        }
+    }
+
+    async fn look(&self, lock: bool) -> Result<Observation, Failure> {
         let options = fleet::Options {
             forks: usize::from(self.common.forks),
             connect_timeout: self.common.connect_timeout,
@@ -108,31 +134,27 @@ impl<'a> Run<'a> {
         let connected = connected.map_err(|error| Failure::new(exit::USAGE, error))?;
         let surveys = connected.into_iter().map(|(name, session)| async {
             let seen = match session {
-                Ok(session) => {
-                    let lock = lock && self.choices.includes(&name);
-                    self.survey(&name, &session, lock).await.map(|host| (session, host))
-                }
+                Ok(session) => self.survey(&name, &session, lock).await.map(|host| (session, host)),
                 Err(fault) => Err(Missed::Failed(fault)),
             };
             (name, seen)
         });
-        let mut observation =
-            Observation { sessions: Sessions::new(), hosts: BTreeMap::new(), unreachable: BTreeMap::new() };
-        let mut busy = Vec::new();
+        let mut observation = Observation::default();
         for (name, seen) in join_all(surveys).await {
             match seen {
                 Ok((session, host)) => {
                     observation.sessions.insert(name.clone(), session);
                     observation.hosts.insert(name, host);
                 }
-                Err(Missed::Failed(fault)) => {
+                Err(missed) => {
+                    observation.busy |= matches!(missed, Missed::Busy(_));
+                    let fault = missed.fault(&name);
                     (self.sink)(Event::Unreachable { node: name.clone(), fault: fault.clone() });
                     observation.unreachable.insert(name, fault);
                 }
-                Err(Missed::Busy(owner)) => busy.push((name, owner)),
             }
         }
-        if busy.is_empty() { Ok(observation) } else { Err(self.at_work(&busy)) }
+        Ok(observation)
     }
 
     /// Asks the agents that are connected already once more.
@@ -147,11 +169,10 @@ impl<'a> Run<'a> {
                 Ok(host) => {
                     observation.hosts.insert(name, host);
                 }
-                Err(Missed::Failed(fault)) => {
+                Err(missed) => {
                     observation.hosts.remove(&name);
-                    observation.unreachable.insert(name, fault);
+                    observation.unreachable.insert(name.clone(), missed.fault(&name));
                 }
-                Err(Missed::Busy(_)) => unreachable!("no lock was asked for"),
             }
         }
     }
@@ -172,7 +193,7 @@ impl<'a> Run<'a> {
             seen = session.survey(keys()).await;
         }
         let fleet::Survey { facts, observed, clock_offset_ms, .. } =
-            seen.map_err(|error| Missed::Failed(Fault::new(name, error)))?;
+            seen.map_err(|error| Missed::Failed(error.into()))?;
         (self.sink)(Event::Surveyed { node: name.clone() });
         Ok(plan::Host { facts, observed, clock_offset_ms })
     }
@@ -200,14 +221,14 @@ impl<'a> Run<'a> {
                         format!("its agent answered out of turn: {other:?}"),
                     )));
                 }
-                Err(error) => return Err(Missed::Failed(Fault::new(name, error))),
+                Err(error) => return Err(Missed::Failed(error.into())),
             }
         }
     }
 
     fn lock(&self) -> Body {
         let owner = LockOwner {
-            who: std::env::var("USER").unwrap_or_else(|_| "somebody".to_owned()),
+            who: Surroundings::of(&self.common.inventory).user,
             host: nix::unistd::gethostname()
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default(),
@@ -222,16 +243,6 @@ impl<'a> Run<'a> {
     /// Everything the plan is made from.
     pub(super) fn view(&self, observation: &Observation) -> View<'a> {
         View { inventory: self.inventory, hosts: observation.hosts.clone(), choices: self.choices.clone() }
-    }
-
-    /// Two runs at once would each undo what the other saw, so this one goes no further.
-    fn at_work(&self, busy: &[(NodeName, LockOwner)]) -> Failure {
-        let told = busy.iter().map(|(node, owner)| {
-            let LockOwner { who, host, reason, since, .. } = owner;
-            format!("`{reason}` of {who}@{host} has been at work on {node} since {since}")
-        });
-        Failure::new(exit::REFUSED, told.collect::<Vec<_>>().join("; "))
-            .help("wait until it has ended: its lock ends with it, even where it was killed")
     }
 }
 

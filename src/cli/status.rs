@@ -21,7 +21,12 @@ pub(super) async fn run(common: &Common) -> Result<u8, Failure> {
     let findings = health.findings(&view);
     let status = Status::new(health, observation.unreachable.clone(), findings);
     run.reporter.lock().unwrap_or_else(PoisonError::into_inner).status(&status);
-    let code = observation.unreachable.is_empty().then_some(exit::OK);
-    let end = End { unreachable: &observation.unreachable, accounts: &Accounts::new(), findings: &[], code };
+    let code = match () {
+        () if !observation.unreachable.is_empty() => exit::UNREACHABLE,
+        () if !status.findings.is_empty() => exit::FAILED,
+        () => exit::OK,
+    };
+    let (unreachable, accounts) = (&observation.unreachable, &Accounts::new());
+    let end = End { unreachable, accounts, findings: &[], code: Some(code) };
     Ok(run.finish(&end))
 }

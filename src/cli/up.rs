@@ -8,11 +8,12 @@ use super::failure::Failure;
 use super::inputs::{choices, load};
 use super::run::{Observation, Run};
 use super::{ask, exit};
-use crate::apply::{self, Accounts};
+use crate::apply::{self, Accounts, Means};
 use crate::event::Event;
-use crate::inventory::model::Inventory;
+use crate::inventory::model::{Inventory, NodeName};
 use crate::plan::{self, Choices, Finding, Plan};
 use crate::swarm::health::Health;
+use crate::swarm::membership;
 
 /// How long the swarm may take to notice what was done to it.
 const SETTLE: Duration = Duration::from_secs(60);
@@ -31,22 +32,34 @@ pub(super) async fn bring_up(
     let run = Run::begin(common, inventory, choices, "up", true)?;
     let mut observation = run.observe(true).await?;
     let mut accounts = Accounts::new();
+    if observation.busy {
+        return Ok(finish(&run, &observation, &accounts, &[], Some(exit::REFUSED)));
+    }
     let mut next = Some(plan::make(&run.view(&observation)));
     while let Some(plan) = next {
         (run.sink)(Event::Planned { plan: plan.clone() });
         if !plan.refusals.is_empty() {
             return Ok(finish(&run, &observation, &accounts, &[], Some(exit::REFUSED)));
         }
-        if !plan.is_empty() && !ask::go_ahead(&run, "Do this?")? {
-            return Ok(finish(&run, &observation, &accounts, &[], Some(exit::OK)));
+        if run.stop.is_asked() || (!plan.is_empty() && !ask::go_ahead(&run, "Do this?")) {
+            return Ok(finish(&run, &observation, &accounts, &[], Some(exit::FAILED)));
         }
-        let forks = usize::from(common.forks);
-        let pass = apply::execute(&plan, &observation.sessions, forks, &run.sink, &run.stop).await;
-        apply::add(&mut accounts, pass);
+        apply::add(&mut accounts, execute(&run, &plan, &observation).await);
         next = follow_up(&run, &plan, &accounts, &mut observation).await;
     }
     let findings = verify(&run, &accounts, &mut observation).await;
     Ok(finish(&run, &observation, &accounts, &findings, None))
+}
+
+async fn execute(run: &Run<'_>, plan: &Plan, observation: &Observation) -> Accounts {
+    let means = Means {
+        sessions: &observation.sessions,
+        swarm: membership::ours(&run.view(observation)),
+        forks: usize::from(run.common.forks),
+        sink: &run.sink,
+        stop: &run.stop,
+    };
+    apply::execute(plan, means).await
 }
 
 /// What could not be planned before: what a stopped engine holds shows only once it runs.
@@ -87,15 +100,19 @@ async fn verify(run: &Run<'_>, accounts: &Accounts, observation: &mut Observatio
         if changed {
             run.look_again(observation).await;
         }
-        let Amiss { lasting, passing } = amiss(run, accounts, observation);
-        if passing.is_empty() || !changed || Instant::now() + pause > deadline {
-            break [lasting, passing].concat();
+        let amiss = amiss(run, accounts, observation);
+        if amiss.passing.is_empty() || !changed || Instant::now() + pause > deadline {
+            break amiss;
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(4));
     };
-    (run.sink)(Event::Verified { findings: findings.clone() });
-    findings
+    // What cannot be done was told with the plan, and a node that failed is told of in the end.
+    let failed = accounts.values().any(|account| account.fault.is_some());
+    if !findings.passing.is_empty() || (!failed && findings.lasting.is_empty()) {
+        (run.sink)(Event::Verified { findings: findings.passing.clone() });
+    }
+    [findings.lasting, findings.passing].concat()
 }
 
 /// What is not as planned.
@@ -115,13 +132,16 @@ fn amiss(run: &Run<'_>, accounts: &Accounts, observation: &Observation) -> Amiss
         message: format!("{} still lacks, in {phase}: {}", step.node, step.action.describe().title),
         help: "run `skep plan` to see it whole".to_owned(),
     });
-    let told = |finding: &Finding| {
-        !finding.nodes.is_empty()
-            && finding.nodes.iter().all(|node| {
-                observation.unreachable.contains_key(node)
-                    || !run.choices.includes(node)
-                    || accounts.get(node).is_some_and(|account| account.fault.is_some())
-            })
+    let told_of = |node: &NodeName| {
+        observation.unreachable.contains_key(node)
+            || !run.choices.includes(node)
+            || accounts.get(node).is_some_and(|account| account.fault.is_some())
+    };
+    // What the swarm as a whole falls short of is no wonder while nodes are left out.
+    let all_there = observation.unreachable.is_empty() && run.choices.limit.is_none();
+    let told = |finding: &Finding| match finding.nodes.as_slice() {
+        [] => !all_there,
+        nodes => nodes.iter().all(told_of),
     };
     let any_failed = accounts.values().any(|account| account.fault.is_some());
     // Where a node failed, the swarm cannot be whole, and everybody knows why.

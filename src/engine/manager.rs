@@ -60,21 +60,17 @@ impl Engine {
         Ok(self.list("list the nodes").await?.into_iter().map(convert::node).collect())
     }
 
-    /// Waits until the other managers reach a manager and have it as ready, so that the next one may join; asked of a
-    /// manager.
+    /// Waits until a member works again, and, if it is a manager, the others reach it; asked of a manager.
     ///
     /// # Errors
-    /// Where they do not in time.
-    pub async fn await_reachable(&self, node_id: &str) -> Result<(), Error> {
-        let reached = self.patience.poll_through("reach the new manager", self.patience.settle, async || {
-            Ok(self
-                .nodes()
-                .await?
-                .iter()
-                .any(|node| node.id == node_id && is_reachable(node) && is_ready(node))
-                .then_some(()))
+    /// Where it does not in time.
+    pub async fn await_ready(&self, node_id: &str) -> Result<(), Error> {
+        let ready = self.patience.poll_through("get the node back", self.patience.settle, async || {
+            let nodes = self.nodes().await?;
+            let back = |node: &SwarmNode| is_ready(node) && (!is_manager(node) || is_reachable(node));
+            Ok(nodes.iter().any(|node| node.id == node_id && back(node)).then_some(()))
         });
-        reached.await
+        ready.await
     }
 
     /// Sets node labels; others stay. Asked of a manager.
@@ -98,7 +94,7 @@ impl Engine {
             Role::Manager => {
                 let promoted = |spec: &mut NodeSpec| spec.role = Some(NodeSpecRoleEnum::MANAGER);
                 self.update_node("promote the node", node_id, promoted).await?;
-                self.await_reachable(node_id).await
+                self.await_ready(node_id).await
             }
             Role::Worker => self.demote(node_id).await,
         }

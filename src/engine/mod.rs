@@ -62,6 +62,8 @@ pub struct Local {
     pub control: bool,
     /// The engine's own words, where something is wrong.
     pub error: String,
+    /// The swarm's ID, which only managers know.
+    pub cluster: String,
 }
 
 impl std::fmt::Debug for Engine {
@@ -194,6 +196,7 @@ impl Engine {
             node_id: swarm.node_id.unwrap_or_default(),
             control: swarm.control_available.unwrap_or_default(),
             error: swarm.error.unwrap_or_default(),
+            cluster: swarm.cluster.and_then(|cluster| cluster.id).unwrap_or_default(),
         })
     }
 
@@ -210,13 +213,13 @@ impl Engine {
         }
     }
 
-    /// Whether this engine is a manager of a swarm that has a leader.
+    /// The ID of the swarm that this engine manages; none where it is no manager, or its swarm has no leader.
     ///
     /// # Errors
     /// Where it does not answer.
-    pub async fn is_manager(&self) -> Result<bool, Error> {
+    pub async fn manages(&self) -> Result<Option<String>, Error> {
         let local = self.local().await?;
-        Ok(local.control && local.error.is_empty())
+        Ok((local.control && local.error.is_empty()).then_some(local.cluster))
     }
 }
 

@@ -6,7 +6,7 @@
 mod answers;
 mod data;
 mod http;
-mod process;
+pub(crate) mod process;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,10 @@ use crate::resource::Host;
 #[serde(rename_all = "snake_case")]
 pub enum Engine {
     /// No `dockerd` on the host.
-    Absent,
+    Absent {
+        /// Whether an engine that was there left the state of a swarm on disc.
+        swarm: bool,
+    },
     /// Installed, but not running.
     Stopped {
         /// Whether its data hold the state of a swarm. Where not, the host is in none.
@@ -46,7 +49,7 @@ impl Engine {
         let Some(process) = process::find(host) else {
             return match process::installed(host) {
                 true => Self::Stopped { swarm: data::hold_a_swarm(host) },
-                false => Self::Absent,
+                false => Self::Absent { swarm: data::hold_a_swarm(host) },
             };
         };
         let socket = host.path("/run/docker.sock");
@@ -55,6 +58,11 @@ impl Engine {
             Ok(running) => Self::Running(Box::new(running)),
             Err(cause) => Self::Silent { cause },
         }
+    }
+
+    /// Whether the host has an engine, running or not.
+    pub fn is_installed(&self) -> bool {
+        !matches!(self, Self::Absent { .. })
     }
 }
 

@@ -158,6 +158,19 @@ impl Bootstrap {
     }
 }
 
+impl From<SessionError> for Fault {
+    /// What the agent itself said stays as it said it.
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Fault(fault) => *fault,
+            SessionError::Gone { ref node, .. } => Self::new(node.clone(), error)
+                .help("the agent there finishes the step in hand; run `skep up` again, it carries on"),
+            SessionError::Held(_) => Self::new("the run lock", error),
+            SessionError::Unexpected { ref node } => Self::new(node.clone(), error),
+        }
+    }
+}
+
 /// Why a request was not answered.
 #[derive(Debug, Clone, Error)]
 pub enum SessionError {
@@ -174,7 +187,7 @@ pub enum SessionError {
     Fault(Box<Fault>),
     /// Another run holds the host.
     #[error("{} on {} holds it: {} since {}", .0.who, .0.host, .0.reason, .0.since)]
-    Held(LockOwner),
+    Held(Box<LockOwner>),
     /// The agent gave an answer that is none to the question.
     #[error("the agent on {node} answered out of turn")]
     Unexpected {

@@ -182,14 +182,6 @@ impl HostSession {
         }
     }
 
-    /// Connects to a Unix socket on the host, under the agent's privilege.
-    ///
-    /// # Errors
-    /// Where the agent cannot be started or nothing listens there.
-    pub async fn dial(&self, socket: &str) -> io::Result<Relay> {
-        self.dialer(socket)().await
-    }
-
     /// Lets the agent go, which releases the run lock. Later requests find it gone.
     pub async fn close(&self) {
         lock(&self.outgoing).take();
@@ -225,7 +217,7 @@ impl HostSession {
     fn not(&self, answer: Answer) -> SessionError {
         match answer {
             Answer::Fault(fault) => SessionError::Fault(Box::new(fault)),
-            Answer::LockHeld(owner) => SessionError::Held(owner),
+            Answer::LockHeld(owner) => SessionError::Held(Box::new(owner)),
             _ => SessionError::Unexpected { node: self.node.to_string() },
         }
     }

@@ -39,7 +39,7 @@ pub enum EditError {
     #[error("there is a node `{0}` already; choose another name with `--name`")]
     NameTaken(String),
     /// A node with that address is there already.
-    #[error("`{node}` has the address {address} already; `skep status` shows it")]
+    #[error("`{node}` has the address {address} already; `skep up --limit {node}` brings it up")]
     AddressTaken {
         /// The address.
         address: String,

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use crate::mask::userinfos;
+
 /// A key whose value may be a secret, misspelt ones (`passwrod`) included.
 pub(super) fn is_secret_key(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
@@ -12,9 +14,11 @@ pub(super) fn is_secret_key(key: &str) -> bool {
         || !similar::get_close_matches(key.as_str(), &["password"], 1, 0.7).is_empty()
 }
 
-/// The same text, byte for byte as long, with the values of secret keys and `hidden` blacked out.
+/// The same text, byte for byte as long, with the values of secret keys, users and passwords in URLs, and `hidden`
+/// blacked out.
 pub(super) fn mask(source: &str, hidden: Option<Range<usize>>) -> String {
     let mut ranges = secret_values(source);
+    ranges.extend(userinfos(source));
     ranges.extend(hidden);
     let mut bytes = source.as_bytes().to_vec();
     for range in ranges {
@@ -121,6 +125,14 @@ mod tests {
         ] {
             assert_eq!(mask(plain, None), masked);
         }
+    }
+
+    #[test]
+    fn users_and_passwords_in_urls_are_blacked_out() {
+        assert_eq!(
+            mask("http-proxy: http://bob:hunter2@proxy:1", None),
+            "http-proxy: http://***********@proxy:1"
+        );
     }
 
     #[test]

@@ -21,12 +21,11 @@ mod outline;
 mod parse;
 mod scalar;
 mod spot;
-mod write;
 
+pub use crate::atomic::replace as write_atomically;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use host_arg::{HostArg, HostArgError};
 pub use load::{DEFAULT_PATH, Loaded, Surroundings, load, read};
 pub use model::Inventory;
 pub use secret::{SecretError, SecretSource};
 pub use spot::{Entries, Spot};
-pub use write::write_atomically;

@@ -59,11 +59,12 @@ impl Lab {
         }
         let public = with_suffix(&self.key(), ".pub");
         for file in [self.inventory(), self.known_hosts(), public, self.key()] {
-            // Each with its draft, which a killed skep may have left.
-            remove_file(&with_suffix(&file, ".new"))?;
             remove_file(&file)?;
         }
-        remove_file(&with_suffix(&self.key(), ".new.pub"))?;
+        // The key's drafts, which a killed skep may have left.
+        for suffix in [".new", ".new.pub"] {
+            remove_file(&with_suffix(&self.key(), suffix))?;
+        }
         remove_file(&state::file(&self.folder))?;
         state::remove_unfinished(&self.folder)
     }

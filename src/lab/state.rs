@@ -1,9 +1,7 @@
 //! What a lab is, written down before anything of it is made, so that it can be removed whatever happened.
 
 use std::fmt;
-use std::fs::{self, File, Permissions};
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use ipnet::Ipv4Net;
@@ -12,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::Login;
 use super::error::{LabError, at};
+use crate::atomic;
 
 /// Version of the state file.
 const VERSION: u32 = 1;
@@ -136,7 +135,11 @@ pub(super) fn file(folder: &Path) -> PathBuf {
 
 /// Removes what a lab folder has before its first state and after its last; the user's own files in it stay.
 pub(super) fn remove_unfinished(folder: &Path) -> Result<(), LabError> {
-    remove_file(&with_suffix(&file(folder), ".new"))?;
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(atomic::UNFINISHED) {
+            remove_file(&entry.path())?;
+        }
+    }
     let _ = fs::remove_dir(folder);
     Ok(())
 }
@@ -204,20 +207,12 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Replaces a file at once: a reader, or a crash, sees the old or the new text.
+/// Replaces a file at once, and makes the folder it is in: a reader, or a crash, sees the old or the new text.
 pub(super) fn write_atomically(path: &Path, text: &str, mode: u32) -> Result<(), LabError> {
     if let Some(parent) = path.parent() {
         at(fs::create_dir_all(parent), "make", parent)?;
     }
-    let temporary = with_suffix(path, ".new");
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.set_permissions(Permissions::from_mode(mode))?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    at(write(), "write", path)
+    at(atomic::write(path, text, mode), "write", path)
 }
 
 #[cfg(test)]
@@ -258,10 +253,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("dev");
         fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("state.json.new"), "{").unwrap();
+        fs::write(folder.join(".skep-x1Y2z3"), "{").unwrap();
         fs::write(folder.join("mine"), "").unwrap();
         remove_unfinished(&folder).unwrap();
-        assert!(folder.join("mine").exists() && !folder.join("state.json.new").exists());
+        assert!(folder.join("mine").exists() && !folder.join(".skep-x1Y2z3").exists());
         fs::remove_file(folder.join("mine")).unwrap();
         remove_unfinished(&folder).unwrap();
         assert!(!folder.exists());

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::PhaseName;
 use super::distribution;
 use super::templates::render;
-use crate::facts::{self, Facts, Support};
+use crate::facts::{Facts, Support};
 use crate::inventory::model::{EngineSource, Inventory, Node, NodeName, Share, ShareMount};
 use crate::resource::{
     Key, Resource, daemon, directory, dropin, exports, module, mount, packages, sysctl, unit,
@@ -46,7 +46,7 @@ impl Traits {
     fn of(inventory: &Inventory, node: &Node, facts: &Facts) -> Self {
         let loadable = |option: &str| facts.kernel.options.get(option) == Some(&Support::Module);
         Self {
-            engine_present: facts.engine != facts::Engine::Absent,
+            engine_present: facts.engine.is_installed(),
             client_apart: distribution::client_apart(&facts.system),
             apparmor: facts.kernel.apparmor,
             nfs: missing_nfs(inventory, node, facts).is_empty(),
@@ -88,11 +88,11 @@ pub(super) fn missing_nfs(inventory: &Inventory, node: &Node, facts: &Facts) -> 
 /// Everything, in the order in which a node does it.
 fn want(inventory: &Inventory, node: &Node, traits: &Traits) -> Vec<(PhaseName, Resource)> {
     let mut wanted = Vec::new();
-    // Options come before the engine's first start, so that it need not be restarted for them.
-    let options = (!inventory.engine.options.is_empty())
-        .then(|| Resource::Daemon(daemon::Desired { options: inventory.engine.options.clone() }));
+    // Options come before the engine's first start, so that it need not be restarted for them. Without any, the file
+    // is still looked at: what it holds already may keep a host out of every swarm.
+    let options = Resource::Daemon(daemon::Desired { options: inventory.engine.options.clone() });
     let options_phase = if traits.engine_present { PhaseName::Engine } else { PhaseName::Packages };
-    wanted.extend(options.map(|resource| (options_phase, resource)));
+    wanted.push((options_phase, options));
     wanted.push((PhaseName::Packages, packages(inventory, node, traits)));
     wanted.extend(kernel(traits).into_iter().map(|resource| (PhaseName::Kernel, resource)));
     wanted.push((PhaseName::Engine, running("docker.service")));

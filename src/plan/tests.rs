@@ -113,7 +113,7 @@ fn see(host: &mut Host, keys: Vec<Key>, observe: impl Fn(&Key) -> Observed) {
 fn on_bare_hosts(mut world: World) -> World {
     for node in &world.inventory.nodes {
         let host = world.hosts.get_mut(&node.name).unwrap();
-        host.facts.engine = Engine::Absent;
+        host.facts.engine = Engine::Absent { swarm: false };
         see(host, desire::keys(&world.inventory, node), bare);
     }
     world
@@ -199,6 +199,31 @@ fn options_are_written_before_the_engines_first_start_and_later_for_a_running_on
     host.observed.insert(Key::Daemon(()), Ok(Observed::Daemon(before)));
     let plan = make(&world.view());
     assert!(titles(&plan)[0].starts_with("engine n1: "), "{:?}", titles(&plan));
+}
+
+#[test]
+fn options_that_no_swarm_works_with_are_named_where_skep_has_none_of_its_own() {
+    let with = |text: &str, stale| {
+        let mut world = on_settled_hosts(World::new("home").manager("n1").swarm(
+            "c1",
+            Some("home"),
+            &[("n1", crate::inventory::model::Role::Manager)],
+        ));
+        let there = daemon::Observed { text: Some(text.to_owned()), running: true, stale };
+        let host = world.hosts.get_mut(&NodeName::from("n1")).unwrap();
+        host.observed.insert(Key::Daemon(()), Ok(Observed::Daemon(there)));
+        let plan = make(&world.view());
+        assert_eq!(titles(&plan), [""; 0], "{text}");
+        plan.problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+    };
+    for (option, stale) in [("\"live-restore\": true", false), ("\"firewall-backend\": \"nftables\"", true)] {
+        let problems = with(&format!("{{{option}}}"), stale);
+        let name = option.split('"').nth(1).unwrap();
+        assert!(problems.len() == 1 && problems[0].contains(name), "{problems:?}");
+    }
+    for text in ["{ \"live-restore\":false }", "{}", "", "{\"debug\" : true,\n\n \"dns\":[]}"] {
+        assert_eq!(with(text, true), [""; 0], "{text}");
+    }
 }
 
 #[test]
@@ -322,6 +347,32 @@ fn what_only_one_host_may_have_is_refused_on_two() {
         &|world| world.hosts.get_mut(&NodeName::from("n1")).unwrap().clock_offset_ms = -7_200_000,
         "n1's clock is 7200 s behind the other nodes'",
     );
+}
+
+#[test]
+fn a_lost_quorum_keeps_no_stopped_engine_from_being_started() {
+    use crate::inventory::model::Role::Manager;
+    let members = [("n1", Manager), ("n2", Manager), ("n3", Manager)];
+    let world =
+        World::new("home").manager("n1").manager("n2").manager("n3").swarm("c1", Some("home"), &members);
+    let world = world.options(|cluster| cluster.nodes = Err("no leader".to_owned()));
+    let mut world = on_settled_hosts(world)
+        .engine("n2", Engine::Stopped { swarm: true })
+        .engine("n3", Engine::Silent { cause: "timed out".to_owned() });
+    let docker = Key::Unit("docker.service".to_owned());
+    let host = world.hosts.get_mut(&NodeName::from("n2")).unwrap();
+    let stopped = unit::Observed {
+        load: "loaded".to_owned(),
+        enabled: "enabled".to_owned(),
+        active: "inactive".to_owned(),
+    };
+    assert!(host.observed.insert(docker, Ok(Observed::Unit(stopped))).is_some());
+    let plan = make(&world.view());
+    assert_eq!(plan.refusals, []);
+    let titles = titles(&plan);
+    assert!(titles.len() == 1 && titles[0].starts_with("engine n2: "), "{titles:?}");
+    let told: Vec<_> = plan.problems.iter().flat_map(|problem| &problem.nodes).map(|node| &node.0).collect();
+    assert_eq!(told, ["n1", "n2", "n3"]);
 }
 
 #[test]

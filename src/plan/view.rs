@@ -45,10 +45,3 @@ impl Choices {
         self.limit.as_ref().is_none_or(|limit| limit.contains(node))
     }
 }
-
-impl View<'_> {
-    /// What each node is that answered.
-    pub fn facts(&self) -> BTreeMap<NodeName, Facts> {
-        self.hosts.iter().map(|(name, host)| (name.clone(), host.facts.clone())).collect()
-    }
-}

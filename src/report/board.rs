@@ -112,10 +112,7 @@ impl Board {
                 self.set(node, |_| State::failed(phase, &fault.to_string()));
             }
             Event::Stopping => self.stopping = true,
-            Event::PhaseStarted { .. }
-            | Event::Warning(_)
-            | Event::Verified { .. }
-            | Event::Finished { .. } => {}
+            Event::PhaseStarted { .. } | Event::Verified { .. } | Event::Finished { .. } => {}
         }
     }
 

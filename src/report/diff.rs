@@ -1,9 +1,10 @@
-//! What changes in a file's text, as a unified diff.
+//! What changes in a file's text, as a unified diff in which secrets are masked.
 
-use similar::{ChangeTag, TextDiff};
+use similar::{Change, ChangeTag, DiffableStr, TextDiff};
 
 use super::surface::{Surface, Tone};
 use super::text::{clean, count, printable};
+use crate::mask::masked;
 use crate::resource::TextChange;
 
 /// Lines of a diff that are shown at most, unless the user wants it all.
@@ -37,6 +38,15 @@ fn body(change: &TextChange, surface: &Surface) -> Vec<String> {
     let before = change.before.as_deref().unwrap_or_default();
     let after = change.after.as_deref().unwrap_or_default();
     let diff = TextDiff::from_lines(before, after);
+    // The texts are compared as they are, so that a secret that changes is seen to, and shown as a whole masked, since a
+    // secret may stand on another line than its name.
+    let (before, after) = (masked(before), masked(after));
+    let (before, after) = (before.tokenize_lines(), after.tokenize_lines());
+    let shown = |change: &Change<&str>| {
+        let old = change.old_index().and_then(|index| before.get(index));
+        let line = old.or_else(|| change.new_index().and_then(|index| after.get(index)));
+        line.copied().unwrap_or_default().to_owned()
+    };
     let whole_file = change.before.is_none() || change.after.is_none();
     let mut lines = vec![];
     for hunk in diff.unified_diff().iter_hunks() {
@@ -45,7 +55,7 @@ fn body(change: &TextChange, surface: &Surface) -> Vec<String> {
         }
         for change in hunk.iter_changes() {
             let (sign, tone) = sign(change.tag());
-            let text = printable(&change.value().trim_end_matches(['\n', '\r']).replace('\t', "    "));
+            let text = printable(&shown(&change).trim_end_matches(['\n', '\r']).replace('\t', "    "));
             lines.push(surface.paint(tone, format!("{sign}{text}").trim_end()));
             if change.missing_newline() {
                 lines.push(surface.paint(Tone::Dim, "\\ No newline at end of file"));
@@ -112,6 +122,19 @@ mod tests {
     fn what_a_file_holds_cannot_steer_the_terminal() {
         let text = show(&change(Some("a\u{1b}[2J\r\n"), Some("b\u{7}\u{1b}]0;x\u{7}\n")), "");
         assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    }
+
+    #[test]
+    fn a_secret_that_changes_is_seen_to_but_not_shown() {
+        let options = |password: &str| {
+            format!(
+                "{{\n  \"http-proxy\": \"http://bob:{password}@proxy\",\n  \"token\":\n    \"{password}\"\n}}\n"
+            )
+        };
+        let text = show(&change(Some(&options("hunter2")), Some(&options("hunter3"))), "daemon.json");
+        assert!(!text.contains("hunter"), "{text}");
+        assert_eq!(text.matches("http://***@proxy").count(), 2, "{text}");
+        assert!(text.contains("-    \"***\"") && text.contains("+    \"***\""), "{text}");
     }
 
     #[test]

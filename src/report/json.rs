@@ -1,4 +1,4 @@
-//! The events themselves as JSON, one a line, on stdout, and nothing else there.
+//! The events themselves as JSON, one a line, on stdout, and nothing else there. Secrets in them are masked.
 
 use std::io::Write;
 
@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::printer::write_line;
 use super::{Reporter, Status};
 use crate::event::Event;
+use crate::mask::masked;
 
 /// Writes events as they are.
 pub(super) struct Json {
@@ -21,7 +22,7 @@ impl Json {
     fn line(&mut self, value: &impl Serialize) {
         let line =
             serde_json::to_string(value).expect("maps in events have strings as keys, so nothing can fail");
-        write_line(&mut self.out, &line);
+        write_line(&mut self.out, &masked(&line));
     }
 }
 
@@ -39,6 +40,7 @@ impl Reporter for Json {
 mod tests {
     use super::*;
     use crate::report::samples::{Closed, Paper, calm_run, eventful_run};
+    use crate::resource::Fault;
 
     #[test]
     fn each_line_parses_back_into_its_event() {
@@ -50,6 +52,18 @@ mod tests {
                 paper.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             assert_eq!(read, run);
         }
+    }
+
+    #[test]
+    fn secrets_are_masked_and_the_line_stays_json() {
+        let paper = Paper::default();
+        let fault =
+            Fault::new("daemon.json", r#"{"http-proxy": "http://bob:hunter2@proxy", "token": "hunter3"}"#);
+        Json::new(Box::new(paper.clone())).event(&Event::Unreachable { node: "n1".into(), fault });
+        let Ok(Event::Unreachable { fault, .. }) = serde_json::from_str(&paper.text()) else {
+            panic!("{}", paper.text())
+        };
+        assert_eq!(fault.cause, r#"{"http-proxy": "http://***@proxy", "token": "***"}"#);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod quiet;
 #[cfg(test)]
 mod samples;
 mod screen;
+mod seen;
 mod status;
 mod summary;
 mod surface;
@@ -24,7 +25,6 @@ mod text;
 use std::io;
 
 pub use errors::{Level, error, fault, finding};
-pub use plan::plan;
 pub use printer::{Printer, Verbosity};
 pub use status::{STATUS_VERSION, Status, status};
 pub use surface::{Surface, Symbols, Tone};
@@ -54,7 +54,7 @@ pub fn reporter(printer: &Printer) -> Box<dyn Reporter + Send> {
     let steps = !printer.live() || printer.verbosity() == Verbosity::Verbose;
     match (printer.json(), printer.verbosity()) {
         (true, _) => Box::new(json::Json::new(out)),
-        (_, Verbosity::Quiet) => Box::new(quiet::Quiet::new(*printer.stderr(), err)),
+        (_, Verbosity::Quiet) => Box::new(quiet::Quiet::new(printer, plain::Streams { out, err })),
         _ => {
             let plain = plain::Plain::new(printer, steps, plain::Streams { out, err });
             if printer.live() { Box::new(live::Live::new(plain, *printer.stderr())) } else { Box::new(plain) }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::board::Board;
-use super::errors::{Level, finding, findings};
+use super::errors::{Level, findings};
 use super::printer::{Printer, write_line};
+use super::seen::Nodes;
 use super::surface::{Surface, Tone};
 use super::text::{bytes, clean, count, duration, pad};
 use super::{Reporter, Status, plan, status, summary};
@@ -28,7 +29,7 @@ pub(super) struct Plain {
     /// Whether every step is told, not only what ends in a result or a diagnosis.
     steps: bool,
     board: Board,
-    all: Vec<NodeName>,
+    nodes: Nodes,
     /// What each node last said while it waited, so that it is told once.
     told: BTreeMap<NodeName, String>,
     streams: Streams,
@@ -49,7 +50,7 @@ impl Plain {
             printer: printer.clone(),
             steps,
             board: Board::default(),
-            all: vec![],
+            nodes: Nodes::default(),
             told: BTreeMap::new(),
             streams,
         }
@@ -57,6 +58,7 @@ impl Plain {
 
     /// What there is to tell of an event.
     pub(super) fn tell(&mut self, event: &Event) -> Vec<Line> {
+        self.nodes.apply(event);
         let lines = self.lines(event);
         self.board.apply(event, std::time::Duration::ZERO);
         lines
@@ -76,7 +78,6 @@ impl Plain {
         let (out, err) = (*self.printer.stdout(), *self.printer.stderr());
         match event {
             Event::Started { nodes, .. } => {
-                self.all.clone_from(nodes);
                 self.step(|_| format!("connecting to {}", count(nodes.len(), "node")))
             }
             Event::Retrying { node, cause } => {
@@ -89,7 +90,7 @@ impl Plain {
             Event::Unreachable { node, fault } => {
                 self.step(|plain| plain.failed(node, "connect", "", &fault.to_string()))
             }
-            Event::Planned { plan } => vec![Line::Out(plan::plan(plan, &self.all, &out))],
+            Event::Planned { plan } => vec![Line::Out(plan::plan(plan, &self.nodes, &out))],
             Event::StepStarted { node, phase, title, .. } if err.verbose && !self.printer.live() => self
                 .step(|plain| {
                     plain.about(node, phase, &format!("{} {}", clean(title), err.symbols().ellipsis))
@@ -103,7 +104,6 @@ impl Plain {
             Event::StepFailed { node, phase, fault, .. } => {
                 self.step(|plain| plain.failed(node, phase, plain.title(node), &fault.to_string()))
             }
-            Event::Warning(warning) => vec![Line::Err(finding(Level::Warning, warning, &err))],
             Event::Stopping => {
                 self.step(|_| "stopping: steps in hand are finished, no others begun".to_owned())
             }

@@ -6,6 +6,7 @@ use console::measure_text_width;
 
 use super::diff;
 use super::errors::{Level, findings};
+use super::seen::Nodes;
 use super::surface::{Surface, Tone};
 use super::text::{clean, count, names, pad, wrap};
 use crate::inventory::model::NodeName;
@@ -16,8 +17,8 @@ use crate::swarm::SwarmAction;
 /// Columns that the names of nodes may take; more of them go on below.
 const NAMES: usize = 24;
 
-/// The plan for `nodes`, all that were looked at: its steps, then what it has to say, then one line that sums it up.
-pub fn plan(plan: &Plan, nodes: &[NodeName], surface: &Surface) -> String {
+/// The plan for the nodes of a run: its steps, then what it has to say, then one line that sums it up.
+pub(super) fn plan(plan: &Plan, nodes: &Nodes, surface: &Surface) -> String {
     render(&sections(plan), plan, nodes, surface)
 }
 
@@ -61,16 +62,16 @@ fn later(action: &Action) -> Option<&'static str> {
     }
 }
 
-fn render(sections: &[Section], said: &Plan, nodes: &[NodeName], surface: &Surface) -> String {
-    let folded: Vec<_> =
-        sections.iter().map(|section| (section.name, groups(&section.rows, nodes))).collect();
-    let labels = folded.iter().flat_map(|(_, groups)| groups).map(|group| who(&group.nodes, nodes, surface));
+fn render(sections: &[Section], said: &Plan, nodes: &Nodes, surface: &Surface) -> String {
+    let all = &nodes.all;
+    let folded: Vec<_> = sections.iter().map(|section| (section.name, groups(&section.rows, all))).collect();
+    let labels = folded.iter().flat_map(|(_, groups)| groups).map(|group| who(&group.nodes, all, surface));
     let width = labels.map(|label| measure_text_width(&label)).max().unwrap_or_default().min(NAMES);
     let mut blocks: Vec<String> = vec![];
     for (name, groups) in &folded {
         let mut lines = vec![surface.paint(Tone::Strong, &name.to_string())];
         for group in groups {
-            lines.extend(group_lines(group, &who(&group.nodes, nodes, surface), width, surface));
+            lines.extend(group_lines(group, &who(&group.nodes, all, surface), width, surface));
         }
         blocks.push(lines.join("\n"));
     }
@@ -144,16 +145,14 @@ fn title(group: &Group<'_>, room: usize, surface: &Surface) -> Vec<String> {
     lines
 }
 
-fn verdict(sections: &[Section], said: &Plan, nodes: &[NodeName], surface: &Surface) -> String {
+fn verdict(sections: &[Section], said: &Plan, nodes: &Nodes, surface: &Surface) -> String {
     let rows: Vec<&Row> = sections.iter().flat_map(|section| &section.rows).collect();
     let problems = said.problems.len();
     if !said.refusals.is_empty() {
         return surface.paint(Tone::Bad, "Refused: nothing is done until the errors above are resolved.");
     }
     if rows.is_empty() && problems == 0 {
-        let are = if nodes.len() == 1 { "is" } else { "are" };
-        let line = format!("Nothing to do: {} {are} as the inventory wants.", count(nodes.len(), "node"));
-        return surface.paint(Tone::Good, &line);
+        return nothing_to_do(nodes, surface);
     }
     let touched: BTreeSet<_> = rows.iter().map(|row| &row.node).collect();
     let mut line = match rows.len() {
@@ -161,7 +160,7 @@ fn verdict(sections: &[Section], said: &Plan, nodes: &[NodeName], surface: &Surf
         changes => format!("Plan: {} on {}", count(changes, "change"), count(touched.len(), "node")),
     };
     for (what, mut who) in disruptions(&rows) {
-        in_order(&mut who, nodes);
+        in_order(&mut who, &nodes.all);
         let names = names(&who, surface);
         let who = if measure_text_width(&names) > 2 * NAMES { count(who.len(), "node") } else { names };
         line.push_str(&format!("; {} on {who}", surface.paint(Tone::Warn, &what)));
@@ -171,6 +170,23 @@ fn verdict(sections: &[Section], said: &Plan, nodes: &[NodeName], surface: &Surf
         line.push_str(&surface.paint(Tone::Bad, &note));
     }
     line + "."
+}
+
+/// What can be said of the nodes that were seen, and that others were not.
+fn nothing_to_do(nodes: &Nodes, surface: &Surface) -> String {
+    let is = |number| if number == 1 { "is" } else { "are" };
+    let well = format!(
+        "Nothing to do: {} {} as the inventory wants.",
+        count(nodes.seen(), "node"),
+        is(nodes.seen())
+    );
+    let was = if nodes.missed() == 1 { "was" } else { "were" };
+    let missed = format!("{} {was} not reached.", count(nodes.missed(), "node"));
+    match (nodes.seen(), nodes.missed()) {
+        (_, 0) => surface.paint(Tone::Good, &well),
+        (0, _) => surface.paint(Tone::Bad, &format!("Nothing can be done: {missed}")),
+        _ => format!("{} {}", surface.paint(Tone::Good, &well), surface.paint(Tone::Warn, &missed)),
+    }
 }
 
 /// What is interrupted, and on which nodes, each named once.
@@ -194,6 +210,11 @@ mod tests {
     use crate::resource::TextChange;
 
     const COLOURED: Surface = Surface { colour: true, width: Some(80), ..Surface::PLAIN };
+
+    /// So many nodes, all seen.
+    fn all(number: usize) -> Nodes {
+        Nodes::of(&nodes(number), 0)
+    }
 
     fn line(title: &str) -> Description {
         Description { title: title.into(), text: None, disrupts: None }
@@ -258,34 +279,35 @@ mod tests {
 
     #[test]
     fn what_nodes_share_is_said_once() {
-        insta::assert_snapshot!(render(&three_nodes(), &silent(), &nodes(3), &Surface::PLAIN));
+        insta::assert_snapshot!(render(&three_nodes(), &silent(), &all(3), &Surface::PLAIN));
     }
 
     #[test]
     fn colours_show_what_disrupts_and_what_changes() {
-        let text = render(&three_nodes(), &silent(), &nodes(3), &COLOURED);
+        let text = render(&three_nodes(), &silent(), &all(3), &COLOURED);
         insta::assert_snapshot!(text.replace('\u{1b}', "^"));
         assert_eq!(
             anstream::adapter::strip_str(&text).to_string(),
-            render(&three_nodes(), &silent(), &nodes(3), &Surface { colour: false, ..COLOURED })
+            render(&three_nodes(), &silent(), &all(3), &Surface { colour: false, ..COLOURED })
         );
     }
 
     #[test]
     fn what_is_only_known_later_is_said_so() {
-        insta::assert_snapshot!(plan(&swarm_plan(), &nodes(3), &Surface::PLAIN));
+        insta::assert_snapshot!(plan(&swarm_plan(), &all(3), &Surface::PLAIN));
     }
 
     #[test]
-    fn an_empty_plan_says_that_all_is_well() {
-        assert_eq!(
-            plan(&silent(), &nodes(3), &Surface::PLAIN),
-            "Nothing to do: 3 nodes are as the inventory wants."
-        );
-        assert_eq!(
-            plan(&silent(), &nodes(1), &Surface::PLAIN),
-            "Nothing to do: 1 node is as the inventory wants."
-        );
+    fn an_empty_plan_says_that_all_that_was_seen_is_well() {
+        for (number, missed, wanted) in [
+            (3, 0, "Nothing to do: 3 nodes are as the inventory wants."),
+            (1, 0, "Nothing to do: 1 node is as the inventory wants."),
+            (3, 1, "Nothing to do: 2 nodes are as the inventory wants. 1 node was not reached."),
+            (3, 2, "Nothing to do: 1 node is as the inventory wants. 2 nodes were not reached."),
+            (2, 2, "Nothing can be done: 2 nodes were not reached."),
+        ] {
+            assert_eq!(plan(&silent(), &Nodes::of(&nodes(number), missed), &Surface::PLAIN), wanted);
+        }
     }
 
     #[test]
@@ -296,14 +318,14 @@ mod tests {
             refusals: vec![finding(&["n2"], "is in the foreign swarm abc", "run `docker swarm leave` there")],
             ..silent()
         };
-        insta::assert_snapshot!(render(&three_nodes()[..1], &said, &nodes(3), &Surface::PLAIN));
+        insta::assert_snapshot!(render(&three_nodes()[..1], &said, &all(3), &Surface::PLAIN));
     }
 
     #[test]
     fn problems_are_counted_in_the_last_line() {
         let said = Plan { problems: vec![finding(&["n3"], "no NFS", "")], ..silent() };
         let last = |sections: &[Section]| {
-            let text = render(sections, &said, &nodes(3), &Surface::PLAIN);
+            let text = render(sections, &said, &all(3), &Surface::PLAIN);
             text.lines().last().unwrap_or_default().to_owned()
         };
         assert_eq!(last(&[]), "Nothing can be done; 1 error cannot be resolved by skep.");
@@ -331,7 +353,7 @@ mod tests {
         insta::assert_snapshot!(render(
             &sections,
             &silent(),
-            &all,
+            &Nodes::of(&all, 0),
             &Surface { width: Some(80), ..Surface::PLAIN }
         ));
     }
@@ -339,7 +361,7 @@ mod tests {
     #[test]
     fn names_of_any_alphabet_keep_the_columns() {
         let rows = [("küche", line("install docker.io")), ("日本", line("install nfs-common"))];
-        let nodes = node_names(&["küche", "日本"]);
+        let nodes = Nodes::of(&node_names(&["küche", "日本"]), 0);
         insta::assert_snapshot!(render(
             &[section(PhaseName::Packages, &rows)],
             &silent(),
@@ -354,7 +376,7 @@ mod tests {
         let text = render(
             &[section(PhaseName::Kernel, &[("n\u{1b}c1", evil)])],
             &silent(),
-            &nodes(1),
+            &all(1),
             &Surface::PLAIN,
         );
         assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");

@@ -120,7 +120,6 @@ pub(super) fn eventful_run() -> Vec<Event> {
         Event::PhaseStarted { phase: Swarm },
         started("n1", Swarm, 0, "make the swarm home"),
         done("n1", Swarm, 0, 900),
-        Event::Warning(finding(&["n1"], "one manager survives no loss", "make it 3")),
         Event::Stopping,
         Event::Verified { findings: vec![finding(&["n3"], "is not in the swarm", "run `skep up` again")] },
         Event::Finished { summary: eventful_summary() },

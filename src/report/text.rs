@@ -6,18 +6,19 @@ use console::measure_text_width;
 
 use super::surface::Surface;
 use crate::inventory::model::NodeName;
+use crate::mask::masked;
 
 /// One line that is safe to print: no escapes, no control characters, nothing that turns the direction of writing.
 ///
-/// Whatever came from a host passes here first: a host must not write to the user's terminal.
+/// Whatever came from a host passes here first: a host must not write to the user's terminal. Secrets in it are masked.
 pub(super) fn clean(text: &str) -> String {
-    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let joined = masked(text).split_whitespace().collect::<Vec<_>>().join(" ");
     printable(&joined)
 }
 
 /// The same for text of several lines: empty ones at the end are dropped, tabs become four spaces.
 pub(super) fn clean_lines(text: &str) -> Vec<String> {
-    let mut lines: Vec<_> = text.lines().map(|line| printable(&line.replace('\t', "    "))).collect();
+    let mut lines: Vec<_> = masked(text).lines().map(|line| printable(&line.replace('\t', "    "))).collect();
     while lines.last().is_some_and(|line| line.trim().is_empty()) {
         lines.pop();
     }
@@ -145,6 +146,7 @@ mod tests {
             ("\u{9b}31mred", "31mred"),
             ("user\u{202e}gnp.exe", "usergnp.exe"),
             ("naïve 日本語 ok", "naïve 日本語 ok"),
+            ("E: http://bob:hunter2@mirror/x\nfailed", "E: http://***@mirror/x failed"),
         ];
         for (text, wanted) in cases {
             assert_eq!(clean(text), wanted, "{text:?}");

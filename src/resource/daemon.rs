@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange};
+use crate::facts::engine::process;
 
 mod engine;
 mod merge;
@@ -55,9 +56,9 @@ impl Kind for Daemon {
 
     fn observe(keys: &[()], host: &Host) -> Result<Vec<Observed>, Fault> {
         let text = host.read_text(FILE)?;
-        let pid = engine::pid(host)?;
-        let stale = pid.map_or(Ok(false), |pid| engine::is_stale(host, FILE, pid))?;
-        Ok(vec![Observed { text, running: pid.is_some(), stale }; keys.len()])
+        let running = process::find(host);
+        let stale = running.as_ref().map_or(Ok(false), |process| engine::is_stale(host, FILE, process))?;
+        Ok(vec![Observed { text, running: running.is_some(), stale }; keys.len()])
     }
 
     fn diff(desired: &Desired, observed: &Observed) -> Result<Option<Change>, Problem> {
@@ -77,7 +78,7 @@ impl Kind for Daemon {
             file.make(host)?;
         }
         // It may have started since the plan was made: its package comes earlier in the same plan.
-        if engine::pid(host)?.is_some() {
+        if process::find(host).is_some() {
             progress(Progress::text("restarting docker"));
             engine::restart(host).map_err(|fault| give_back(change, host, fault))?;
         }

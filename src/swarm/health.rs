@@ -9,6 +9,7 @@ use crate::inventory::model::{Inventory, Node, NodeName, Role};
 use crate::plan::{Finding, View};
 use crate::swarm::membership::{Membership, Standing, Unknown, is_manager};
 use crate::swarm::quorum::{Managers, quorum, tolerance};
+use crate::swarm::remedy::remedy;
 
 /// How the swarm is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,18 +122,18 @@ impl Health {
 
     /// What is not as the inventory wants it; empty when all is well.
     pub fn findings(&self, view: &View<'_>) -> Vec<Finding> {
-        let inventory = view.inventory;
+        let (inventory, membership) = (view.inventory, &Membership::read(view));
         if self.cluster.is_none() {
             let why: Vec<String> =
                 self.missing.iter().map(|node| format!("{} is {}", node.name, node.why)).collect();
             return vec![finding(
                 Vec::new(),
                 format!("no manager answers for the swarm {}: {}", self.name, why.join(", ")),
-                "run `skep plan` to see what it takes".to_owned(),
+                remedies(inventory, membership),
             )];
         }
         let mut findings: Vec<Finding> = self.leadership(inventory).into_iter().collect();
-        findings.extend(inventory.nodes.iter().filter_map(|node| self.node_finding(node)));
+        findings.extend(inventory.nodes.iter().filter_map(|node| self.node_finding(node, membership)));
         findings
     }
 
@@ -164,7 +165,7 @@ impl Health {
     }
 
     /// What is not as planned of one node of the inventory.
-    fn node_finding(&self, node: &Node) -> Option<Finding> {
+    fn node_finding(&self, node: &Node, membership: &Membership) -> Option<Finding> {
         let name = &node.name;
         let (message, help) = match self.nodes.iter().find(|member| member.name.as_ref() == Some(name)) {
             None => {
@@ -175,7 +176,7 @@ impl Health {
                     .map(|missing| missing.why.as_str());
                 (
                     format!("{name} is {}", why.unwrap_or("not in the swarm")),
-                    "run `skep up` once it can be reached".to_owned(),
+                    remedy_of(&name.0, membership.standing(name), membership),
                 )
             }
             Some(member) if member.state != "ready" => (
@@ -233,6 +234,9 @@ fn missing_node(node: &Node, membership: &Membership) -> Missing {
         Standing::Error { cause } => format!("in a swarm but cannot work ({cause})"),
         Standing::Locked => "locked: it waits for its unlock key".to_owned(),
         Standing::Unknown(Unknown::Unreachable) => "not reached".to_owned(),
+        Standing::Unknown(Unknown::Absent) => {
+            "there, without an engine now, but with the state of a swarm on disc".to_owned()
+        }
         Standing::Unknown(Unknown::Stopped) => "there, but its engine is stopped".to_owned(),
         Standing::Unknown(Unknown::Silent { cause }) => {
             format!("there, but its engine does not answer ({cause})")
@@ -241,122 +245,40 @@ fn missing_node(node: &Node, membership: &Membership) -> Missing {
     Missing { name: node.name.clone(), why }
 }
 
+/// What helps each of the nodes that keep a swarm from being there, those that stand alike told as one.
+fn remedies(inventory: &Inventory, membership: &Membership) -> String {
+    let mut alike: Vec<(&Standing, Vec<&str>)> = Vec::new();
+    let kind = |standing: &Standing| remedy_of("", standing, membership);
+    for node in &inventory.nodes {
+        let standing = membership.standing(&node.name);
+        match alike.iter_mut().find(|(other, _)| kind(other) == kind(standing)) {
+            Some((_, names)) => names.push(&node.name.0),
+            None => alike.push((standing, vec![&node.name.0])),
+        }
+    }
+    if alike.len() > 1 {
+        // Those join by themselves once the others are seen to.
+        alike.retain(|(standing, _)| **standing != Standing::Outside);
+    }
+    let remedies = alike.iter().map(|(standing, names)| remedy_of(&names.join(", "), standing, membership));
+    remedies.collect::<Vec<_>>().join("; ")
+}
+
+/// What helps nodes that are no members. A swarm that is nobody's may be taken over where there is no other.
+fn remedy_of(whom: &str, standing: &Standing, membership: &Membership) -> String {
+    let nobodys =
+        |id: &String| membership.others.iter().any(|other| other.id == *id && other.label.is_none());
+    match standing {
+        Standing::Foreign { cluster: Some(id), .. } if membership.ours.is_none() && nobodys(id) => {
+            format!("take that swarm over with `skep up --adopt {id}`, or {}", remedy(whom, standing))
+        }
+        _ => remedy(whom, standing),
+    }
+}
+
 fn finding(nodes: Vec<NodeName>, message: String, help: String) -> Finding {
     Finding { nodes, message, help }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::swarm::world::{World, down, lead, record};
-
-    fn three_managers() -> World {
-        World::new("home").manager("n1").manager("n2").manager("n3").worker("n4")
-    }
-
-    fn records(world: &World) -> Vec<SwarmNode> {
-        let roles =
-            [("n1", Role::Manager), ("n2", Role::Manager), ("n3", Role::Manager), ("n4", Role::Worker)];
-        lead(roles.iter().map(|(name, role)| world.member(name, *role)).collect())
-    }
-
-    fn health(world: &World) -> (Health, Vec<String>) {
-        let health = Health::of(&world.view());
-        let findings = health.findings(&world.view()).into_iter().map(|finding| finding.message).collect();
-        (health, findings)
-    }
-
-    #[test]
-    fn all_is_well() {
-        let world = three_managers();
-        let records = records(&world);
-        let (health, findings) = health(&world.roster("c1", Some("home"), records));
-        assert_eq!(findings, [""; 0]);
-        assert_eq!(health.leader.unwrap().name, Some("n1".into()));
-        assert_eq!(health.managers, Managers { total: 3, reachable: 3 });
-        assert_eq!((health.quorum, health.tolerance), (2, 1));
-        let names: Vec<_> = health.nodes.iter().map(|node| node.name.as_ref().unwrap().0.as_str()).collect();
-        assert_eq!(names, ["n1", "n2", "n3", "n4"]);
-        assert_eq!(health.missing, []);
-    }
-
-    #[test]
-    fn what_is_not_as_planned_is_found() {
-        type Change = fn(&mut Vec<SwarmNode>);
-        let table: &[(&str, Change, &[&str])] = &[
-            (
-                "a manager is off",
-                |nodes| nodes[2] = down(nodes[2].clone()),
-                &[
-                    "survives the loss of 0 more managers, not 1: 2 of 3 answer, 2 are needed",
-                    "n3 is down, not ready",
-                ],
-            ),
-            ("a worker is off", |nodes| nodes[3] = down(nodes[3].clone()), &["n4 is down, not ready"]),
-            ("a worker is missing", |nodes| drop(nodes.pop()), &["n4 is in no swarm"]),
-            (
-                "nobody leads",
-                |nodes| nodes[0].leader = false,
-                &["no leader: 3 of 3 managers answer, 2 are needed"],
-            ),
-            (
-                "a worker should be a manager",
-                |nodes| {
-                    nodes[2].role = "worker".to_owned();
-                    nodes[2].reachability = None;
-                },
-                &["survives the loss of 0 more managers, not 1: 2 of 2", "n3 is a worker, not a manager"],
-            ),
-            (
-                "the raft store cannot be reached",
-                |nodes| nodes[1].reachability = Some("unreachable".to_owned()),
-                &["survives the loss of 0", "the manager n2 is unreachable for the others"],
-            ),
-            ("a drained node is the user's wish", |nodes| nodes[3].availability = "drain".to_owned(), &[]),
-            (
-                "a member that the inventory lacks is none of its business",
-                |nodes| nodes.push(record("stranger", Role::Worker, "192.168.2.99".parse().unwrap())),
-                &[],
-            ),
-        ];
-        for (case, change, expected) in table {
-            let world = three_managers();
-            let mut nodes = records(&world);
-            change(&mut nodes);
-            let (_, findings) = health(&world.roster("c1", Some("home"), nodes));
-            assert_eq!(findings.len(), expected.len(), "{case}: {findings:?}");
-            for (finding, expected) in findings.iter().zip(*expected) {
-                assert!(finding.contains(expected), "{case}: {finding}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_host_that_is_off_is_a_member_by_its_label() {
-        let world = three_managers();
-        let mut nodes = records(&world);
-        nodes[3] = down(nodes[3].clone());
-        let (health, findings) = health(&world.roster("c1", Some("home"), nodes).off("n4"));
-        assert_eq!(health.missing, []);
-        assert_eq!(findings, ["n4 is down, not ready"]);
-    }
-
-    #[test]
-    fn without_a_manager_each_node_is_told() {
-        let (health, findings) = health(&three_managers().off("n2"));
-        assert_eq!(health.cluster, None);
-        assert_eq!((health.quorum, health.tolerance), (0, 0));
-        let expected = "no manager answers for the swarm home: n1 is in no swarm, n2 is not reached, n3 is in no swarm, \
-                        n4 is in no swarm";
-        assert_eq!(findings, [expected]);
-    }
-
-    #[test]
-    fn it_survives_its_json_form() {
-        let world = three_managers();
-        let records = records(&world);
-        let (health, _) = health(&world.roster("c1", Some("home"), records));
-        let json = serde_json::to_string(&health).unwrap();
-        assert_eq!(serde_json::from_str::<Health>(&json).unwrap(), health);
-    }
-}
+mod tests;

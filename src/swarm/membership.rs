@@ -20,7 +20,7 @@ pub struct Membership {
     pub others: Vec<Other>,
     /// Each node of the inventory.
     pub standings: BTreeMap<NodeName, Standing>,
-    /// The IP addresses of each host that answered.
+    /// The IP addresses of each host that answered, by which it is told from others.
     addresses: BTreeMap<NodeName, Vec<String>>,
 }
 
@@ -98,6 +98,8 @@ pub enum Standing {
 pub enum Unknown {
     /// The host was not reached.
     Unreachable,
+    /// It has no engine now, but the state of a swarm on disc.
+    Absent,
     /// Its engine does not run, but has the state of a swarm on disc.
     Stopped,
     /// Its engine runs, but does not answer.
@@ -105,6 +107,11 @@ pub enum Unknown {
         /// The system's own words.
         cause: String,
     },
+}
+
+/// The ID of our swarm, where a manager of it answers for it. Whatever changes the swarm goes through this one only.
+pub fn ours(view: &View<'_>) -> Option<String> {
+    Membership::read(view).ours.map(|roster| roster.cluster.id)
 }
 
 impl Membership {
@@ -154,17 +161,37 @@ impl Membership {
     /// Records of members that this host was before it was set up anew: they bear its name, but it has another node
     /// ID or none. They are down, or soon will be where they bear its address as well.
     pub fn ghosts(&self, name: &NodeName) -> Vec<&SwarmNode> {
-        let Some(roster) = &self.ours else { return Vec::new() };
-        if !matches!(self.standing(name), Standing::Outside | Standing::Member { .. }) {
-            return Vec::new();
-        }
-        let is_own = |addr: &str| self.addresses.get(name).is_some_and(|own| own.iter().any(|ip| ip == addr));
-        roster
-            .nodes
-            .iter()
-            .filter(|node| node.labels.get(NODE_LABEL) == Some(&name.0) && self.name_of(node).is_none())
-            .filter(|node| node.state == "down" || is_own(&node.addr))
-            .collect()
+        self.namesakes(name).filter(|node| self.is_past(name, node)).collect()
+    }
+
+    /// Records of members that bear this host's name, but are other machines: they are not down, and their address is
+    /// none of the host's.
+    pub fn rivals(&self, name: &NodeName) -> Vec<&SwarmNode> {
+        self.namesakes(name).filter(|node| !self.is_past(name, node)).collect()
+    }
+
+    /// Records with the name of a host that answers and knows that it is none of them. One that cannot tell who it is
+    /// has none: the record may be its own.
+    fn namesakes(&self, name: &NodeName) -> impl Iterator<Item = &SwarmNode> {
+        let knows = matches!(self.standing(name), Standing::Outside | Standing::Member { .. });
+        let nodes = self.ours.iter().filter(move |_| knows).flat_map(|roster| &roster.nodes);
+        nodes.filter(|node| node.labels.get(NODE_LABEL) == Some(&name.0) && self.name_of(node).is_none())
+    }
+
+    /// Whether a record with a host's name can only be that host's past.
+    fn is_past(&self, name: &NodeName, record: &SwarmNode) -> bool {
+        let own = || self.addresses.get(name).is_some_and(|own| own.contains(&record.addr));
+        record.state == "down" || own()
+    }
+
+    /// Whether a member is a manager that answers, for the others and, where it is a host of the inventory that was
+    /// reached, for us: they take a while to notice that its engine is gone.
+    pub fn answers(&self, record: &SwarmNode) -> bool {
+        let is_mute = |name| matches!(self.standing(name), Standing::Unknown(unknown) if *unknown != Unknown::Unreachable);
+        is_manager(record)
+            && is_reachable(record)
+            && !self.is_ghost(record)
+            && !self.name_of(record).is_some_and(is_mute)
     }
 
     /// Whether a record is a ghost of any node.
@@ -195,14 +222,16 @@ fn managed<'a>(view: &'a View<'_>) -> Vec<(&'a NodeName, &'a Cluster)> {
     let clusters =
         view.inventory.nodes.iter().filter_map(|node| match &view.hosts.get(&node.name)?.facts.engine {
             Engine::Running(running) => Some((&node.name, running.swarm.cluster.as_ref()?)),
-            Engine::Absent | Engine::Stopped { .. } | Engine::Silent { .. } => None,
+            Engine::Absent { .. } | Engine::Stopped { .. } | Engine::Silent { .. } => None,
         });
     clusters.filter(|(_, cluster)| !cluster.id.is_empty() && cluster.nodes.is_ok()).collect()
 }
 
 fn addresses(host: &Host) -> Vec<String> {
     let interfaces = host.facts.network.iter();
-    interfaces.flat_map(|interface| &interface.addresses).map(|(ip, _)| ip.to_string()).collect()
+    let addresses = interfaces.flat_map(|interface| &interface.addresses).map(|(ip, _)| ip);
+    // Every host has the loopback ones.
+    addresses.filter(|ip| !ip.is_loopback()).map(ToString::to_string).collect()
 }
 
 fn others(managed: &[(&NodeName, &Cluster)], ours: Option<&Roster>) -> Vec<Other> {
@@ -226,7 +255,8 @@ fn others(managed: &[(&NodeName, &Cluster)], ours: Option<&Roster>) -> Vec<Other
 fn standing(host: Option<&Host>, managed: &[(&NodeName, &Cluster)], ours: Option<&Roster>) -> Standing {
     let Some(Host { facts, .. }) = host else { return Standing::Unknown(Unknown::Unreachable) };
     match &facts.engine {
-        Engine::Absent | Engine::Stopped { swarm: false } => Standing::Outside,
+        Engine::Absent { swarm: false } | Engine::Stopped { swarm: false } => Standing::Outside,
+        Engine::Absent { swarm: true } => Standing::Unknown(Unknown::Absent),
         Engine::Stopped { swarm: true } => Standing::Unknown(Unknown::Stopped),
         Engine::Silent { cause } => Standing::Unknown(Unknown::Silent { cause: cause.clone() }),
         Engine::Running(running) => match running.swarm.state {

@@ -9,6 +9,7 @@ mod labels;
 pub mod membership;
 pub mod quorum;
 mod refusal;
+mod remedy;
 mod roles;
 pub mod steps;
 #[cfg(test)]

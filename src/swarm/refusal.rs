@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{Engine, SwarmNode};
-use crate::inventory::model::{Node, NodeName};
+use crate::inventory::model::NodeName;
 use crate::plan::{Choices, Finding, View};
 use crate::swarm::NODE_LABEL;
 use crate::swarm::membership::{Membership, Other, Roster, Standing, Unknown, is_manager};
 use crate::swarm::quorum::{Managers, quorum};
+use crate::swarm::remedy::remedy;
 use crate::swarm::steps::Scene;
 
 /// Hosts in swarms that are not ours, and a swarm to adopt that is not there.
@@ -26,10 +27,9 @@ pub(super) fn strangers(membership: &Membership, adopt: Option<&str>) -> Vec<Fin
         ));
     }
     for (name, standing) in &membership.standings {
-        if let Standing::Foreign { cluster, node_id, managers } = standing
-            && !cluster.as_ref().is_some_and(|id| membership.others.iter().any(|other| other.id == *id))
-        {
-            refusals.push(foreign(name, node_id, managers, membership));
+        let is_told = |id: &String| membership.others.iter().any(|other| other.id == *id);
+        if !matches!(standing, Standing::Foreign { cluster: Some(id), .. } if is_told(id)) {
+            refusals.extend(foreign(name, standing, membership));
         }
     }
     refusals
@@ -66,7 +66,8 @@ fn other_swarm(other: &Other, membership: &Membership) -> Finding {
     }
 }
 
-fn foreign(name: &NodeName, node_id: &str, managers: &[String], membership: &Membership) -> Finding {
+fn foreign(name: &NodeName, standing: &Standing, membership: &Membership) -> Option<Finding> {
+    let Standing::Foreign { node_id, managers, .. } = standing else { return None };
     let ours: Vec<String> = membership
         .ours
         .iter()
@@ -86,10 +87,7 @@ fn foreign(name: &NodeName, node_id: &str, managers: &[String], membership: &Mem
             managers.join(", ")
         )
     };
-    let help = format!(
-        "let it leave (`docker swarm leave --force` on {name}, which ends what runs there), or take it out of the inventory"
-    );
-    finding(std::slice::from_ref(name), message, help)
+    Some(finding(std::slice::from_ref(name), message, remedy(&name.0, standing)))
 }
 
 /// Hosts that have one node ID between them, as those cloned from one card do.
@@ -112,17 +110,36 @@ pub(super) fn clones(view: &View<'_>) -> Vec<Finding> {
         .collect()
 }
 
+/// Other machines that bear the name of a host: which of the two is meant is not for skep to guess.
+pub(super) fn rivals(membership: &Membership) -> Vec<Finding> {
+    let rivals = |name| membership.rivals(name).into_iter().map(move |record| rival(name, record));
+    membership.standings.keys().flat_map(rivals).collect()
+}
+
+fn rival(name: &NodeName, record: &SwarmNode) -> Finding {
+    let SwarmNode { id, hostname, addr, state, .. } = record;
+    finding(
+        std::slice::from_ref(name),
+        format!(
+            "another machine carries the name {name} in this swarm: the member {id} ({hostname}, {state}) at {addr}, \
+             which is no address of {name}"
+        ),
+        format!(
+            "if it shall stay, take the name off it (`docker node update --label-rm {NODE_LABEL} {id}`); if {name} \
+             replaces it, switch it off and run `skep up` once it is down"
+        ),
+    )
+}
+
 /// Hosts that know a swarm of which no manager answers: it is not for skep to make a second one.
 pub(super) fn headless(membership: &Membership) -> Vec<Finding> {
-    let told = |(name, standing): (&NodeName, &Standing)| {
-        let (message, help) = match standing {
-            Standing::Pending => (
-                format!("{name} is joining a swarm in the background, and no manager of it answers"),
-                format!("bring its managers back, or end the join: `docker swarm leave` on {name}"),
-            ),
-            _ => stuck_words(name, standing)?,
-        };
-        Some(finding(std::slice::from_ref(name), message, help))
+    let told = |(name, standing): (&NodeName, &Standing)| match standing {
+        Standing::Pending => Some(finding(
+            std::slice::from_ref(name),
+            format!("{name} is joining a swarm in the background, and no manager of it answers"),
+            remedy(&name.0, standing),
+        )),
+        _ => cannot_work(name, standing),
     };
     let others = membership.standings.iter().filter_map(told);
     no_answer(membership).into_iter().chain(others).collect()
@@ -140,50 +157,31 @@ fn no_answer(membership: &Membership) -> Option<Finding> {
             said = if said.is_empty() { cause } else { said };
         }
     }
-    let managers = match known.into_iter().collect::<Vec<_>>().as_slice() {
-        [] => String::new(),
-        some => format!(" ({})", some.join(", ")),
+    let all = Standing::Unplaced {
+        node_id: String::new(),
+        cause: said.to_owned(),
+        managers: known.into_iter().collect(),
     };
+    let who = join(&nodes);
     (!nodes.is_empty()).then(|| {
-        finding(
-            &nodes,
-            format!(
-                "{} {} in a swarm that no manager answers for{}",
-                join(&nodes),
-                are(nodes.len()),
-                words(said)
-            ),
-            format!(
-                "bring back enough of its managers{managers}; if they are lost for good, \
-                 `docker swarm init --force-new-cluster --advertise-addr IP` on one that is left restores it"
-            ),
-        )
+        let message =
+            format!("{who} {} in a swarm that no manager answers for{}", are(nodes.len()), words(said));
+        finding(&nodes, message, remedy(&who, &all))
     })
 }
 
 /// Members that cannot work, in a swarm that is there.
 pub(super) fn stuck(membership: &Membership) -> Vec<Finding> {
-    let told = |(name, standing): (&NodeName, &Standing)| {
-        let (message, help) = stuck_words(name, standing)?;
-        Some(finding(std::slice::from_ref(name), message, help))
-    };
-    membership.standings.iter().filter_map(told).collect()
+    membership.standings.iter().filter_map(|(name, standing)| cannot_work(name, standing)).collect()
 }
 
-fn stuck_words(name: &NodeName, standing: &Standing) -> Option<(String, String)> {
-    match standing {
-        Standing::Error { cause } => Some((
-            format!("{name} is in a swarm but cannot work{}", words(cause)),
-            format!(
-                "if it does not recover, let it leave (`docker swarm leave --force` on {name}) and run `skep up`"
-            ),
-        )),
-        Standing::Locked => Some((
-            format!("{name} is a manager that waits for its unlock key"),
-            format!("run `docker swarm unlock` on {name}, then `skep up`"),
-        )),
-        _ => None,
-    }
+fn cannot_work(name: &NodeName, standing: &Standing) -> Option<Finding> {
+    let message = match standing {
+        Standing::Error { cause } => format!("{name} is in a swarm but cannot work{}", words(cause)),
+        Standing::Locked => format!("{name} is a manager that waits for its unlock key"),
+        _ => return None,
+    };
+    Some(finding(std::slice::from_ref(name), message, remedy(&name.0, standing)))
 }
 
 /// Hosts that were not reached and may hold a swarm.
@@ -214,8 +212,8 @@ pub(super) fn unreachable(membership: &Membership, choices: &Choices) -> Option<
 }
 
 /// Hosts that answer, but whose engine does not, so that no swarm is made yet.
-pub(super) fn unasked(membership: &Membership, choices: &Choices) -> Vec<Finding> {
-    let unasked = membership.standings.iter().filter(|(name, _)| !choices.assume_new.contains(*name));
+pub(super) fn unasked(membership: &Membership) -> Vec<Finding> {
+    let unasked = membership.standings.iter();
     unasked
         .filter_map(|(name, standing)| engine_down(name, standing))
         .map(|mut finding| {
@@ -225,12 +223,15 @@ pub(super) fn unasked(membership: &Membership, choices: &Choices) -> Vec<Finding
         .collect()
 }
 
-/// Hosts whose engine does not answer, and that our swarm does not know by name either.
-pub(super) fn unplaced(membership: &Membership, newcomers: &[&Node]) -> Vec<Finding> {
-    let asked =
-        |name: &NodeName| newcomers.iter().any(|node| node.name == *name) || has_record(membership, name);
-    let unasked = membership.standings.iter().filter(|(name, _)| !asked(name));
-    unasked.filter_map(|(name, standing)| engine_down(name, standing)).collect()
+/// Hosts whose engine cannot be asked. Of those that our swarm knows by name only engines that should answer are
+/// told: what is stopped starts without that.
+pub(super) fn unplaced(membership: &Membership) -> Vec<Finding> {
+    let is_silent = |standing: &Standing| matches!(standing, Standing::Unknown(Unknown::Silent { .. }));
+    let told = membership
+        .standings
+        .iter()
+        .filter(|(name, standing)| is_silent(standing) || !has_record(membership, name));
+    told.filter_map(|(name, standing)| engine_down(name, standing)).collect()
 }
 
 /// Whether our swarm knows a node by its label although its engine does not answer.
@@ -239,23 +240,21 @@ fn has_record(membership: &Membership, name: &NodeName) -> bool {
     records.any(|record| membership.name_of(record) == Some(name))
 }
 
+/// A host that answers, but has no engine that could be asked.
 fn engine_down(name: &NodeName, standing: &Standing) -> Option<Finding> {
-    let Standing::Unknown(unknown) = standing else { return None };
-    let (message, first) = match unknown {
-        Unknown::Unreachable => return None,
-        Unknown::Stopped => (
-            format!(
-                "the engine of {name} is installed but stopped: whether it is in a swarm shows when it runs"
-            ),
-            "run `skep up` again once it runs".to_owned(),
+    let message = match standing {
+        Standing::Unknown(Unknown::Absent) => format!(
+            "{name} has no engine now, but the state of a swarm on disc: whether it is in one shows when an engine runs"
         ),
-        Unknown::Silent { cause } => (
-            format!("the engine of {name} does not answer, so its swarm is unknown{}", words(cause)),
-            format!("look at `journalctl -u docker` on {name}"),
+        Standing::Unknown(Unknown::Stopped) => format!(
+            "the engine of {name} is installed but stopped: whether it is in a swarm shows when it runs"
         ),
+        Standing::Unknown(Unknown::Silent { cause }) => {
+            format!("{name}'s engine runs but does not answer, so its swarm is unknown{}", words(cause))
+        }
+        _ => return None,
     };
-    let help = format!("{first}, or vouch that it holds no swarm with `skep up --assume-new {name}`");
-    Some(finding(std::slice::from_ref(name), message, help))
+    Some(finding(std::slice::from_ref(name), message, remedy(&name.0, standing)))
 }
 
 /// No desired manager can make the swarm.

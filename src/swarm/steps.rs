@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use crate::inventory::model::{Inventory, Node, NodeName, Role};
 use crate::plan::{Action, Finding, Step, View};
 use crate::swarm::advertise::{self, Address};
-use crate::swarm::membership::{Membership, Roster, Standing, is_manager, is_reachable};
+use crate::swarm::membership::{Membership, Roster, Standing, is_manager};
 use crate::swarm::quorum::{Managers, Shift, check_inventory, even};
 use crate::swarm::{SwarmAction, labels, refusal, roles};
 
@@ -59,10 +59,11 @@ pub fn steps(view: &View<'_>) -> SwarmPlan {
     let mut plan = SwarmPlan::default();
     match check_inventory(view.inventory) {
         Ok(warning) => plan.warnings.extend(warning),
-        Err(refusal) => plan.refusals.push(everybodys(view, refusal)),
+        Err(refusal) => plan.refusals.extend(everybodys(view, vec![refusal])),
     }
     plan.refusals.extend(refusal::strangers(membership, view.choices.adopt.as_deref()));
     plan.refusals.extend(refusal::clones(view));
+    plan.refusals.extend(refusal::rivals(membership));
     let newcomers = newcomers(view, membership);
     let addresses = addresses(&newcomers, view, membership, &mut plan);
     let scene = Scene { view, membership, newcomers, addresses };
@@ -70,10 +71,7 @@ pub fn steps(view: &View<'_>) -> SwarmPlan {
         Some(roster) => converge(&mut plan, &scene, roster),
         None => found(&mut plan, &scene),
     }
-    let concerns = |finding: &Finding| {
-        finding.nodes.is_empty() || finding.nodes.iter().any(|node| view.choices.includes(node))
-    };
-    plan.refusals.retain(concerns);
+    keep_to_limit(&mut plan, view);
     if !plan.refusals.is_empty() {
         plan.steps.clear();
         plan.labels.clear();
@@ -81,14 +79,18 @@ pub fn steps(view: &View<'_>) -> SwarmPlan {
     plan
 }
 
+/// Leaves out refusals that are only about nodes outside `--limit`, but not while the swarm is to be changed: what is
+/// wrong with it or with any host that could be in it concerns all.
+fn keep_to_limit(plan: &mut SwarmPlan, view: &View<'_>) {
+    let included = |node: &NodeName| view.choices.includes(node);
+    if plan.steps.iter().chain(&plan.labels).any(|step| included(&step.node)) {
+        plan.refusals = everybodys(view, std::mem::take(&mut plan.refusals));
+    }
+    plan.refusals.retain(|finding| finding.nodes.is_empty() || finding.nodes.iter().any(included));
+}
+
 fn newcomers<'a>(view: &View<'a>, membership: &Membership) -> Vec<&'a Node> {
-    let is_new = |node: &&Node| match membership.standing(&node.name) {
-        Standing::Outside => true,
-        Standing::Unknown(_) => {
-            view.choices.assume_new.contains(&node.name) && view.hosts.contains_key(&node.name)
-        }
-        _ => false,
-    };
+    let is_new = |node: &&Node| *membership.standing(&node.name) == Standing::Outside;
     let nodes = view.inventory.nodes.iter();
     nodes.filter(|node| view.choices.includes(&node.name)).filter(is_new).collect()
 }
@@ -121,21 +123,19 @@ fn addresses(
 /// Makes a swarm where no host knows one.
 fn found(plan: &mut SwarmPlan, scene: &Scene<'_>) {
     let Scene { view, membership, newcomers, addresses } = scene;
-    plan.refusals.extend(refusal::headless(membership));
-    if plan.refusals.is_empty() {
-        // No reason to leave the rest undone: everything else about the other hosts can be done.
+    // None of this is a reason to leave the rest undone: an engine that is started may be the manager that is missing.
+    plan.problems.extend(refusal::headless(membership));
+    if plan.refusals.is_empty() && plan.problems.is_empty() {
         plan.problems.extend(refusal::unreachable(membership, &view.choices));
     }
-    plan.problems.extend(refusal::unasked(membership, &view.choices));
+    plan.problems.extend(refusal::unasked(membership));
     let first = newcomers.iter().find(|node| node.role == Role::Manager);
     if first.is_none() && plan.refusals.is_empty() && plan.problems.is_empty() {
         plan.refusals.push(refusal::no_manager(scene));
     }
     // Whatever keeps a swarm from being made keeps it from all nodes, those outside `--limit` included.
-    plan.refusals =
-        std::mem::take(&mut plan.refusals).into_iter().map(|told| everybodys(view, told)).collect();
-    plan.problems =
-        std::mem::take(&mut plan.problems).into_iter().map(|told| everybodys(view, told)).collect();
+    plan.refusals = everybodys(view, std::mem::take(&mut plan.refusals));
+    plan.problems = everybodys(view, std::mem::take(&mut plan.problems));
     let Some(first) = first.filter(|_| plan.refusals.is_empty() && plan.problems.is_empty()) else { return };
     let wanted = &view.inventory.swarm;
     plan.step(
@@ -156,28 +156,24 @@ fn found(plan: &mut SwarmPlan, scene: &Scene<'_>) {
     plan.labels = newcomers.iter().map(|node| labels::first(node, &[])).collect();
 }
 
-/// A finding that `--limit` does not hide, whichever nodes it names.
-fn everybodys(view: &View<'_>, mut finding: Finding) -> Finding {
+/// Findings that `--limit` does not hide, whichever nodes they name.
+fn everybodys(view: &View<'_>, mut findings: Vec<Finding>) -> Vec<Finding> {
     if view.choices.limit.is_some() {
-        finding.nodes.clear();
+        findings.iter_mut().for_each(|finding| finding.nodes.clear());
     }
-    finding
+    findings
 }
 
 /// Brings a swarm that is there to what the inventory wants.
 fn converge(plan: &mut SwarmPlan, scene: &Scene<'_>, roster: &Roster) {
     let Scene { view, membership, newcomers, addresses } = scene;
     plan.problems.extend(refusal::stuck(membership));
-    plan.problems.extend(refusal::unplaced(membership, newcomers));
+    plan.problems.extend(refusal::unplaced(membership));
     plan.warnings.extend(refusal::outsiders(membership, roster));
     options(plan, view.inventory, roster);
     let before = Managers {
         total: roster.nodes.iter().filter(|node| is_manager(node)).count(),
-        reachable: roster
-            .nodes
-            .iter()
-            .filter(|node| is_manager(node) && is_reachable(node) && !membership.is_ghost(node))
-            .count(),
+        reachable: roster.nodes.iter().filter(|node| membership.answers(node)).count(),
     };
     let mut managers = before;
     for node in scene.nodes().filter(|node| *membership.standing(&node.name) == Standing::Pending) {

@@ -15,7 +15,7 @@ pub(crate) fn ip(n: usize) -> IpAddr {
 }
 
 /// An inventory and the facts of those of its hosts that answer.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) inventory: Inventory,
     pub(crate) hosts: BTreeMap<NodeName, Host>,
@@ -275,6 +275,6 @@ fn facts(name: &str, ip: IpAddr) -> Facts {
         },
         clock: Clock { unix_ms: 0, synchronised: true },
         network: vec![interface("eth0", &[&format!("{ip}/24")])],
-        engine: Engine::Absent,
+        engine: Engine::Absent { swarm: false },
     }
 }

@@ -119,7 +119,7 @@ fn run_lock() {
     let owner = r#"{"who":"maya","host":"desk","reason":"skep up","since":"2026-01-02T03:04:05Z","run":"r"}"#;
     bench.on("n1", &format!("mkdir -p /run/skep; printf '%s' '{owner}' > /run/skep/lock"));
     bench.on("n1", "systemd-run --quiet --unit=holder flock /run/skep/lock sleep 300; sleep 1");
-    bench.skep(&["up", "--yes"]).says("maya@desk").says("2026-01-02T03:04:05Z").exits(6);
+    bench.skep(&["up", "--yes", "--limit", "n1"]).says("maya@desk").says("2026-01-02T03:04:05Z").exits(6);
     bench.on("n1", "systemctl stop holder");
     bench.skep(&["up", "--yes"]).exits(0);
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use skep::lab::{self, Lab, Login, Spec};
@@ -133,6 +135,15 @@ impl Bench {
         let mut members: Vec<_> = listed.lines().map(|line| line.trim().to_owned()).collect();
         members.sort();
         members
+    }
+
+    /// Waits until the members are as wanted: after an election the new leader takes a while to hear of everybody.
+    pub(crate) fn settles(&self, manager: &str, wanted: impl Fn(&[String]) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !wanted(&self.members(manager)) {
+            assert!(Instant::now() < deadline, "the members are {:?}", self.members(manager));
+            thread::sleep(Duration::from_secs(1));
+        }
     }
 }
 

@@ -120,7 +120,7 @@ fn a_survey_answers_each_key_in_order() {
     agent.send(1, Body::Survey { keys: keys.clone() });
     let (1, Answer::Survey { facts, observed }) = agent.hear() else { panic!("a survey was asked") };
     assert_eq!(observed.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), keys);
-    assert_eq!(facts.engine, crate::facts::Engine::Absent);
+    assert_eq!(facts.engine, crate::facts::Engine::Absent { swarm: false });
 }
 
 #[test]

@@ -12,20 +12,20 @@ const TICKS_PER_SECOND: i64 = 100;
 
 /// A running engine.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Process {
-    /// When it started, in milliseconds since 1970.
-    pub(super) started_unix_ms: i64,
+pub(crate) struct Process {
+    /// When it started, in milliseconds since 1970; 0 where that is not known.
+    pub(crate) started_unix_ms: i64,
 }
 
 /// Whether there is an engine to start.
-pub(super) fn installed(host: &Host) -> bool {
+pub(crate) fn installed(host: &Host) -> bool {
     ["/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd"]
         .iter()
         .any(|path| host.path(path).exists())
 }
 
 /// The running engine. Its socket proves nothing: systemd listens on it for an engine that is not running.
-pub(super) fn find(host: &Host) -> Option<Process> {
+pub(crate) fn find(host: &Host) -> Option<Process> {
     let recorded = text(host, "/run/docker.pid").trim().parse().ok();
     let pid = recorded.filter(|pid| is_engine(host, *pid)).or_else(|| search(host))?;
     let started = started(&text(host, &format!("/proc/{pid}/stat")), &text(host, "/proc/stat"));

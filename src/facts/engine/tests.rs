@@ -141,10 +141,25 @@ fn asked_over_its_socket() {
 }
 
 #[test]
+fn a_swarm_outlives_its_engine_on_disc() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let host = Host::at(root.path());
+    std::fs::create_dir_all(root.path().join("var/lib/docker/swarm/worker")).expect("a folder");
+    let removed = Engine::read(&host);
+    assert_eq!(removed, Engine::Absent { swarm: true });
+    assert!(!removed.is_installed());
+    std::fs::create_dir_all(root.path().join("usr/bin")).expect("a folder");
+    std::fs::write(root.path().join("usr/bin/dockerd"), "").expect("a file");
+    let stopped = Engine::read(&host);
+    assert_eq!(stopped, Engine::Stopped { swarm: true });
+    assert!(stopped.is_installed());
+}
+
+#[test]
 fn a_running_engine_without_a_socket_is_silent() {
     let root = tempfile::tempdir().expect("a temporary directory");
     let host = Host::at(root.path());
-    assert_eq!(Engine::read(&host), Engine::Absent);
+    assert_eq!(Engine::read(&host), Engine::Absent { swarm: false });
     serve(root.path(), "HTTP/1.0 500 Internal Server Error\r\n\r\n{\"message\":\"disk is full\"}");
     assert_eq!(Engine::read(&host), Engine::Silent { cause: "GET /info: disk is full".to_owned() });
     std::fs::remove_file(root.path().join("run/docker.sock")).expect("the socket is there");

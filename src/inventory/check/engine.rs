@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Checker;
 use crate::inventory::model::{Engine, EngineSource};
 use crate::inventory::spot::Spot;
+use crate::mask::masked;
 
 impl Checker<'_> {
     pub(super) fn engine(&mut self) -> Engine {
@@ -36,6 +37,10 @@ impl Checker<'_> {
 
     /// Refuses what dockerd itself would refuse, or what no swarm can run with.
     fn engine_option(&mut self, key: &Spot<String>, value: &Spot<Value>) {
+        if holds_a_login(&value.value) {
+            let message = format!("`{}` has a password that every user of a node can read", key.value);
+            self.warn(key, message, "let these hosts use it without one; skep shows it as `***` only");
+        }
         let is_true = value.value == Value::Bool(true);
         match key.as_str() {
             "live-restore" if is_true => {
@@ -67,5 +72,15 @@ impl Checker<'_> {
             let message = format!("`log-opts` wants text, but `{key}` is {value}");
             self.error(options, message, format!("put it in quotes: `{key}: \"{value}\"`"));
         }
+    }
+}
+
+/// Whether some text in there is masked where it is shown.
+fn holds_a_login(value: &Value) -> bool {
+    match value {
+        Value::String(text) => masked(text) != *text,
+        Value::Array(items) => items.iter().any(holds_a_login),
+        Value::Object(map) => map.values().any(holds_a_login),
+        _ => false,
     }
 }

@@ -1,53 +1,26 @@
-//! The running engine, as far as its options go: since when it runs, whether it answers, how to restart it.
+//! The running engine, as far as its options go: whether it knows them, whether it answers, how to restart it.
 
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::super::{Fault, Host, systemd};
+use crate::facts::engine::process::Process;
 
 /// The engine's unit.
 const UNIT: &str = "docker.service";
 
-/// Clock ticks a second in `/proc/PID/stat`: fixed at 100 for programs on every architecture that Docker runs on.
-const TICKS: u64 = 100;
+/// How much younger than the engine the file must be to count: the engine's start is known to a second or so.
+const TOLERANCE_MS: i64 = 2000;
 
-/// How much younger than the engine the file must be to count: the engine's start is known to a few ticks only.
-const TOLERANCE: Duration = Duration::from_secs(1);
-
-/// Process ID of the running engine; none where none runs.
-pub(super) fn pid(host: &Host) -> Result<Option<u32>, Fault> {
-    for file in ["/run/docker.pid", "/var/run/docker.pid"] {
-        let Some(pid) = host.read_text(file)?.and_then(|text| text.trim().parse().ok()) else { continue };
-        let name = host.read_text(format!("/proc/{pid}/comm"))?.unwrap_or_default();
-        if name.trim() == "dockerd" {
-            return Ok(Some(pid));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether `file` was written after the engine started, so that the engine does not know it. The start is counted back
-/// from now, so that a clock set right since makes the file look older, never younger: no restart without need.
-pub(super) fn is_stale(host: &Host, file: &str, pid: u32) -> Result<bool, Fault> {
+/// Whether `file` was written after the engine started, so that the engine does not know it.
+pub(super) fn is_stale(host: &Host, file: &str, engine: &Process) -> Result<bool, Fault> {
     let Some(file) = host.metadata(file)? else { return Ok(false) };
-    let stat = host.read_text(format!("/proc/{pid}/stat"))?.unwrap_or_default();
-    let uptime = host.read_text("/proc/uptime")?.unwrap_or_default();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let Some(started) = started(&stat, &uptime, now) else { return Ok(false) };
-    let seconds = u64::try_from(file.mtime()).unwrap_or_default();
-    let written = Duration::new(seconds, u32::try_from(file.mtime_nsec()).unwrap_or_default());
-    Ok(written > started + TOLERANCE)
-}
-
-/// When a process started, since 1970: `/proc/PID/stat` counts it in ticks since boot, `/proc/uptime` says when that was.
-fn started(stat: &str, uptime: &str, now: Duration) -> Option<Duration> {
-    // The name in parentheses may hold anything, so count from behind it: start time is field 22, that is the 20th there.
-    let ticks: u64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
-    let up: f64 = uptime.split_whitespace().next()?.parse().ok()?;
-    let up = Duration::try_from_secs_f64(up).ok()?;
-    now.checked_sub(up)?.checked_add(Duration::from_millis(ticks * 1000 / TICKS))
+    let written_unix_ms = file.mtime() * 1000 + file.mtime_nsec() / 1_000_000;
+    // A start that is not known is no reason to restart anything.
+    let started = Some(engine.started_unix_ms).filter(|ms| *ms > 0);
+    Ok(started.is_some_and(|started| written_unix_ms > started + TOLERANCE_MS))
 }
 
 /// Restarts the engine and waits until it answers.
@@ -100,11 +73,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_start_is_counted_from_boot() {
-        let stat = "812 (dock) er d) S 1 812 812 0 -1 4194560 1 0 0 0 5 5 0 0 20 0 9 0 4200 1 1";
-        let now = Duration::from_secs(1_000_000);
-        assert_eq!(started(stat, "100.50 90.1\n", now), Some(Duration::from_millis(1_000_000_000 - 100_500 + 42_000)));
-        assert_eq!(started("", "100.5 1", now), None);
-        assert_eq!(started(stat, "", now), None);
+    fn a_file_younger_than_the_engine_is_stale() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::at(root.path());
+        let stale = |started_unix_ms| is_stale(&host, "/daemon.json", &Process { started_unix_ms }).unwrap();
+        assert!(!stale(1), "there is no file");
+        host.write_system_file("/daemon.json", "{}").unwrap();
+        let written = std::time::UNIX_EPOCH + Duration::from_millis(1_700_000_000_500);
+        std::fs::File::options().write(true).open(host.path("/daemon.json")).unwrap().set_modified(written).unwrap();
+        for (started_unix_ms, expected) in [
+            (1_699_999_998_000, true),
+            (1_699_999_998_500, false),
+            (1_700_000_000_500, false),
+            (1_800_000_000_000, false),
+            (0, false),
+        ] {
+            assert_eq!(stale(started_unix_ms), expected, "{started_unix_ms}");
+        }
     }
 }

@@ -31,6 +31,12 @@ const OPTIONS: &[&str] = &[
     "DPkg::Lock::Timeout=600",
 ];
 
+/// Installs and never removes: what is on a host is not skep's to give up, an engine from elsewhere least of all.
+const INSTALL_ONLY: &[&str] = &["install", "--no-install-recommends", "--no-remove"];
+
+/// What apt says where that keeps it from installing.
+const REMOVE_REFUSED: &str = "remove is disabled";
+
 /// Has apt tell its progress on what is our standard output, and everything else on standard error. The progress needs
 /// a descriptor of its own: apt closes it for the packages' scripts, and they fail without a standard output.
 const TELL: &[&str] = &["-c", "exec 3>&1 1>&2; exec apt-get -o APT::Status-Fd=3 \"$@\"", "apt-get"];
@@ -52,7 +58,7 @@ impl Apt<'_> {
         let configured = quiet(self.host.command("dpkg").args(configure)).limit(INSTALL).run()?;
         // What dpkg cannot configure may lack a dependency, or its own files; apt takes the latter for installed.
         let broken = Status::read(self.host)?.broken;
-        let mut args = vec!["install", "--fix-broken", "--no-install-recommends"];
+        let mut args = [INSTALL_ONLY, &["--fix-broken"]].concat();
         if !broken.is_empty() {
             args.extend(["--reinstall", "--"]);
             args.extend(broken.iter().map(String::as_str));
@@ -61,40 +67,57 @@ impl Apt<'_> {
         if fixed.success() {
             return Ok(());
         }
+        if let Some(fault) = self.would_remove("dpkg", &args, &fixed)? {
+            return Err(fault);
+        }
         Err(Fault::new("dpkg", format!("{}\n{}", errors(&configured), errors(&fixed)))
             .help("run `dpkg --configure -a` and `apt-get install -f` on the host and read what they say"))
     }
 
     /// Installs packages, each in the best version that matches what is wanted of it.
     pub(super) fn install(&mut self, names: &BTreeSet<String>, versions: &BTreeMap<String, String>) -> Result<(), Fault> {
-        let wanted = self.resolve(names, versions)?;
-        let mut output = self.run_install(&wanted)?;
+        let mut args = install_args(&self.resolve(names, versions)?);
+        let mut output = self.run(&args, INSTALL)?;
         if !output.success() && output.stderr.contains("404 ") {
             // The mirror has moved on since the lists were fetched.
             self.update()?.expect_success("apt-get update")?;
-            let wanted = self.resolve(names, versions)?;
-            output = self.run_install(&wanted)?;
+            args = install_args(&self.resolve(names, versions)?);
+            output = self.run(&args, INSTALL)?;
         }
         if output.success() {
             return Ok(());
+        }
+        if let Some(fault) = self.would_remove(&list(names), &args, &output)? {
+            return Err(fault);
         }
         Err(Fault::new(list(names), errors(&output))
             .help(format!("run `apt-get install {}` on the host to see all that apt says", list(names).replace(", ", " "))))
     }
 
-    fn run_install(&mut self, wanted: &Wanted) -> Result<CommandOutput, Fault> {
-        let exact = |(name, version): (&String, &Option<String>)| match version {
-            Some(version) => format!("{name}={version}"),
-            None => name.clone(),
-        };
-        let names: Vec<String> = wanted.iter().map(exact).collect();
-        let mut args = vec!["install", "--no-install-recommends"];
-        if wanted.values().any(Option::is_some) {
-            args.push("--allow-downgrades");
+    /// The fault about `what` where apt refused an installation because other packages would have to go, which it
+    /// names in a simulation only.
+    fn would_remove(
+        &self,
+        what: &str,
+        args: &[impl AsRef<str>],
+        refused: &CommandOutput,
+    ) -> Result<Option<Fault>, Fault> {
+        if !refused.stderr.contains(REMOVE_REFUSED) {
+            return Ok(None);
         }
-        args.push("--");
-        args.extend(names.iter().map(String::as_str));
-        self.run(&args, INSTALL)
+        let args = args.iter().map(AsRef::as_ref).filter(|arg| *arg != "--no-remove");
+        let simulated = quiet(self.host.command("apt-get").args(OPTIONS).args(["--simulate"]).args(args)).run()?;
+        let gone: BTreeSet<String> = removals(&simulated.stdout).collect();
+        if gone.is_empty() {
+            return Ok(None);
+        }
+        let fault = Fault::new(what, format!("{}\nconflicting: {}", errors(refused), list(&gone)));
+        Ok(Some(fault.help(format!(
+            "skep removes no package to install another: if {} may go, run `apt-get remove {}` on the host, then \
+             `skep up` again",
+            list(&gone),
+            list(&gone).replace(", ", " ")
+        ))))
     }
 
     /// Removes packages, those only: where others would have to go too, nothing is removed.
@@ -170,7 +193,7 @@ impl Apt<'_> {
     }
 
     /// Runs apt-get; where somebody took a lock in between, waits for them and tries again.
-    fn run(&mut self, args: &[&str], limit: Duration) -> Result<CommandOutput, Fault> {
+    fn run(&mut self, args: &[impl AsRef<str>], limit: Duration) -> Result<CommandOutput, Fault> {
         let start = Instant::now();
         loop {
             lock::wait(self.host, lock::PATIENCE, self.progress)?;
@@ -187,6 +210,17 @@ impl Apt<'_> {
             std::thread::sleep(Duration::from_secs(1));
         }
     }
+}
+
+/// What installs packages, each in its exact version where one is given.
+fn install_args(wanted: &Wanted) -> Vec<String> {
+    let downgrades = wanted.values().any(Option::is_some).then_some("--allow-downgrades");
+    let exact = |(name, version): (&String, &Option<String>)| match version {
+        Some(version) => format!("{name}={version}"),
+        None => name.clone(),
+    };
+    let options = INSTALL_ONLY.iter().copied().chain(downgrades).chain(["--"]).map(str::to_owned);
+    options.chain(wanted.iter().map(exact)).collect()
 }
 
 /// Nobody is there to answer questions.
@@ -313,6 +347,73 @@ virtual:
   Candidate: (none)
 ";
         assert_eq!(candidates(policy).into_iter().collect::<Vec<_>>(), ["docker.io"]);
+    }
+
+    /// A host whose apt-get notes how it was called and would have to remove docker-ce and containerd.io.
+    fn host_with_a_conflict() -> (tempfile::TempDir, Host) {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::at(root.path());
+        let apt_get = format!(
+            r#"#!/bin/sh
+echo "$*" >>{log}
+case " $* " in
+*' --no-remove '*)
+    echo 'W: some list is old' >&2
+    echo 'E: Packages need to be removed but remove is disabled.' >&2
+    exit 100 ;;
+*' --simulate '*)
+    printf 'Remv docker-ce [5:28.2.1]\nRemv containerd.io [1.7]\nInst docker.io (20.10.24 Debian:12 [amd64])\n' ;;
+esac
+"#,
+            log = host.path("/log").display()
+        );
+        install(&host, "apt-get", &apt_get);
+        install(&host, "apt-cache", "#!/bin/sh\nprintf 'docker.io:\n  Candidate: 20.10.24\n'\n");
+        install(&host, "dpkg", "#!/bin/sh\n");
+        // apt-get is started by a shell that looks for it in the real system's directories.
+        let shell = format!("#!/bin/sh\nPATH={}:$PATH exec /bin/sh \"$@\"\n", host.path("/usr/bin").display());
+        install(&host, "sh", &shell);
+        host.write_system_file("/var/lib/apt/lists/mirror_dists_x", "").unwrap();
+        host.write_system_file("/var/lib/dpkg/status", "Package: a\nStatus: install ok unpacked\n").unwrap();
+        (root, host)
+    }
+
+    fn install(host: &Host, program: &str, text: &str) {
+        let path = format!("/usr/bin/{program}");
+        host.write_system_file(&path, text).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(host.path(&path), mode).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_removed_to_install_and_what_conflicts_is_named() {
+        let (_root, host) = host_with_a_conflict();
+        let mut progress = |_| ();
+        let mut apt = Apt { host: &host, progress: &mut progress };
+        let installed = apt.install(&BTreeSet::from(["docker.io".to_owned()]), &BTreeMap::new()).unwrap_err();
+        let repaired = apt.repair().unwrap_err();
+        for (fault, what) in [(installed, "docker.io"), (repaired, "dpkg")] {
+            assert_eq!(fault.what, what);
+            assert_eq!(
+                fault.cause,
+                "E: Packages need to be removed but remove is disabled.\nconflicting: containerd.io, docker-ce"
+            );
+            assert!(fault.help.unwrap().contains("`apt-get remove containerd.io docker-ce`"));
+        }
+        let log = std::fs::read_to_string(host.path("/log")).unwrap();
+        let installing = log.lines().filter(|line| line.contains(" install "));
+        let careless: Vec<_> =
+            installing.filter(|line| !line.contains("--no-remove") && !line.contains("--simulate")).collect();
+        assert!(careless.is_empty(), "{careless:?}");
+    }
+
+    #[test]
+    fn versions_are_given_only_where_one_is_wanted() {
+        let wanted = Wanted::from([("a".to_owned(), None)]);
+        assert_eq!(install_args(&wanted).join(" "), "install --no-install-recommends --no-remove -- a");
+        let wanted = Wanted::from([("a".to_owned(), Some("1".to_owned())), ("b".to_owned(), None)]);
+        let args = "install --no-install-recommends --no-remove --allow-downgrades -- a=1 b";
+        assert_eq!(install_args(&wanted).join(" "), args);
     }
 
     #[test]

@@ -31,6 +31,8 @@ fn members_of_our_swarm_are_told_by_node_id() {
         membership.ours.as_ref().map(|roster| (roster.via.0.as_str(), roster.adopted)),
         Some(("n1", false))
     );
+    assert_eq!(ours(&three().swarm("c1", Some("home"), MEMBERS).view()).as_deref(), Some("c1"));
+    assert_eq!(ours(&three().swarm("c1", Some("office"), MEMBERS).view()), None);
     for (name, role) in MEMBERS {
         assert_eq!(*membership.standing(&(*name).into()), member(name, *role));
     }
@@ -49,6 +51,13 @@ fn what_does_not_answer_is_unknown() {
     for (name, unknown) in expected {
         assert_eq!(*membership.standing(&name.into()), Standing::Unknown(unknown));
     }
+}
+
+#[test]
+fn what_a_removed_engine_left_on_disc_is_not_known_to_be_outside() {
+    let membership = read(&three().engine("n1", Engine::Absent { swarm: true }));
+    assert_eq!(*membership.standing(&"n1".into()), Standing::Unknown(Unknown::Absent));
+    assert_eq!(*membership.standing(&"n2".into()), Standing::Outside);
 }
 
 #[test]
@@ -161,6 +170,11 @@ fn a_host_set_up_anew_leaves_a_ghost() {
     let outside = world.clone().roster("c1", Some("home"), [&records[..2], &records[3..]].concat());
     assert_eq!(ghosts(&outside), ["id-n3-old"], "it has not joined yet");
 
+    let silent = Engine::Silent { cause: "timed out".to_owned() };
+    for engine in [Engine::Absent { swarm: true }, Engine::Stopped { swarm: true }, silent] {
+        let world = outside.clone().engine("n3", engine);
+        assert!(ghosts(&world).is_empty(), "what cannot be asked keeps its record: {world:?}");
+    }
     assert!(ghosts(&outside.off("n3")).is_empty(), "a host that is off keeps its record");
     records[3].state = "ready".to_owned();
     let unnoticed = world.clone().roster("c1", Some("home"), records.clone());
@@ -170,7 +184,18 @@ fn a_host_set_up_anew_leaves_a_ghost() {
         "the managers have not noticed yet, but it bears its address"
     );
     records[3].addr = "192.168.2.99".to_owned();
-    assert!(ghosts(&world.roster("c1", Some("home"), records)).is_empty(), "another machine, mislabelled");
+    let other = world.clone().roster("c1", Some("home"), records.clone());
+    assert!(ghosts(&other).is_empty(), "another machine, mislabelled");
+    let rivals = |world: &World| -> Vec<String> {
+        read(world).rivals(&"n3".into()).iter().map(|node| node.id.clone()).collect()
+    };
+    assert_eq!(rivals(&other), ["id-n3-old"]);
+    assert!(rivals(&back).is_empty(), "its own past is no rival");
+    assert!(rivals(&other.off("n3")).is_empty(), "a host that is off may be either");
+    records[3].addr = "127.0.0.1".to_owned();
+    let mut loopback = world.roster("c1", Some("home"), records);
+    loopback.facts_mut("n3").network.push(crate::swarm::world::interface("lo", &["127.0.0.1/8"]));
+    assert!(ghosts(&loopback).is_empty(), "every host has that address");
 }
 
 #[test]

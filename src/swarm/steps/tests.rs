@@ -111,6 +111,10 @@ fn a_settled_swarm_is_left_alone() {
         "a stopped engine that the swarm knows",
         &plan(&world.clone().engine("n4", Engine::Stopped { swarm: true })),
     );
+    assert_settled(
+        "a removed engine that the swarm knows",
+        &plan(&world.clone().engine("n4", Engine::Absent { swarm: true })),
+    );
     world.inventory.swarm.address_pool = vec!["10.0.0.0/8".parse().unwrap()];
     world.inventory.swarm.subnet_size = Some(24);
     world.inventory.swarm.task_history = Some(5);
@@ -133,24 +137,53 @@ fn no_swarm_is_made_while_one_may_be_there() {
     let table: Vec<(&str, World, &[&str], &[&str])> = vec![
         ("off", three().off("n4"), &[], &["skep up --assume-new n4"]),
         ("two off", three().off("n1").off("n4"), &[], &["--assume-new n1 --assume-new n4"]),
-        ("stopped", three().engine("n4", Engine::Stopped { swarm: true }), &[], &["--assume-new n4"]),
-        ("silent", three().engine("n2", silent), &[], &["does not answer, so its swarm is unknown: refused"]),
-        ("joining", three().sees("n2", outside(SwarmState::Pending)), &["n2 is joining"], &[]),
-        ("locked", three().sees("n1", outside(SwarmState::Locked)), &["docker swarm unlock"], &[]),
-        ("in error", three().sees("n1", error), &["n1 is in a swarm but cannot work: expired"], &[]),
+        (
+            "stopped",
+            three().engine("n4", Engine::Stopped { swarm: true }),
+            &[],
+            &["no swarm is made before that is known | start it: `systemctl start docker` on n4"],
+        ),
+        (
+            "removed",
+            three().engine("n4", Engine::Absent { swarm: true }),
+            &[],
+            &["n4 has no engine now, but the state of a swarm on disc"],
+        ),
+        (
+            "silent",
+            three().engine("n2", silent),
+            &[],
+            &[
+                "n2's engine runs but does not answer, so its swarm is unknown: refused; no swarm is made before that is \
+               known | wait until it answers, or look at `journalctl -u docker` on n2",
+            ],
+        ),
+        ("joining", three().sees("n2", outside(SwarmState::Pending)), &[], &["n2 is joining"]),
+        ("locked", three().sees("n1", outside(SwarmState::Locked)), &[], &["docker swarm unlock"]),
+        ("in error", three().sees("n1", error), &[], &["n1 is in a swarm but cannot work: expired"]),
         (
             "without a leader",
             three().sees("n1", headless),
-            &["answers for: The swarm does not have a leader."],
             &[],
+            &["answers for: The swarm does not have a leader."],
         ),
         (
             "managers off",
             three().swarm("c1", Some("home"), THREE).off("n1").off("n2").off("n3"),
+            &[],
             &[
                 "n4 is in a swarm that no manager answers for | bring back enough of its managers (192.168.2.1:2377",
             ],
+        ),
+        (
+            "managers stopped",
+            three()
+                .swarm("c1", Some("home"), &[("n1", M), ("n2", M), ("n3", M)])
+                .options(|cluster| cluster.nodes = Err("lost".to_owned()))
+                .engine("n1", Engine::Stopped { swarm: true })
+                .off("n3"),
             &[],
+            &["n2 is in a swarm that no manager answers for: lost", "systemctl start docker` on n1"],
         ),
     ];
     for (case, world, refusals, problems) in table {
@@ -173,8 +206,11 @@ fn the_user_may_vouch_for_hosts_that_cannot_be_asked() {
         &["2 managers, not 3: 2 managers need 2 for a quorum"],
     );
 
-    let stopped = plan_with(&three().engine("n4", Engine::Stopped { swarm: true }), vouch(&["n4"]));
-    assert_eq!(short(&stopped.steps), ["n1 init", "n2 join manager", "n3 join manager", "n4 join worker"]);
+    let silent = Engine::Silent { cause: "refused".to_owned() };
+    for engine in [Engine::Stopped { swarm: true }, Engine::Absent { swarm: true }, silent] {
+        let world = three().engine("n4", engine);
+        assert_eq!(plan_with(&world, vouch(&["n4"])), plan(&world), "what was reached can be asked");
+    }
 
     let nobody = plan_with(&three().off("n1").off("n2").off("n3"), vouch(&["n1", "n2", "n3"]));
     assert_findings(
@@ -279,6 +315,28 @@ fn an_old_record_of_a_host_that_joined_again_is_forgotten() {
     let plan = plan(&world.roster("c1", Some("home"), nodes));
     assert_eq!(short(&plan.steps), ["n4 forget old"]);
     assert_eq!(short(&plan.labels), [""; 0]);
+}
+
+#[test]
+fn a_member_elsewhere_with_a_hosts_name_is_not_forgotten() {
+    let world = three();
+    let mut nodes = records(&world, THREE);
+    nodes[3].id = "elsewhere".to_owned();
+    nodes[3].addr = "192.168.2.99".to_owned();
+    let refusal = "another machine carries the name n4 in this swarm: the member elsewhere (board, ready) at \
+                   192.168.2.99";
+    let outside = plan(&world.clone().roster("c1", Some("home"), nodes.clone()));
+    assert_findings("it has yet to join", &outside.refusals, &[refusal]);
+    assert_eq!(short(&outside.steps), [""; 0]);
+
+    nodes.push(world.member("n4", W));
+    let member = plan(&world.clone().roster("c1", Some("home"), nodes.clone()));
+    assert_findings("it is a member itself", &member.refusals, &[refusal]);
+
+    nodes[3].state = "down".to_owned();
+    let past = plan(&world.roster("c1", Some("home"), nodes));
+    assert_findings("it moved", &past.refusals, &[]);
+    assert_eq!(short(&past.steps), ["n4 forget elsewhere"]);
 }
 
 #[test]
@@ -440,6 +498,21 @@ fn an_engine_that_is_stopped_is_not_joined_before_it_is_known() {
 }
 
 #[test]
+fn a_silent_engine_keeps_its_own_node_back_and_counts_for_no_quorum() {
+    let silent = || Engine::Silent { cause: "timed out".to_owned() };
+    let world = three().worker("n5").swarm("c1", Some("home"), THREE);
+    let plan = plan(&world.clone().engine("n4", silent()));
+    assert_findings("silent", &plan.problems, &["n4's engine runs but does not answer"]);
+    assert_eq!(short(&plan.steps), ["n5 join worker"]);
+
+    let world = World::new("home").manager("n1").worker("n2").worker("n3").worker("n4");
+    let world = world.swarm("c1", Some("home"), THREE);
+    let fewer = steps(&world.engine("n3", silent()).view());
+    assert_findings("demote", &fewer.problems, &["n3's engine", "cannot demote n2: 2 of 3 managers answer"]);
+    assert_eq!(short(&fewer.steps), [""; 0]);
+}
+
+#[test]
 fn addresses_must_be_chosen_and_differ() {
     let network = |world: &mut World, name: &str, nets: &[&str]| {
         world.facts_mut(name).network = vec![interface("eth0", nets)];
@@ -492,13 +565,8 @@ fn only_nodes_within_the_limit_are_changed() {
     assert_eq!(short(&one.labels), ["n5 label ? skep.node=n5"]);
 
     let stranger = crate::facts::SwarmView { node_id: "x".to_owned(), ..outside(SwarmState::Active) };
-    let beside = plan_with(&world.sees("n4", stranger), limit(&["n5"]));
-    assert_eq!(
-        short(&beside.steps),
-        ["n5 join worker"],
-        "a foreign host outside the limit: {:?}",
-        beside.refusals
-    );
+    let beside = plan_with(&world.sees("n4", stranger), limit(&["n1"]));
+    assert_findings("nothing to change within the limit", &beside.refusals, &[]);
 
     let roles = World::new("home").manager("n1").worker("n2").worker("n3").manager("n4");
     let roles = roles.swarm("c1", Some("home"), &[("n1", M), ("n2", M), ("n3", M), ("n4", W)]);
@@ -529,6 +597,39 @@ fn the_limit_hides_nothing_that_keeps_a_swarm_from_being_made() {
         let plan = plan_with(world, limit(limited));
         assert_findings(case, &[plan.refusals, plan.problems].concat(), &[refusal]);
         assert_eq!(short(&plan.steps), [""; 0], "{case}");
+    }
+}
+
+#[test]
+fn the_limit_hides_no_conflict_while_the_swarm_is_changed() {
+    let world = three().worker("n5").worker("n6").swarm("c1", Some("home"), &THREE[..3]);
+    let stranger = crate::facts::SwarmView { node_id: "x".to_owned(), ..outside(SwarmState::Active) };
+    let manager = {
+        let cluster = crate::swarm::world::cluster("c2", None, Vec::new());
+        crate::facts::SwarmView { control: true, cluster: Some(cluster), ..stranger.clone() }
+    };
+    let clone = world.clone().engine_view("n3").clone();
+    let one_address = {
+        let mut world = world.clone();
+        world = world.options(|cluster| {
+            cluster.nodes.as_mut().unwrap()[2].addr = "192.168.2.2".to_owned();
+        });
+        world.facts_mut("n3").network = vec![interface("eth0", &["192.168.2.2/24"])];
+        world
+    };
+    let table = [
+        ("a stranger", world.clone().sees("n4", stranger), "n4 is the member x of a swarm that is not ours"),
+        ("a second swarm", world.clone().sees("n4", manager), "n4 is in the swarm c2"),
+        ("a clone", world.clone().sees("n4", clone), "n3, n4 have one node ID between them"),
+        ("one address for two", one_address, "n2, n3 would all advertise 192.168.2.2"),
+    ];
+    for (case, world, refusal) in table {
+        for limited in [Some(names(&["n5"])), None] {
+            let plan = plan_with(&world, Choices { limit: limited.clone(), ..Choices::default() });
+            assert_findings(case, &plan.refusals, &[refusal]);
+            assert_eq!(plan.refusals[0].nodes.is_empty(), limited.is_some(), "{case}: told to all");
+            assert_eq!(short(&[plan.steps, plan.labels].concat()), [""; 0], "{case}");
+        }
     }
 }
 

@@ -1,0 +1,64 @@
+//! Which steps may go at once, and what becomes of the accounts.
+
+use std::time::Duration;
+
+use super::{Account, Accounts, add, turns};
+use crate::inventory::model::Role;
+use crate::plan::{Action, Step};
+use crate::resource::Fault;
+use crate::swarm::SwarmAction;
+
+fn step(node: &str, action: SwarmAction) -> Step {
+    Step { node: node.into(), action: Action::Swarm(action) }
+}
+
+fn join(node: &str, role: Role) -> Step {
+    step(node, SwarmAction::Join { role, advertise: [192, 168, 2, 1].into() })
+}
+
+#[test]
+fn managers_join_one_by_one_and_workers_at_once() {
+    let demote = |node: &str| step(node, SwarmAction::Demote { node_id: "x".to_owned() });
+    let steps = [
+        join("n2", Role::Manager),
+        join("n3", Role::Manager),
+        join("n4", Role::Worker),
+        join("n5", Role::Worker),
+        demote("n6"),
+        demote("n7"),
+        join("n8", Role::Worker),
+    ];
+    let placed: Vec<_> = steps.iter().enumerate().collect();
+    let turns = turns(&placed);
+    let places: Vec<Vec<usize>> =
+        turns.iter().map(|turn| turn.iter().map(|(place, _)| *place).collect()).collect();
+    assert_eq!(places, [vec![0], vec![1], vec![2, 3], vec![4], vec![5], vec![6]]);
+    assert!(super::turns(&[]).is_empty());
+}
+
+#[test]
+fn a_further_plan_adds_to_the_accounts() {
+    let account = |changed, fault: Option<&str>| Account {
+        changed,
+        time: Duration::from_secs(1),
+        fault: fault.map(|cause| Fault::new("n1", cause)),
+        stopped: false,
+    };
+    let mut accounts =
+        Accounts::from([("n1".into(), account(2, None)), ("n2".into(), account(1, Some("old")))]);
+    add(
+        &mut accounts,
+        Accounts::from([("n1".into(), account(3, Some("new"))), ("n2".into(), account(0, None))]),
+    );
+    let told: Vec<_> = accounts
+        .values()
+        .map(|account| {
+            (
+                account.changed,
+                account.time.as_secs(),
+                account.fault.as_ref().map(|fault| fault.cause.as_str()),
+            )
+        })
+        .collect();
+    assert_eq!(told, [(5, 2, Some("new")), (1, 2, Some("old"))]);
+}

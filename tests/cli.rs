@@ -1,0 +1,105 @@
+//! The command line, as far as it goes without a host.
+
+use std::fs;
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+struct Ran {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs skep in a folder of its own, with nobody to ask.
+fn skep(folder: &TempDir, arguments: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_skep"));
+    command.current_dir(folder.path()).env("XDG_STATE_HOME", folder.path().join("state")).args(arguments);
+    let output = command.output().unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+fn init_writes_an_inventory_and_never_over_one() {
+    let folder = folder();
+    let hosts = ["init", "pi@192.168.2.1", "192.168.2.2", "192.168.2.3"];
+    let ran = skep(&folder, &hosts);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{}", ran.stderr);
+    let text = fs::read_to_string(folder.path().join("inventory/cluster.yml")).unwrap();
+    assert!(text.contains("user: pi") && text.contains("192.168.2.3"), "{text}");
+    let schema = fs::read_to_string(folder.path().join("inventory/schema.json")).unwrap();
+    assert_eq!(schema.trim(), skep(&folder, &["schema"]).stdout.trim());
+
+    let again = skep(&folder, &["init", "192.168.2.9"]);
+    assert_eq!(again.code, 2);
+    assert!(again.stderr.contains("skep node add") && again.stderr.contains("--force"), "{}", again.stderr);
+    assert_eq!(fs::read_to_string(folder.path().join("inventory/cluster.yml")).unwrap(), text);
+    assert_eq!(skep(&folder, &["init", "--force", "192.168.2.9"]).code, 0);
+}
+
+#[test]
+fn a_missing_inventory_says_how_to_make_one() {
+    for command in ["plan", "up", "status"] {
+        let ran = skep(&folder(), &[command]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+        assert!(ran.stderr.contains("skep init"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_mistake_is_shown_with_its_place_and_nothing_else_happens() {
+    let folder = folder();
+    let text = "nodes:\n  n1: {address: 192.168.2.1, role: manager, lables: {disk: ssd}}\n";
+    fs::write(folder.path().join("bad.yml"), text).unwrap();
+    let ran = skep(&folder, &["-i", "bad.yml", "up", "--yes"]);
+    assert_eq!(ran.code, 2);
+    for part in ["bad.yml:2:", "lables", "labels"] {
+        assert!(ran.stderr.contains(part), "{part} is not in {}", ran.stderr);
+    }
+    assert!(!folder.path().join("state").exists(), "no run was begun");
+}
+
+#[test]
+fn wrong_words_on_the_command_line_are_usage_errors() {
+    for arguments in
+        [&["plna"][..], &["up", "--forks", "0"], &["lab", "up", "-n", "0"], &["-q", "-v", "plan"], &[]]
+    {
+        assert_eq!(skep(&folder(), arguments).code, 2, "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_exit_codes_are_listed() {
+    let ran = skep(&folder(), &["help", "exit-codes"]);
+    assert_eq!(ran.code, 0);
+    for code in ["0  done", "3  changes are pending", "6  refused"] {
+        assert!(ran.stdout.contains(code), "{code} is not in {}", ran.stdout);
+    }
+}
+
+#[test]
+fn completions_name_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = skep(&folder(), &["completions", shell]);
+        assert!(ran.code == 0 && ran.stdout.contains("status"), "{shell}");
+    }
+}
+
+#[test]
+fn a_lab_that_is_not_there_is_a_usage_error() {
+    let folder = folder();
+    let labs = folder.path().join("labs").display().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_skep"));
+    let output =
+        command.env("SKEP_LAB_DIR", labs).args(["lab", "ssh", "--name", "none", "n1"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("skep lab ls"));
+}
