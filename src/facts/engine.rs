@@ -39,9 +39,9 @@ pub enum Engine {
     Running(Box<Running>),
 }
 
-/// How long an engine may take for one answer. A manager that has just lost its quorum takes longer, for ten
-/// seconds; nothing is to be concluded from it in that time anyway.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an engine may take for one answer: a board that is busy with an image takes seconds, and so does a manager
+/// that has just lost its quorum.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 impl Engine {
     /// Asks it. What cannot be asked is [`Engine::Silent`], never absent.
