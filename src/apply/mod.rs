@@ -46,6 +46,11 @@ pub struct Account {
 /// What became of all nodes that had steps.
 pub type Accounts = BTreeMap<NodeName, Account>;
 
+/// Whether a step failed on any node.
+pub fn any_failed(accounts: &Accounts) -> bool {
+    accounts.values().any(|account| account.fault.is_some())
+}
+
 /// Adds what became of the nodes in a further plan of the same run.
 pub fn add(accounts: &mut Accounts, further: Accounts) {
     for (node, Account { changed, time, fault, stopped }) in further {
@@ -204,11 +209,9 @@ impl Executor<'_> {
         let session = self.sessions.get(node).ok_or_else(|| Fault::new(node, "no connection"))?;
         let body = Body::Apply { change: change.clone() };
         let report = |progress| (self.sink)(Event::StepProgress { node: node.clone(), progress });
-        match session.request(body, report).await {
-            Ok(Answer::Applied(receipt)) => Ok(receipt),
-            Ok(Answer::Fault(fault)) => Err(fault),
-            Ok(other) => Err(Fault::new(node, format!("its agent answered out of turn: {other:?}"))),
-            Err(error) => Err(error.into()),
+        match session.request(body, report).await? {
+            Answer::Applied(receipt) => Ok(receipt),
+            other => Err(session.not(other).into()),
         }
     }
 

@@ -147,17 +147,12 @@ impl Hands<'_> {
 
     /// Waits until a manager whose engine was restarted counts again, so that the next one may go.
     pub(super) async fn await_back(&self, node: &NodeName) -> Result<(), Fault> {
-        let own = self.engine(node).await?;
-        let back = async {
-            let local = own.local().await?;
-            match local.state == SwarmState::Active && self.ours.lock().await.is_some() {
-                true => Ok(Some(local.node_id)),
-                false => Ok(None),
-            }
-        };
-        let Some(node_id) = back.await.map_err(|error| fault(node, error))? else { return Ok(()) };
+        let local = self.engine(node).await?.local().await.map_err(|error| fault(node, error))?;
+        if local.state != SwarmState::Active || self.ours.lock().await.is_none() {
+            return Ok(());
+        }
         let (_, manager) = self.manager(node).await?;
-        manager.await_ready(&node_id).await.map_err(|error| fault(node, error))
+        manager.await_ready(&local.node_id).await.map_err(|error| fault(node, error))
     }
 
     /// A manager that answers for the swarm, asked anew each time: it may have lost its say since. `about`, the node

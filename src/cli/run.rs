@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::{ask, exit};
 use crate::apply::{Journal, Sessions, Stop, state_dir};
 use crate::event::{Event, Sink};
-use crate::fleet::{self, HostSession};
+use crate::fleet::{self, HostSession, SessionError};
 use crate::inventory::Surroundings;
 use crate::inventory::model::{Inventory, NodeName};
 use crate::plan::{self, Choices, View, desire};
@@ -41,6 +41,12 @@ enum Missed {
     Failed(Fault),
     /// Another run is at work there.
     Busy(LockOwner),
+}
+
+impl From<SessionError> for Missed {
+    fn from(error: SessionError) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 impl Missed {
@@ -192,8 +198,7 @@ impl<'a> Run<'a> {
         if locked? == Locked::AfterWaiting {
             seen = session.survey(keys()).await;
         }
-        let fleet::Survey { facts, observed, clock_offset_ms, .. } =
-            seen.map_err(|error| Missed::Failed(error.into()))?;
+        let fleet::Survey { facts, observed, clock_offset_ms, .. } = seen?;
         (self.sink)(Event::Surveyed { node: name.clone() });
         Ok(plan::Host { facts, observed, clock_offset_ms })
     }
@@ -203,9 +208,9 @@ impl<'a> Run<'a> {
         let deadline = Instant::now() + FINISHING;
         let mut locked = Locked::AtOnce;
         loop {
-            match session.request(self.lock(), |_| {}).await {
-                Ok(Answer::Locked) => return Ok(locked),
-                Ok(Answer::LockHeld(owner)) if owner.finishing && Instant::now() < deadline => {
+            match session.request(self.lock(), |_| {}).await? {
+                Answer::Locked => return Ok(locked),
+                Answer::LockHeld(owner) if owner.finishing && Instant::now() < deadline => {
                     if locked == Locked::AtOnce {
                         let cause = format!("waiting for the step that `{}` left behind", owner.reason);
                         (self.sink)(Event::Retrying { node: name.clone(), cause });
@@ -213,15 +218,8 @@ impl<'a> Run<'a> {
                     locked = Locked::AfterWaiting;
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
-                Ok(Answer::LockHeld(owner)) => return Err(Missed::Busy(owner)),
-                Ok(Answer::Fault(fault)) => return Err(Missed::Failed(fault)),
-                Ok(other) => {
-                    return Err(Missed::Failed(Fault::new(
-                        name,
-                        format!("its agent answered out of turn: {other:?}"),
-                    )));
-                }
-                Err(error) => return Err(Missed::Failed(error.into())),
+                Answer::LockHeld(owner) => return Err(Missed::Busy(owner)),
+                other => return Err(session.not(other).into()),
             }
         }
     }

@@ -214,7 +214,8 @@ impl HostSession {
         }
     }
 
-    fn not(&self, answer: Answer) -> SessionError {
+    /// What an answer that is none to the question means. Never its content: a survey holds files of the host.
+    pub fn not(&self, answer: Answer) -> SessionError {
         match answer {
             Answer::Fault(fault) => SessionError::Fault(Box::new(fault)),
             Answer::LockHeld(owner) => SessionError::Held(Box::new(owner)),
