@@ -40,7 +40,12 @@ pub(super) fn plainly(common: &Common, question: &str) -> Result<bool, Failure> 
     if !can_ask(common) {
         return Err(nobody());
     }
-    Ok(Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false))
+    Ok(prompt(question))
+}
+
+/// No answer is a no.
+fn prompt(question: &str) -> bool {
+    Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false)
 }
 
 fn nobody() -> Failure {
@@ -48,11 +53,11 @@ fn nobody() -> Failure {
         .help("say `--yes` to go ahead without")
 }
 
-/// Asks while the live lines keep still; no answer is a no.
+/// Asks while the live lines keep still.
 fn confirm(reporter: &SharedReporter, question: &str) -> bool {
     let mut yes = false;
     reporter.lock().unwrap_or_else(PoisonError::into_inner).pause(&mut || {
-        yes = Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false);
+        yes = prompt(question);
     });
     yes
 }

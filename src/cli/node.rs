@@ -6,7 +6,7 @@ use super::inputs::{choices, load};
 use super::{exit, up};
 use crate::inventory::edit::{NewNode, add_node, free_name};
 use crate::inventory::model::{NodeName, Role};
-use crate::inventory::{self, HostArg, Surroundings, write_atomically};
+use crate::inventory::{self, HostArg, Inventory, Surroundings, write_atomically};
 use crate::plan::Finding;
 use crate::swarm::quorum;
 
@@ -33,20 +33,20 @@ async fn add(common: &Common, host: HostArg, name: Option<String>, role: Role) -
     let failed = |error: std::io::Error| Failure::new(exit::FAILED, format!("{}: {error}", path.display()));
     let text = std::fs::read_to_string(path).map_err(failed)?;
     let text = add_node(path, &text, &node).map_err(|error| Failure::new(exit::USAGE, error))?;
-    refuse_even(&text, common)?;
+    let added = refuse_even(&text, common)?;
     write_atomically(path, &text).map_err(failed)?;
     common.printer().note(&format!("added {name} to {}", path.display()));
 
-    let inventory = load(common)?;
     let common = Common { limit: vec![NodeName(name)], ..common.clone() };
-    up::bring_up(&common, &inventory, choices(&common, &Default::default())).await
+    up::bring_up(&common, &added, choices(&common, &Default::default())).await
 }
 
-/// A manager more must not make their number even; better said before the inventory is touched.
-fn refuse_even(text: &str, common: &Common) -> Result<(), Failure> {
+/// The inventory with the node. A manager more must not make their number even; better said before the file is touched.
+fn refuse_even(text: &str, common: &Common) -> Result<Inventory, Failure> {
     let path = &common.inventory;
     let added = inventory::read(path, text, &Surroundings::of(path))
         .map_err(|diagnostics| Failure::new(exit::USAGE, diagnostics))?;
     let refusal = |finding: Finding| Failure::new(exit::REFUSED, finding.message).help(finding.help);
-    quorum::check_inventory(&added.inventory).map(|_| ()).map_err(refusal)
+    quorum::check_inventory(&added.inventory).map_err(refusal)?;
+    Ok(added.inventory)
 }

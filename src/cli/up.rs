@@ -69,8 +69,8 @@ async fn follow_up(
     accounts: &Accounts,
     observation: &mut Observation,
 ) -> Option<Plan> {
-    let failed = accounts.values().any(|account| account.fault.is_some());
-    if done.is_empty() || done.problems.is_empty() || failed || run.stop.is_asked() {
+    let over = apply::any_failed(accounts) || run.stop.is_asked();
+    if over || done.is_empty() || done.problems.is_empty() {
         return None;
     }
     run.look_again(observation).await;
@@ -108,8 +108,8 @@ async fn verify(run: &Run<'_>, accounts: &Accounts, observation: &mut Observatio
         pause = (pause * 2).min(Duration::from_secs(4));
     };
     // What cannot be done was told with the plan, and a node that failed is told of in the end.
-    let failed = accounts.values().any(|account| account.fault.is_some());
-    if !findings.passing.is_empty() || (!failed && findings.lasting.is_empty()) {
+    let untold = !apply::any_failed(accounts) && findings.lasting.is_empty();
+    if untold || !findings.passing.is_empty() {
         (run.sink)(Event::Verified { findings: findings.passing.clone() });
     }
     [findings.lasting, findings.passing].concat()
@@ -143,9 +143,8 @@ fn amiss(run: &Run<'_>, accounts: &Accounts, observation: &Observation) -> Amiss
         [] => !all_there,
         nodes => nodes.iter().all(told_of),
     };
-    let any_failed = accounts.values().any(|account| account.fault.is_some());
     // Where a node failed, the swarm cannot be whole, and everybody knows why.
-    let health = if any_failed { Vec::new() } else { Health::of(&view).findings(&view) };
+    let health = if apply::any_failed(accounts) { Vec::new() } else { Health::of(&view).findings(&view) };
     let lasting = left.problems.iter().chain(&left.refusals).cloned();
     let passing = undone.chain(health).filter(|finding| !told(finding));
     Amiss { lasting: lasting.collect(), passing: passing.collect() }

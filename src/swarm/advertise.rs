@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use crate::facts::Interface;
 use crate::inventory::model::{Node, NodeName};
 use crate::plan::Finding;
+use crate::swarm::join;
 
 /// Starts of the names of interfaces that containers and virtual machines bring along.
 const CONTAINER: &[&str] = &[
@@ -182,10 +183,6 @@ fn list(interfaces: &[Interface]) -> String {
     let list: Vec<String> =
         addresses(interfaces).map(|(name, address)| format!("{} ({name})", address.addr())).collect();
     if list.is_empty() { "no address".to_owned() } else { list.join(", ") }
-}
-
-fn join(names: &[NodeName]) -> String {
-    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

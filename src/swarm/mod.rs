@@ -20,7 +20,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::inventory::model::Role;
+use crate::inventory::model::{NodeName, Role};
 use crate::resource::Description;
 
 /// Node label that binds a member to its name in the inventory.
@@ -113,4 +113,9 @@ impl SwarmAction {
         };
         Description { title, text: None, disrupts: None }
     }
+}
+
+/// `n1, n2, n3`.
+fn join(names: &[NodeName]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

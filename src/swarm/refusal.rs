@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::facts::{Engine, SwarmNode};
 use crate::inventory::model::NodeName;
 use crate::plan::{Choices, Finding, View};
-use crate::swarm::NODE_LABEL;
 use crate::swarm::membership::{Membership, Other, Roster, Standing, Unknown, is_manager};
 use crate::swarm::quorum::{Managers, quorum};
 use crate::swarm::remedy::remedy;
 use crate::swarm::steps::Scene;
+use crate::swarm::{NODE_LABEL, join};
 
 /// Hosts in swarms that are not ours, and a swarm to adopt that is not there.
 pub(super) fn strangers(membership: &Membership, adopt: Option<&str>) -> Vec<Finding> {
@@ -329,8 +329,4 @@ fn words(cause: &str) -> String {
 
 fn are(count: usize) -> &'static str {
     if count == 1 { "is" } else { "are" }
-}
-
-fn join(names: &[NodeName]) -> String {
-    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
