@@ -24,6 +24,12 @@ pub struct Target {
     pub user: String,
     /// Private key files to try, in this order. Empty: the usual ones in `~/.ssh`.
     pub keys: Vec<PathBuf>,
+    /// Certificates of the user's keys, besides those that lie next to their keys as `KEY-cert.pub`.
+    pub certificates: Vec<PathBuf>,
+    /// Offer only [`keys`](Self::keys), whatever else an agent holds.
+    pub identities_only: bool,
+    /// The agent to ask; that of [`Identities`] where absent.
+    pub agent: Option<PathBuf>,
     /// Password of the login, tried after the keys.
     pub password: Option<SecretString>,
     /// Fingerprint (`SHA256:…`) that the host's key must have. It takes the place of an entry in

@@ -1,5 +1,6 @@
 //! Sessions against real OpenSSH servers on loopback.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::path::PathBuf;
@@ -24,6 +25,9 @@ fn target(server: &Sshd) -> Target {
         port: server.port,
         user: sshd::this_user(),
         keys: vec![server.path("client")],
+        certificates: Vec::new(),
+        identities_only: false,
+        agent: None,
         password: None,
         host_key: None,
         known_hosts: server.path("known_hosts"),
