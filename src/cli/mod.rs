@@ -43,6 +43,7 @@ pub fn main() -> ExitCode {
     });
     // Tasks that wait for a prompt or a dead host must not hold the process back.
     runtime.shutdown_background();
+    ask::show_typing();
     ExitCode::from(code)
 }
 

@@ -242,6 +242,7 @@ fn node(name: &str, role: Role, place: usize) -> Node {
             host_key: None,
             known_hosts: None,
             sudo: Sudo::Auto,
+            sudo_password: None,
         },
         advertise: None,
         labels: BTreeMap::new(),
