@@ -247,11 +247,10 @@ impl Denied {
                  `sudo_password: {{command: \"pass show {user}\"}}` in the inventory; or {}",
                 without(user)
             ),
-            Self::Wrong { owner, .. } => {
-                format!(
-                    "correct `sudo_password` in the inventory, or try it there: `sudo -k -S true` wants {owner}'s"
-                )
-            }
+            Self::Wrong { owner, .. } => format!(
+                "correct what `sudo_password` in the inventory leads to; `sudo -k true` there tells whether it is \
+                 {owner}'s"
+            ),
             Self::Second { user } => without(user),
             Self::Late => "run the same command again, and type it sooner".to_owned(),
             Self::Restricted { user } => format!(

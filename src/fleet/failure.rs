@@ -65,7 +65,7 @@ impl Bootstrap {
         Some(match self {
             Self::Denied(denied) => return denied.help(),
             Self::NotRun(_) => "look there at the login's shell (`getent passwd USER`: nologin and false run nothing), at \
-                its start-up files (one that exits or prints, such as ~/.bashrc), and at `ForceCommand` in sshd_config \
+                its start-up files (one such as ~/.bashrc may exit or run something else), and at `ForceCommand` in sshd_config \
                 and `command=` in authorized_keys"
                 .to_owned(),
             Self::Machine { .. } => {

@@ -97,7 +97,7 @@ const TOOLS: &str = "id mkdir chmod rm head gunzip sha256sum mv wc";
 const PLACE: &str = "try() { true >$f && chmod 700 $f || return 1; \
     $f 2>/dev/null || { echo mounted noexec; return 1; }; head -c $s /dev/zero >$f; }; \
     place() { [ -d $d ] || mkdir $d || [ -d $d ] || return 1; f=$d/new-$$; \
-    [ -L $d ] && { echo a symbolic link; return 1; }; [ -O $d ] || { echo owned by somebody else; return 1; }; \
+    [ -L $d ] && { echo a symbolic link; return 1; }; [ -O $d ] || { echo owned by $(stat -c %U $d); return 1; }; \
     if try; then rm -f $f; else rm -f $f; rmdir $d 2>/dev/null; return 1; fi; }";
 
 /// Whether a word means itself to every shell.
