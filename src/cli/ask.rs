@@ -122,6 +122,7 @@ pub(super) fn show_typing() {
         settings.local_flags.insert(LocalFlags::ECHO);
         // Nothing more can be done for a terminal that is gone.
         let _ = tcsetattr(&stdin, SetArg::TCSANOW, &settings);
+        let _ = Term::stderr().write_line("");
     }
 }
 

@@ -37,13 +37,14 @@ pub fn main() -> ExitCode {
             return ExitCode::from(failure.code);
         }
     };
-    let code = runtime.block_on(run(arguments)).unwrap_or_else(|failure| {
+    let ended = runtime.block_on(run(arguments));
+    ask::show_typing();
+    let code = ended.unwrap_or_else(|failure| {
         failure.print(&printer);
         failure.code
     });
     // Tasks that wait for a prompt or a dead host must not hold the process back.
     runtime.shutdown_background();
-    ask::show_typing();
     ExitCode::from(code)
 }
 

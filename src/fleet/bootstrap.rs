@@ -7,7 +7,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::agents::{Agents, Build};
-use super::elevation::{Denied, Tool, asked_for, complaint};
+use super::denied::Denied;
+use super::elevation::{Tool, asked_for, complaint};
 use super::failure::{Bootstrap, Stage};
 use super::password::Tries;
 use super::remote::{Channel, Exit, Output, Remote, Status};

@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-use super::elevation::{Denied, Tool};
+use super::denied::Denied;
+use super::elevation::Tool;
 use super::place::{Unfit, cause, causes};
 use super::remote::Status;
 use crate::resource::Fault;

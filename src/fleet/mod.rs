@@ -6,6 +6,7 @@
 mod agents;
 mod bootstrap;
 mod connect;
+mod denied;
 mod elevation;
 mod failure;
 mod password;
@@ -18,7 +19,8 @@ mod tests;
 
 pub use agents::{Agents, Build};
 pub use connect::{Options, connect};
-pub use elevation::{Denied, Elevation};
+pub use denied::Denied;
+pub use elevation::Elevation;
 pub use failure::{Bootstrap, SessionError};
 pub use password::{AskSecret, Keyring, Passwords};
 pub use place::{PLACES, Unfit};

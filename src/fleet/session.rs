@@ -15,7 +15,8 @@ use tokio::time::timeout;
 
 use super::agents::Agents;
 use super::bootstrap::{self, OnPush};
-use super::elevation::{self, Denied, Elevation};
+use super::denied::Denied;
+use super::elevation::{self, Elevation};
 use super::failure::{Bootstrap, SessionError, last_line};
 use super::password::{Passwords, Tries};
 use super::remote::{Exit, Input, Output, Remote};

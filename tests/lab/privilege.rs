@@ -68,6 +68,9 @@ const LOGINS: &[Login] = &[
         ..WORKS
     },
     Login { name: "gives", sudoers: "NAME ALL=(ALL) ALL", keys: "sudo_password: {file: right}", ..WORKS },
+    // sudo wants the login's own password, which the inventory has for SSH.
+    Login { name: "same", sudoers: "NAME ALL=(ALL) ALL", keys: "password: {file: right}", ..WORKS },
+    Login { name: "spare", keys: "sudo_password: {file: right}", ..WORKS },
     Login {
         name: "errs",
         sudoers: "NAME ALL=(ALL) ALL",
@@ -148,7 +151,7 @@ const PASSWORD: &str = "open-sesame-4711";
 
 fn logins_and_disks() {
     let bench = Bench::bare("logins", 1);
-    let packages = "fish tcsh csh zsh opendoas";
+    let packages = "fish tcsh csh zsh opendoas busybox";
     bench.on(
         "n1",
         &format!("export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -qq --no-install-recommends {packages} >/dev/null 2>&1"),
@@ -248,11 +251,12 @@ fn disks(bench: &Bench) {
     }
     bench.skep(&["plan"]).exits(0);
     assert!(agents().starts_with("/var/lib/skep/agent-"), "{}", agents());
+    busybox(bench);
     // A card that is worn out: nothing on it can be written, and only memory takes the agent.
     // By mounts of their own: what is open for writing keeps the whole from being so.
     bench.on(
         "n1",
-        "set -e; rm -r /var/lib/skep; for d in /etc /usr /opt /var/lib; do mount --bind $d $d; \
+        "set -e; for d in /etc /usr /opt /var/lib; do mount --bind $d $d; \
          mount -o remount,bind,ro $d; done; mount -o remount,noexec /run",
     );
     bench.skep(&["plan"]).prints("docker.io").prints("/etc, /usr and /var/lib cannot be written");
@@ -265,6 +269,21 @@ fn disks(bench: &Bench) {
         .skep(&["plan"])
         .exits(5)
         .says("the agent can be put nowhere: /var/lib/skep, /usr/local/lib/skep, /opt/skep (Read-only file system), /run/skep, /dev/shm/skep (mounted noexec)");
+}
+
+/// busybox in the place of all that a push needs, of the shell too.
+fn busybox(bench: &Bench) {
+    let applets = "sh head gunzip sha256sum find sync stat id wc mkdir chmod mv rm rmdir uname";
+    bench.on(
+        "n1",
+        &format!(
+            "rm -r /var/lib/skep; mkdir /var/lib/skep; mount -t tmpfs -o noexec tmpfs /var/lib/skep; \
+             for a in {applets}; do ln -s $(command -v busybox) /usr/local/bin/$a; done"
+        ),
+    );
+    bench.skep(&["plan"]).exits(0).says("push");
+    bench.skep(&["plan"]).exits(0);
+    bench.on("n1", "/bin/rm -r /usr/local/bin/* /usr/local/lib/skep; umount /var/lib/skep");
 }
 
 fn password() {
