@@ -1,20 +1,17 @@
 //! Questions to the user, on a terminal only.
 
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use console::Term;
 use dialoguer::Confirm;
-use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use secrecy::SecretString;
 
 use super::args::Common;
 use super::exit;
 use super::failure::Failure;
 use super::run::{Run, SharedReporter};
-use crate::fleet::AskSecret;
-use crate::ssh::{AskHostKey, UnknownKey};
+use crate::ssh::{AskHostKey, AskSecret, Question, UnknownKey};
 
 /// Asks before something is done; with `--yes` it is not asked. Says so where the answer is no, or where nobody can be
 /// asked.
@@ -88,11 +85,11 @@ pub(super) fn host_key(common: &Common, reporter: &SharedReporter) -> Option<Ask
 /// Asks for secrets, whose letters are not shown; none where nobody can be asked. One question at a time, as above.
 pub(super) fn secret(common: &Common, reporter: &SharedReporter) -> Option<AskSecret> {
     let reporter = Arc::clone(reporter);
-    let ask: AskSecret = Arc::new(move |question: String| {
+    let ask: AskSecret = Arc::new(move |Question { prompt, .. }| {
         let reporter = Arc::clone(&reporter);
         let asked = tokio::task::spawn_blocking(move || {
             let mut answer = None;
-            reporter.lock().unwrap_or_else(PoisonError::into_inner).pause(&mut || answer = hidden(&question));
+            reporter.lock().unwrap_or_else(PoisonError::into_inner).pause(&mut || answer = hidden(&prompt));
             answer
         });
         Box::pin(async move { asked.await.ok().flatten() })
@@ -100,30 +97,12 @@ pub(super) fn secret(common: &Common, reporter: &SharedReporter) -> Option<AskSe
     can_ask(common).then_some(ask)
 }
 
-/// Whether an answer is being typed that is not shown.
-static HIDING: AtomicBool = AtomicBool::new(false);
-
 /// An empty answer is none.
-fn hidden(question: &str) -> Option<SecretString> {
+fn hidden(prompt: &str) -> Option<SecretString> {
     let term = Term::stderr();
-    term.write_str(&format!("{question}: ")).ok()?;
-    HIDING.store(true, Ordering::SeqCst);
+    term.write_str(prompt).ok()?;
     let answer = term.read_secure_line().ok();
-    HIDING.store(false, Ordering::SeqCst);
     answer.filter(|answer| !answer.is_empty()).map(SecretString::from)
-}
-
-/// Lets the terminal show again what is typed, where the process ends in the middle of a hidden answer.
-pub(super) fn show_typing() {
-    let stdin = std::io::stdin();
-    if HIDING.load(Ordering::SeqCst)
-        && let Ok(mut settings) = tcgetattr(&stdin)
-    {
-        settings.local_flags.insert(LocalFlags::ECHO);
-        // Nothing more can be done for a terminal that is gone.
-        let _ = tcsetattr(&stdin, SetArg::TCSANOW, &settings);
-        let _ = Term::stderr().write_line("");
-    }
 }
 
 fn question(key: &UnknownKey) -> String {

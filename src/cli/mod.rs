@@ -37,9 +37,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(failure.code);
         }
     };
-    let ended = runtime.block_on(run(arguments));
-    ask::show_typing();
-    let code = ended.unwrap_or_else(|failure| {
+    let code = runtime.block_on(run(arguments)).unwrap_or_else(|failure| {
         failure.print(&printer);
         failure.code
     });

@@ -10,14 +10,14 @@ use secrecy::SecretString;
 
 use super::agents::Agents;
 use super::elevation::Elevation;
-use super::password::{AskSecret, Keyring, Passwords};
+use super::password::{Keyring, Passwords};
 use super::place::PLACES;
 use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
 use crate::inventory::SecretSource;
 use crate::inventory::model::{Node, NodeName};
 use crate::resource::Fault;
-use crate::ssh::{self, AskHostKey, ConnectError, Identities, OnRetry, Target};
+use crate::ssh::{self, AskHostKey, AskSecret, ConnectError, Identities, OnRetry, Target};
 
 /// How hosts are connected to.
 #[derive(Clone)]
@@ -32,8 +32,8 @@ pub struct Options {
     pub accept_new_host_keys: bool,
     /// Who is asked about such a key otherwise. Nobody: it is refused.
     pub ask: Option<AskHostKey>,
-    /// Who is asked for the passwords that sudo wants. Nobody: such a host is refused.
-    pub ask_password: Option<AskSecret>,
+    /// Who is asked for the passwords that sudo wants. Nobody: such a host is left out.
+    pub ask_secret: Option<AskSecret>,
     /// Where the user says that the agents are.
     pub agent_dir: Option<PathBuf>,
 }
@@ -60,7 +60,7 @@ pub async fn connect(
         ..ssh::Options::new(identities)
     };
     let secrets = Secrets::resolve(nodes).await;
-    let keyring = Arc::new(Keyring::new(options.ask_password.clone()));
+    let keyring = Arc::new(Keyring::new(options.ask_secret.clone()));
     let opened = stream::iter(nodes).map(|node| async {
         let session = match secrets.passwords(node, Arc::clone(&keyring)) {
             Ok(passwords) => open(node, passwords, &ssh, Arc::clone(&agents), &sink).await,

@@ -99,7 +99,8 @@ fn names(tools: &[Tool]) -> String {
 pub(super) fn asked_for(stderr: &str) -> Option<&str> {
     let (_, rest) = stderr.rsplit_once(QUESTION)?;
     let (owner, after) = rest.split_once(':')?;
-    let is_name = !owner.is_empty() && !owner.contains(|c: char| c == '%' || c.is_whitespace());
+    let is_name =
+        !owner.is_empty() && !owner.contains(|c: char| c == '%' || c.is_whitespace() || c.is_control());
     (is_name && !after.contains('\n')).then_some(owner)
 }
 
@@ -127,6 +128,7 @@ mod tests {
             ("skep-password-of-pi:Sorry, try again.\n", None),
             ("+ exec sudo -S -p skep-password-of-%p: /bin/sh", None),
             ("skep-password-of-:", None),
+            ("skep-password-of-\u{1b}[2Jpi:", None),
             ("Password: ", None),
         ] {
             assert_eq!(asked_for(stderr), owner, "{stderr:?}");

@@ -22,7 +22,7 @@ pub use connect::{Options, connect};
 pub use denied::Denied;
 pub use elevation::Elevation;
 pub use failure::{Bootstrap, SessionError};
-pub use password::{AskSecret, Keyring, Passwords};
+pub use password::{Keyring, Passwords};
 pub use place::{PLACES, Unfit};
 pub use remote::{Channel, Exit, Input, Output, Remote, Status};
 pub use session::{HostSession, Privilege, Relay, Survey};

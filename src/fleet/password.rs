@@ -3,14 +3,12 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::future::BoxFuture;
 use secrecy::SecretString;
+
+use crate::ssh::{AskSecret, Question};
 
 /// How often the user is asked for one host's sake.
 const TRIES: usize = 3;
-
-/// Asks the user for a secret by that text; none where the user gives none.
-pub type AskSecret = Arc<dyn Fn(String) -> BoxFuture<'static, Option<SecretString>> + Send + Sync>;
 
 /// What the user typed so far, and how to ask for more. Shared by all hosts.
 #[derive(Default)]
@@ -41,7 +39,8 @@ impl Keyring {
         let declined = typed.iter().any(|one| one.owner == owner && one.password.is_none());
         if !is_new && !declined {
             let wants = if again { "does not take that; it wants" } else { "wants" };
-            let password = ask(format!("sudo on {node} {wants} the password of {owner}")).await;
+            let prompt = format!("sudo on {node} {wants} the password of {owner}: ");
+            let password = ask(Question { prompt, echo: false }).await;
             typed.push(Typed { owner: owner.to_owned(), password });
         }
         *seen = own(&typed);
@@ -131,6 +130,13 @@ impl Tries<'_> {
         !self.over && self.of.keyring.ask.is_some() && self.asked < TRIES
     }
 
+    /// The last one came too late to be tried: it may be given again.
+    pub(super) fn untried(&mut self) {
+        self.last = None;
+        self.seen = self.seen.saturating_sub(1);
+        self.asked = self.asked.saturating_sub(1);
+    }
+
     /// Whether one was given.
     pub(super) fn tried(&self) -> bool {
         self.last.is_some()
@@ -165,8 +171,9 @@ mod tests {
             Arc::new(Mutex::new(answers.iter().copied().collect::<std::collections::VecDeque<_>>()));
         let questions = Arc::new(Mutex::new(Vec::new()));
         let asked = Arc::clone(&questions);
-        let ask: AskSecret = Arc::new(move |question| {
-            asked.lock().unwrap().push(question);
+        let ask: AskSecret = Arc::new(move |Question { prompt, echo }| {
+            assert!(!echo, "{prompt}");
+            asked.lock().unwrap().push(prompt);
             let answer = answers.lock().unwrap().pop_front().filter(|answer| !answer.is_empty());
             Box::pin(async move { answer.map(SecretString::from) })
         });
@@ -190,7 +197,7 @@ mod tests {
             next(&mut tries, "pi").await
         }));
         assert!(answers.await.iter().all(|answer| answer.as_deref() == Some("sesame")));
-        assert_eq!(*questions.lock().unwrap(), ["sudo on n0 wants the password of pi"]);
+        assert_eq!(*questions.lock().unwrap(), ["sudo on n0 wants the password of pi: "]);
     }
 
     #[tokio::test]

@@ -234,6 +234,7 @@ impl Launcher {
     async fn start(&self, arguments: &str, on_push: OnPush<'_>) -> Result<super::Channel, Bootstrap> {
         let mut passwords = self.privilege.passwords.tries();
         let mut password = self.privilege.passwords.expected();
+        let mut late = false;
         loop {
             let started = self.start_once(arguments, password, &mut passwords, on_push).await;
             password = match started {
@@ -242,7 +243,12 @@ impl Launcher {
                     true
                 }
                 // sudo gave up before the user did.
-                Err(Bootstrap::Denied(Denied::Wrong { .. } | Denied::Late)) if passwords.may_go_on() => true,
+                Err(Bootstrap::Denied(Denied::Wrong { .. })) if passwords.may_go_on() => true,
+                Err(Bootstrap::Denied(Denied::Late)) if !late && passwords.may_go_on() => {
+                    late = true;
+                    passwords.untried();
+                    true
+                }
                 done => return done,
             };
         }

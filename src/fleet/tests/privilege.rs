@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use secrecy::SecretString;
 
 use super::super::HostSession;
-use super::super::password::{AskSecret, Keyring};
+use super::super::password::Keyring;
 use super::super::session::Privilege;
 use super::*;
 use crate::fleet::Denied;
 use crate::inventory::model::NodeName;
+use crate::ssh::AskSecret;
 
 /// A sudo that wants the password `sesame` of `OWNER`, three times at most, as real ones do. It takes down how it was
 /// called and what it was told.
@@ -141,6 +142,16 @@ async fn whoever_types_wrong_ones_is_asked_three_times() {
     let denied = host.denied(Elevation::Sudo, typed(&["a", "b", "c", "d"])).await;
     assert_eq!(denied, Denied::Wrong { user: "pi".into(), owner: "pi".into() });
     assert_eq!(host.lines("told"), ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn what_was_typed_too_late_is_told_to_the_next_sudo() {
+    let host = Odd::new();
+    let late = r#"[ "$1" = -n ] || [ -e BIN/late ] || { touch BIN/late; printf "skep-password-of-pi:" >&2; read a
+        printf "\nsudo: timed out reading password\n" >&2; exit 1; }"#;
+    host.program("sudo", &format!("{late}\n{}", sudo("pi", "3")));
+    host.open(Elevation::Sudo, typed(&["sesame"])).await.expect("the second sudo is told the same");
+    assert_eq!(host.lines("told"), ["sesame"]);
 }
 
 #[tokio::test]
