@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::CommandFactory;
+use clap_complete::Shell;
 use clap_complete::engine::CompletionCandidate;
 use clap_complete::env::{CompleteEnv, Shells};
 
@@ -21,15 +22,26 @@ pub(super) fn answer() {
 }
 
 /// What a shell has to read at its start.
-pub(super) fn script(shell: clap_complete::Shell) -> Result<String, Failure> {
+pub(super) fn script(shell: Shell) -> Result<String, Failure> {
     let shells = Shells::builtins();
     let name = shell.to_string();
     let writer = shells.completer(&name).expect("both lists of shells are the same");
     let mut script = Vec::new();
     let written = writer.write_registration(ASKED_BY, "skep", "skep", "skep", &mut script);
     written.map_err(|error| Failure::new(exit::FAILED, error))?;
-    Ok(String::from_utf8_lossy(&script).into_owned())
+    let mut script = String::from_utf8_lossy(&script).into_owned();
+    if shell == Shell::Zsh {
+        script += ON_FIRST_CALL;
+    }
+    Ok(script)
 }
+
+/// zsh reads the file when the first completion is asked for, and takes it for the function that answers.
+const ON_FIRST_CALL: &str = "
+if [[ $funcstack[1] == _skep ]]; then
+    _clap_dynamic_completer_skep \"$@\"
+fi
+";
 
 /// The nodes of the inventory that the half-typed command names. Whatever is wrong with it is told when it is used.
 pub(super) fn nodes() -> Vec<CompletionCandidate> {
