@@ -45,18 +45,10 @@ impl Scene {
     }
 
     async fn log_in(&self) -> ssh::Session {
+        let known_hosts = self.sshd.path("known_hosts");
         let target = Target {
-            node: "n1".into(),
-            host: "127.0.0.1".into(),
-            port: self.sshd.port,
-            user: this_user(),
             keys: vec![self.sshd.path("client")],
-            certificates: Vec::new(),
-            identities_only: false,
-            agent: None,
-            password: None,
-            host_key: None,
-            known_hosts: self.sshd.path("known_hosts"),
+            ..Target::new("n1", &this_user(), "127.0.0.1", self.sshd.port, known_hosts)
         };
         let options = Options { accept_new_host_keys: true, ..Options::new(Arc::new(Identities::default())) };
         ssh::connect(&target, &options).await.expect("a session")
@@ -255,13 +247,11 @@ async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
         address: "127.0.0.1".into(),
         role: Role::Worker,
         login: Login {
-            user: this_user(),
-            port: off,
+            user: Some(this_user()),
+            port: Some(off),
             keys: vec!["/nowhere/key".into()],
-            password: None,
-            host_key: None,
             known_hosts: Some("/nowhere/known_hosts".into()),
-            sudo: Sudo::Auto,
+            ..Login::default()
         },
         advertise: None,
         labels: BTreeMap::new(),
@@ -273,7 +263,7 @@ async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
     };
     let options = fleet::Options {
         forks: 1,
-        connect_timeout: Duration::from_secs(5),
+        connect_timeout: Some(Duration::from_secs(5)),
         retry_for: Duration::from_secs(1),
         accept_new_host_keys: false,
         ask: None,

@@ -112,7 +112,7 @@ fn the_minimal_example_gets_every_default() {
     assert_eq!(inventory.name, "swarm");
     let [one, two] = inventory.nodes.as_slice() else { panic!("two nodes") };
     assert_eq!((one.role, two.role), (Role::Manager, Role::Worker));
-    assert_eq!((one.login.port, one.login.keys.len(), one.place.line), (22, 0, 6));
+    assert_eq!((one.login.port, one.login.keys.len(), one.place.line), (None, 0, 6));
     assert!(inventory.shares.is_empty() && inventory.swarm.address_pool.is_empty());
 }
 
@@ -136,7 +136,7 @@ fn the_boards_example_takes_from_defaults() {
     assert_eq!(inventory.nodes.len(), 10);
     assert_eq!(inventory.managers().count(), 5);
     let last = &inventory.nodes[9];
-    assert_eq!((last.login.user.as_str(), last.role), ("pi", Role::Worker));
+    assert_eq!((last.login.user.as_deref(), last.role), (Some("pi"), Role::Worker));
     assert_eq!(last.labels.len(), 2);
 }
 
@@ -151,8 +151,8 @@ nodes:
     let nodes = read_as_me("x.yml", text).expect("loads").inventory.nodes;
     let [one, two] = nodes.as_slice() else { panic!("two nodes") };
     let keys = |node: &Node| node.login.keys.iter().map(|key| key.display().to_string()).collect::<Vec<_>>();
-    assert_eq!((one.login.user.as_str(), one.login.port, one.login.sudo), ("pi", 2222, Sudo::Always));
-    assert_eq!((two.login.user.as_str(), two.login.port, two.login.sudo), ("root", 22, Sudo::Never));
+    assert_eq!((one.login.user.as_deref(), one.login.port, one.login.sudo), (Some("pi"), Some(2222), Sudo::Always));
+    assert_eq!((two.login.user.as_deref(), two.login.port, two.login.sudo), (Some("root"), Some(22), Sudo::Never));
     assert_eq!(
         (keys(one).join(" "), keys(two).join(" ")),
         ("inventory/a inventory/b".into(), "/home/me/c /d".into())

@@ -11,18 +11,18 @@ use secrecy::SecretString;
 use super::agents::Agents;
 use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
-use crate::inventory::SecretSource;
-use crate::inventory::model::{Login, Node, NodeName, Sudo};
+use crate::inventory::model::{self, Login, Node, NodeName, Sudo};
+use crate::inventory::{HostArg, SecretSource};
 use crate::resource::Fault;
-use crate::ssh::{self, AskHostKey, ConnectError, Identities, OnRetry, Target};
+use crate::ssh::{self, AskHostKey, ConnectError, Given, HopSpec, Identities, OnRetry, SshConfig, Target};
 
 /// How hosts are connected to.
 #[derive(Clone)]
 pub struct Options {
     /// How many at once.
     pub forks: usize,
-    /// How long a host may take to answer.
-    pub connect_timeout: Duration,
+    /// How long a host may take to answer; by ssh's configuration, else ten seconds, where absent.
+    pub connect_timeout: Option<Duration>,
     /// How long to try again while a host may still be booting. Zero: one try.
     pub retry_for: Duration,
     /// Trust and record the keys of hosts that are not known yet.
@@ -47,20 +47,23 @@ pub async fn connect(
     let agents = Arc::new(Agents::find(options.agent_dir.as_deref())?);
     let identities = Arc::new(Identities::from_env());
     let ssh = ssh::Options {
-        connect_timeout: options.connect_timeout,
         retry_for: options.retry_for,
         accept_new_host_keys: options.accept_new_host_keys,
         ask: options.ask.clone(),
         on_retry: Some(tell_retries(Arc::clone(&sink))),
         ..ssh::Options::new(identities)
     };
+    let config = SshConfig::of_user();
     let passwords = Passwords::resolve(nodes).await;
     let opened = stream::iter(nodes).map(|node| async {
-        let session = match passwords.of(node) {
-            Ok(password) => open(node, password, &ssh, Arc::clone(&agents), &sink).await,
-            Err(fault) => Err(fault),
+        let session = async {
+            let given = Given { connect_timeout: options.connect_timeout, ..given(node, passwords.of(node)?) };
+            let target = config.target(given).await;
+            let target =
+                target.map_err(|error| Fault::new(&node.name, error.to_string()).help(error.help()))?;
+            open(node, &target, &ssh, Arc::clone(&agents), &sink).await
         };
-        (node.name.clone(), session)
+        (node.name.clone(), session.await)
     });
     Ok(opened.buffered(options.forks.max(1)).collect().await)
 }
@@ -73,17 +76,17 @@ fn tell_retries(sink: Sink) -> OnRetry {
 
 async fn open(
     node: &Node,
-    password: Option<SecretString>,
+    target: &Target,
     ssh: &ssh::Options,
     agents: Arc<Agents>,
     sink: &Sink,
 ) -> Result<HostSession, Fault> {
     let begun = Instant::now();
     sink(Event::Connecting { node: node.name.clone() });
-    let session = ssh::connect(&target(node, password), ssh).await.map_err(|error| unreachable(&error))?;
+    let session = ssh::connect(target, ssh).await.map_err(|error| unreachable(&error))?;
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
     let opened =
-        HostSession::open(node.name.clone(), Box::new(session), agents, privilege(&node.login), &mut on_push)
+        HostSession::open(node.name.clone(), Box::new(session), agents, privilege(&node.login, &target.user), &mut on_push)
             .await;
     let opened = opened.map_err(|error| error.fault(&node.name.0))?;
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -91,40 +94,44 @@ async fn open(
     Ok(opened)
 }
 
-/// What the ssh room wants to know of a node.
-fn target(node: &Node, password: Option<SecretString>) -> Target {
+/// What the inventory says about a node.
+fn given(node: &Node, password: Option<SecretString>) -> Given {
     let login = &node.login;
-    Target {
+    Given {
         node: node.name.0.clone(),
-        host: node.address.clone(),
-        port: login.port,
+        address: node.address.clone(),
         user: login.user.clone(),
+        port: login.port,
         keys: login.keys.clone(),
-        certificates: Vec::new(),
-        identities_only: false,
-        agent: None,
         password,
         host_key: login.host_key.clone(),
-        known_hosts: login.known_hosts.clone().unwrap_or_else(default_known_hosts),
+        known_hosts: login.known_hosts.clone(),
+        jump: login.jump.as_ref().map(jump),
+        proxy_command: login.proxy_command.clone(),
+        connect_timeout: None,
     }
 }
 
-fn default_known_hosts() -> PathBuf {
-    std::env::home_dir().unwrap_or_default().join(".ssh/known_hosts")
+fn jump(jump: &model::Jump) -> ssh::Jump {
+    let hop = |hop: &HostArg| HopSpec { user: hop.user.clone(), host: hop.host.clone(), port: hop.port };
+    match jump {
+        model::Jump::None => ssh::Jump::None,
+        model::Jump::Via(hops) => ssh::Jump::Via(hops.iter().map(hop).collect()),
+    }
 }
 
-fn privilege(login: &Login) -> Privilege {
+/// `user` is who logs in, by whatever says so.
+fn privilege(login: &Login, user: &str) -> Privilege {
     let sudo = match login.sudo {
         Sudo::Always => true,
         Sudo::Never => false,
-        Sudo::Auto => login.user != "root",
+        Sudo::Auto => user != "root",
     };
     Privilege { sudo, directory: super::DIRECTORY.to_owned() }
 }
 
 fn unreachable(error: &ConnectError) -> Fault {
-    let ConnectError { node, user, host, port, cause } = error;
-    Fault::new(node, format!("cannot log in as {user} on {host} port {port}: {cause}")).help(error.help())
+    Fault::new(&error.node, error.what()).help(error.help())
 }
 
 /// The passwords that the nodes' logins name.

@@ -235,7 +235,7 @@ impl Tail {
         kept.drain(..surplus);
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(kept.make_contiguous()).into_owned()
     }
