@@ -15,9 +15,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use skep::event::{Event, Sink};
 use skep::fleet::{self, Agents, Bootstrap, Build, HostSession, Privilege, SessionError};
-use skep::inventory::model::{Login, Node, NodeName, Place, Role, Sudo};
+use skep::inventory::model::{Login, Node, NodeName, Place, Role};
 use skep::resource::Key;
-use skep::ssh::{self, Identities, Options, Target};
+use skep::ssh::{self, Identities, Options, Route, Target};
 use skep::wire::{Answer, Body};
 use support::sshd::{Sshd, this_user};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -44,12 +44,19 @@ impl Scene {
         self.sshd.path("lib").to_str().expect("a plain path").to_owned()
     }
 
-    async fn log_in(&self) -> ssh::Session {
+    fn target(&self) -> Target {
         let known_hosts = self.sshd.path("known_hosts");
-        let target = Target {
+        Target {
             keys: vec![self.sshd.path("client")],
             ..Target::new("n1", &this_user(), "127.0.0.1", self.sshd.port, known_hosts)
-        };
+        }
+    }
+
+    async fn log_in(&self) -> ssh::Session {
+        self.log_in_to(self.target()).await
+    }
+
+    async fn log_in_to(&self, target: Target) -> ssh::Session {
         let options = Options { accept_new_host_keys: true, ..Options::new(Arc::new(Identities::default())) };
         ssh::connect(&target, &options).await.expect("a session")
     }
@@ -95,6 +102,21 @@ async fn brought_once_then_found() {
         let gone = session.request(Body::Time, |_| ()).await;
         assert!(matches!(gone, Err(SessionError::Gone { .. })), "{gone:?}");
     }
+}
+
+#[tokio::test]
+async fn agents_behind_a_jump_host() {
+    let (Some(hop), Some(scene)) = (Scene::new(""), Scene::new("")) else { return };
+    let target = Target { route: Route::Jump(Arc::new(hop.target())), ..scene.target() };
+    let remote = Box::new(scene.log_in_to(target).await);
+    let privilege = Privilege { sudo: false, directory: scene.directory() };
+    let mut pushed = 0;
+    let mut on_push = |done, _| pushed = done;
+    let agents = Arc::clone(&scene.agents);
+    let opened = HostSession::open(NodeName::from("n1"), remote, agents, privilege, &mut on_push).await;
+    let survey = opened.expect("an agent").survey(vec![Key::Directory("/etc".into())]).await;
+    assert!(survey.expect("an answer").observed.len() == 1 && pushed > 0);
+    assert!(!fs::exists(hop.directory()).expect("it can be looked for"), "the jump host needs no agent");
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use skep::inventory::model::{Node, Role, Sudo};
-use skep::inventory::{Diagnostics, Loaded, SecretSource, Surroundings, load, read};
+use skep::inventory::model::{Jump, Node, Role, Sudo};
+use skep::inventory::{Diagnostics, HostArg, Loaded, SecretSource, Surroundings, load, read};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -162,6 +162,28 @@ nodes:
     assert_eq!(
         (one.labels["x"].as_str(), two.labels["x"].as_str(), two.labels["y"].as_str()),
         ("d", "n", "d")
+    );
+}
+
+#[test]
+fn a_nodes_own_way_stands_in_for_that_of_defaults() {
+    let text = "
+defaults: {role: manager, jump: \"me@bastion:2222, inner\"}
+nodes:
+  n1: {address: n1}
+  n2: {address: n2, jump: none}
+  n3: {address: n3, proxy_command: nc %h %p}
+";
+    let nodes = read_as_me("x.yml", text).expect("loads").inventory.nodes;
+    let hop = |text: &str| text.parse::<HostArg>().expect("a host");
+    let ways: Vec<_> = nodes.into_iter().map(|node| (node.login.jump, node.login.proxy_command)).collect();
+    assert_eq!(
+        ways,
+        [
+            (Some(Jump::Via(vec![hop("me@bastion:2222"), hop("inner")])), None),
+            (Some(Jump::None), None),
+            (None, Some("nc %h %p".to_owned())),
+        ]
     );
 }
 

@@ -116,12 +116,14 @@ impl SshConfig {
         let question =
             Question { host: given.address.clone(), user: given.user.clone(), port: given.port, jump };
         let settings = self.settings(&question).await?;
+        let asked_with = given.jump.as_ref().map(|jump| format!("-o ProxyJump={jump}"));
         let route = match &given.proxy_command {
             Some(command) => Route::Command(self.command(&question, &settings, command)?),
             None => self.route(&question, &settings, &given, Vec::new()).await?,
         };
         let mut target = self.log_in(&question, &settings, &given, route);
         target.node = given.node;
+        target.asked_with = asked_with;
         if !given.keys.is_empty() {
             target.keys = given.keys;
         }
@@ -200,6 +202,7 @@ impl SshConfig {
             known_hosts: KnownHosts {
                 files,
                 global: settings.global_known_hosts.clone(),
+                revoked: settings.revoked_host_keys.clone(),
                 hash: settings.hash_known_hosts,
                 alias: settings.host_key_alias.clone(),
             },

@@ -24,6 +24,8 @@ pub struct ConnectError {
     pub port: u16,
     /// The name that `ssh` is given for it.
     pub asked: String,
+    /// What else `ssh` has to be told to go the same way.
+    pub asked_with: Option<String>,
     /// What of this comes of ssh's configuration: `HostName`, `Port` …
     pub configured: Vec<&'static str>,
     /// Why.
@@ -180,6 +182,7 @@ impl ConnectError {
             host: target.host.clone(),
             port: target.port,
             asked: target.asked.clone(),
+            asked_with: target.asked_with.clone(),
             configured: target.configured.clone(),
             cause: Box::new(cause),
         }
@@ -206,14 +209,15 @@ impl ConnectError {
 
     /// What the user can do about it.
     pub fn help(&self) -> String {
-        let Self { user, host, port, asked, .. } = self;
+        let Self { host, port, .. } = self;
+        let login = self.login();
         match &*self.cause {
             ConnectFailure::Jump { source, .. } => source.help(),
             ConnectFailure::Forwarding { .. } => {
                 "look for AllowTcpForwarding, PermitOpen and DisableForwarding in its sshd_config, and for `restrict` and `no-port-forwarding` in its authorized_keys".into()
             }
             ConnectFailure::ProxyCommand { .. } => {
-                format!("try the command by itself, or `ssh -v -p {port} {user}@{asked}`")
+                format!("try the command by itself, or `ssh -v {login}`")
             }
             ConnectFailure::Unreachable(Unreachable::Beyond { hop }) => format!(
                 "check that it is switched on, and from there: `ssh {hop} getent hosts {host}`, `ssh {hop} nc -vz {host} {port}`"
@@ -225,7 +229,7 @@ impl ConnectError {
                 self.help_with_name()
             }
             ConnectFailure::Unreachable(_) => format!(
-                "check that it is switched on and that its SSH server runs: `ssh -p {port} {user}@{asked} true`"
+                "check that it is switched on and that its SSH server runs: `ssh {login} true`"
             ),
             ConnectFailure::HostKeyUnknown(key) => format!(
                 "compare the fingerprint on the host (`ssh-keygen -lf /etc/ssh/ssh_host_{}_key.pub`), then pass --accept-new-host-keys or pin it in the inventory",
@@ -258,10 +262,10 @@ impl ConnectError {
                 format!("check its owner and mode: `ls -l {}`", error.path.display())
             }
             ConnectFailure::AuthFailed { .. } => format!(
-                "check user and keys: `ssh -p {port} {user}@{asked}`, or install a key: `ssh-copy-id -p {port} {user}@{asked}`"
+                "check user and keys: `ssh {login}`, or install a key: `ssh-copy-id {login}`"
             ),
             ConnectFailure::PasswordExpired { .. } => {
-                format!("change it first: `ssh -p {port} {user}@{asked}`")
+                format!("change it first: `ssh {login}`")
             }
             ConnectFailure::NoCommonAlgorithm { kind, .. } if kind == "host key" => {
                 "make an ed25519 key on the host: `ssh-keygen -A`, then restart its SSH server".into()
@@ -270,7 +274,7 @@ impl ConnectError {
                 "update the host's SSH server, or allow current algorithms in its sshd_config".into()
             }
             ConnectFailure::Protocol(_) => {
-                format!("see whether OpenSSH gets further: `ssh -v -p {port} {user}@{asked}`")
+                format!("see whether OpenSSH gets further: `ssh -v {login}`")
             }
         }
     }
@@ -297,6 +301,13 @@ impl ConnectError {
                 format!(" ({} and {last} by ssh's configuration of {})", others.join(", "), self.asked)
             }
         }
+    }
+
+    /// What `ssh` is told to get there.
+    fn login(&self) -> String {
+        let Self { user, port, asked, asked_with, .. } = self;
+        let with = asked_with.as_ref().map(|with| format!("{with} ")).unwrap_or_default();
+        format!("{with}-p {port} {user}@{asked}")
     }
 
     fn help_with_name(&self) -> String {

@@ -67,7 +67,10 @@ impl HostKeyPolicy {
         accept: AcceptNew,
         certificates: Certificates,
     ) -> Result<Self, KnownHostsError> {
-        let records = HostRecords::read(target.known_hosts.all(), &target.recorded())?;
+        let mut records = HostRecords::read(target.known_hosts.all(), &target.recorded())?;
+        if let Some(path) = &target.known_hosts.revoked {
+            records.revoke(path)?;
+        }
         Ok(Self { target: target.clone(), records, accept, certificates })
     }
 

@@ -20,6 +20,8 @@ pub struct Target {
     pub node: String,
     /// The name that `ssh` is given for it, for messages: its address in the inventory.
     pub asked: String,
+    /// What else `ssh` has to be told to go the same way, for messages: `-o ProxyJump=…`.
+    pub asked_with: Option<String>,
     /// What comes of ssh's configuration and not of the inventory, for messages: `HostName`, `Port` …
     pub configured: Vec<&'static str>,
     /// Name or address to connect to.
@@ -60,6 +62,7 @@ impl Target {
         Self {
             node: node.to_owned(),
             asked: host.to_owned(),
+            asked_with: None,
             configured: Vec::new(),
             host: host.to_owned(),
             port,
@@ -151,6 +154,8 @@ pub struct KnownHosts {
     pub files: Vec<PathBuf>,
     /// The computer's files, which are only read.
     pub global: Vec<PathBuf>,
+    /// A list of keys that no host may have.
+    pub revoked: Option<PathBuf>,
     /// Whether names are recorded as hashes.
     pub hash: bool,
     /// The name under which the host is recorded, whatever its address and port are.
@@ -160,7 +165,7 @@ pub struct KnownHosts {
 impl KnownHosts {
     /// One file, with plain names.
     pub fn file(path: PathBuf) -> Self {
-        Self { files: vec![path], global: Vec::new(), hash: false, alias: None }
+        Self { files: vec![path], global: Vec::new(), revoked: None, hash: false, alias: None }
     }
 
     /// The file that new keys are recorded in.

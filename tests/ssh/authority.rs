@@ -112,7 +112,11 @@ async fn a_certificate_of_another_authority_or_of_a_user_is_none() {
     let trusted = format!("{}:1 trusts another", server.path("known_hosts").display());
     assert!(error.contains("which no @cert-authority line trusts for this host") && error.contains(&trusted), "{error}");
 
-    // sshd itself refuses to offer one of a user; `host_certificate` has that case.
+    let Some((server, _)) = certified(&["-n", "127.0.0.1"]) else { return };
+    let error = refusal(&target(&server), &strict()).await.to_string();
+    assert!(error.contains("it is a certificate of a user, not of a host"), "{error}");
+
+    // An authority for other hosts is none for this one.
     let Some((server, _)) = certified(&GOOD) else { return };
     let foreign = server.path("known_hosts");
     let line = std::fs::read_to_string(&foreign).unwrap().replace("127.0.0.*", "*.lan,!127.0.0.1");

@@ -155,6 +155,28 @@ async fn several_files_of_known_hosts_are_read_and_the_first_is_written() {
 }
 
 #[tokio::test]
+async fn a_list_of_revoked_keys_counts_and_one_that_cannot_be_read_stops_all() {
+    let Some(server) = Sshd::start() else { return };
+    let Some(ssh) = ssh() else { return };
+    let list = server.path("revoked");
+    let home = Home::with(&(section("pi", &server) + &format!("  RevokedHostKeys {}\n", list.display())));
+    let target = home.target(Some(ssh), "pi").await;
+    for (content, expected) in [
+        (format!("# gone\n{} old board\n", server.host_key("ed25519")), format!("is revoked by {}:2", list.display())),
+        ("SSHKRL\n\0\u{1}".to_owned(), format!("cannot use {}: it is a revocation list", list.display())),
+    ] {
+        std::fs::write(&list, content).unwrap();
+        let text = refusal(&target, &trusting()).await.to_string();
+        assert!(text.contains(&expected), "{text}");
+    }
+    std::fs::write(&list, "\n# none\n").unwrap();
+    connect(&target, &trusting()).await.expect("a session");
+    std::fs::remove_file(&list).unwrap();
+    let text = refusal(&target, &trusting()).await.to_string();
+    assert!(text.contains(&format!("cannot read {}", list.display())), "{text}");
+}
+
+#[tokio::test]
 async fn strict_checking_is_as_configured_unless_the_command_line_says_otherwise() {
     let Some(server) = Sshd::start() else { return };
     let Some(ssh) = ssh() else { return };

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 const SSHD: &str = "/usr/sbin/sshd";
@@ -115,6 +116,13 @@ impl Sshd {
 
     /// Ends the server and all its connections, as if the host lost power.
     pub(crate) fn stop(&mut self) {
+        let server = Pid::from_raw(self.child.id() as i32);
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        // Halted first: a process that it starts meanwhile would be missed, and keep the port.
+        let _ = kill(server, Signal::SIGSTOP);
+        let _ = waitpid(server, Some(WaitPidFlag::WUNTRACED));
         // Each connection's process is in a session of its own: no group holds them all.
         for process in self.descendants() {
             let _ = kill(process, Signal::SIGKILL);

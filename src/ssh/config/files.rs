@@ -20,12 +20,13 @@ pub(super) struct Files {
 }
 
 /// Options that the parser knows by name only, and that concern skep.
-const BY_NAME: [&str; 7] = [
+const BY_NAME: [&str; 8] = [
     "globalknownhostsfile",
     "hashknownhosts",
     "hostkeyalias",
     "identitiesonly",
     "identityagent",
+    "revokedhostkeys",
     "stricthostkeychecking",
     "userknownhostsfile",
 ];

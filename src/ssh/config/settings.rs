@@ -78,6 +78,7 @@ pub(super) struct Settings {
     pub(super) agent: WhichAgent,
     pub(super) known_hosts: Vec<PathBuf>,
     pub(super) global_known_hosts: Vec<PathBuf>,
+    pub(super) revoked_host_keys: Option<PathBuf>,
     pub(super) hash_known_hosts: bool,
     pub(super) host_key_alias: Option<String>,
     pub(super) new_host_keys: NewHostKeys,
@@ -114,6 +115,7 @@ impl Settings {
             agent: WhichAgent::Usual,
             known_hosts: Vec::new(),
             global_known_hosts: Vec::new(),
+            revoked_host_keys: None,
             hash_known_hosts: said.is_yes("hashknownhosts"),
             host_key_alias: said.one("hostkeyalias").map(str::to_owned),
             new_host_keys: reader.new_host_keys(),
@@ -125,12 +127,14 @@ impl Settings {
         let keys = keys.map(|keys| reader.paths("IdentityFile", keys, &tokens)).transpose()?;
         let certificates = reader.paths("CertificateFile", said.all("certificatefile"), &tokens)?;
         let agent = reader.agent(&tokens)?;
+        let revoked = reader.paths("RevokedHostKeys", said.all("revokedhostkeys"), &tokens)?;
         let (user, global) = (["known_hosts", "known_hosts2"], ["ssh_known_hosts", "ssh_known_hosts2"]);
         let known_hosts = reader.known_hosts("UserKnownHostsFile", &tokens)?;
         let global_known_hosts = reader.known_hosts("GlobalKnownHostsFile", &tokens)?;
         settings.keys = keys;
         settings.certificates = certificates;
         settings.agent = agent;
+        settings.revoked_host_keys = revoked.into_iter().next();
         settings.known_hosts = known_hosts.unwrap_or_else(|| user.map(|name| here.in_ssh(name)).into());
         settings.global_known_hosts = global_known_hosts
             .unwrap_or_else(|| global.map(|name| PathBuf::from("/etc/ssh").join(name)).into());

@@ -45,6 +45,12 @@ impl Records {
         records
     }
 
+    /// What `text`, a list of keys one a line, revokes for all hosts.
+    pub(crate) fn revocations(text: &str) -> Self {
+        let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+        Self { revoked: lines.filter_map(|(number, line)| Some((number, parse_key(line)?))).collect(), ..Self::default() }
+    }
+
     fn read_line(&mut self, number: usize, line: &str, name: &str) {
         let Some((marker, hosts, key)) = split(line) else {
             return;

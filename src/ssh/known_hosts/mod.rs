@@ -26,7 +26,7 @@ use pattern::recorded_name;
 pub struct KnownHostsError {
     /// The file.
     pub path: PathBuf,
-    /// What was tried: `read` or `write`.
+    /// What was tried: `read`, `use` or `write`.
     pub action: &'static str,
     /// Why it failed.
     pub source: io::Error,
@@ -100,6 +100,18 @@ impl HostRecords {
             }
         }
         Ok(Self(files))
+    }
+
+    /// Adds the keys that the file at `path` revokes for all hosts (`RevokedHostKeys`). It has to be there.
+    pub(crate) fn revoke(&mut self, path: &Path) -> Result<(), KnownHostsError> {
+        let bytes = std::fs::read(path).map_err(|source| failed(path, "read", source))?;
+        if bytes.starts_with(b"SSHKRL\n\0") {
+            let why = "it is a revocation list in OpenSSH's binary form; list the revoked keys themselves, one a line";
+            return Err(failed(path, "use", io::Error::other(why)));
+        }
+        let own = Records::revocations(&String::from_utf8_lossy(&bytes));
+        self.0.push(FileRecords { path: path.to_owned(), own, bare: Records::default() });
+        Ok(())
     }
 
     #[cfg(test)]
