@@ -151,8 +151,14 @@ nodes:
     let nodes = read_as_me("x.yml", text).expect("loads").inventory.nodes;
     let [one, two] = nodes.as_slice() else { panic!("two nodes") };
     let keys = |node: &Node| node.login.keys.iter().map(|key| key.display().to_string()).collect::<Vec<_>>();
-    assert_eq!((one.login.user.as_deref(), one.login.port, one.login.sudo), (Some("pi"), Some(2222), Sudo::Always));
-    assert_eq!((two.login.user.as_deref(), two.login.port, two.login.sudo), (Some("root"), Some(22), Sudo::Never));
+    assert_eq!(
+        (one.login.user.as_deref(), one.login.port, one.login.sudo),
+        (Some("pi"), Some(2222), Sudo::Always)
+    );
+    assert_eq!(
+        (two.login.user.as_deref(), two.login.port, two.login.sudo),
+        (Some("root"), Some(22), Sudo::Never)
+    );
     assert_eq!(
         (keys(one).join(" "), keys(two).join(" ")),
         ("inventory/a inventory/b".into(), "/home/me/c /d".into())

@@ -57,7 +57,8 @@ pub async fn connect(
     let passwords = Passwords::resolve(nodes).await;
     let opened = stream::iter(nodes).map(|node| async {
         let session = async {
-            let given = Given { connect_timeout: options.connect_timeout, ..given(node, passwords.of(node)?) };
+            let given =
+                Given { connect_timeout: options.connect_timeout, ..given(node, passwords.of(node)?) };
             let target = config.target(given).await;
             let target =
                 target.map_err(|error| Fault::new(&node.name, error.to_string()).help(error.help()))?;
@@ -85,9 +86,14 @@ async fn open(
     sink(Event::Connecting { node: node.name.clone() });
     let session = ssh::connect(target, ssh).await.map_err(|error| unreachable(&error))?;
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
-    let opened =
-        HostSession::open(node.name.clone(), Box::new(session), agents, privilege(&node.login, &target.user), &mut on_push)
-            .await;
+    let opened = HostSession::open(
+        node.name.clone(),
+        Box::new(session),
+        agents,
+        privilege(&node.login, &target.user),
+        &mut on_push,
+    )
+    .await;
     let opened = opened.map_err(|error| error.fault(&node.name.0))?;
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     sink(Event::Connected { node: node.name.clone(), ms });

@@ -169,7 +169,10 @@ mod tests {
         let inventory = loaded(&text).inventory;
         let logins: Vec<_> =
             inventory.nodes.iter().map(|node| (node.login.user.as_deref(), node.login.port)).collect();
-        assert_eq!(logins, [(Some("pi"), None), (Some("pi"), None), (Some("root"), Some(2222)), (Some("pi"), Some(23))]);
+        assert_eq!(
+            logins,
+            [(Some("pi"), None), (Some("pi"), None), (Some("root"), Some(2222)), (Some("pi"), Some(23))]
+        );
         assert!(text.contains("defaults:\n  user: pi\n"), "{text}");
     }
 

@@ -244,7 +244,9 @@ impl SshConfig {
                 let (said, defaults) = tokio::join!(program.ask(question), program.defaults());
                 Settings::of(&said?, defaults, question, &self.here)
             }
-            Source::Files(files) => Settings::of(&files.ask(question)?, &Default::default(), question, &self.here),
+            Source::Files(files) => {
+                Settings::of(&files.ask(question)?, &Default::default(), question, &self.here)
+            }
         };
         settings.map(Arc::new)
     }

@@ -153,11 +153,8 @@ fn config(
     host_keys: Vec<Algorithm>,
     certificates: Vec<Algorithm>,
 ) -> client::Config {
-    let preferred = Preferred {
-        key: host_keys.into(),
-        host_key_certificates: certificates.into(),
-        ..Preferred::DEFAULT
-    };
+    let preferred =
+        Preferred { key: host_keys.into(), host_key_certificates: certificates.into(), ..Preferred::DEFAULT };
     client::Config {
         keepalive_interval: Some(options.keepalive),
         keepalive_max: KEEPALIVES,

@@ -53,7 +53,7 @@ pub enum ConnectFailure {
         /// Algorithm of the key that is recorded.
         recorded: String,
         /// The name under which it is recorded.
-        recorded_as: String,
+        recorded_as: Box<str>,
         /// The file that contradicts.
         known_hosts: PathBuf,
         /// The line that contradicts, counted from 1.

@@ -11,7 +11,9 @@ use super::known_hosts::{HostRecords, Place, glob_matches};
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(super) enum CertificateTrouble {
     /// No line of known_hosts trusts who signed it for this host.
-    #[error("it is signed by {authority}, which no @cert-authority line trusts for this host ({trusted} trusts another)")]
+    #[error(
+        "it is signed by {authority}, which no @cert-authority line trusts for this host ({trusted} trusts another)"
+    )]
     OtherAuthority { authority: String, trusted: Place },
     #[error("it is a certificate of a user, not of a host")]
     NotOfAHost,

@@ -79,7 +79,8 @@ impl HostKeyPolicy {
     pub(super) fn algorithms(&self, excluded: &[Algorithm]) -> Vec<Algorithm> {
         let recorded: Vec<Algorithm> = self.records.algorithms().collect();
         let is_recorded = |kind: &&Algorithm| recorded.iter().any(|known| same_kind(known, kind));
-        let by_record = recorded.iter().flat_map(|known| ALGORITHMS.iter().filter(|kind| same_kind(known, kind)));
+        let by_record =
+            recorded.iter().flat_map(|known| ALGORITHMS.iter().filter(|kind| same_kind(known, kind)));
         let rest = ALGORITHMS.iter().filter(|kind| !is_recorded(kind));
         let mut order: Vec<Algorithm> = Vec::new();
         for kind in by_record.chain(rest) {
@@ -143,7 +144,7 @@ impl HostKeyPolicy {
                 fingerprint: fingerprint(key),
                 algorithm: key.algorithm().to_string(),
                 recorded: recorded.to_string(),
-                recorded_as: self.target.recorded().own().to_owned(),
+                recorded_as: self.target.recorded().own().into(),
                 known_hosts: place.path,
                 line: place.line,
             }),

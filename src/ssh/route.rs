@@ -66,7 +66,8 @@ impl Way {
             Self::Jump { session, hop } => {
                 let opening = through(session, hop, target);
                 let opened = timeout_at(deadline, opening).await;
-                let channel = opened.map_err(|_| too_slow("the connection through the jump host", patience))??;
+                let channel =
+                    opened.map_err(|_| too_slow("the connection through the jump host", patience))??;
                 (Box::new(Keeping { stream: channel, _kept: Arc::clone(session) }), None)
             }
             Self::Command(command) => {
@@ -78,7 +79,11 @@ impl Way {
     }
 }
 
-async fn connect(target: &Target, deadline: Instant, patience: Duration) -> Result<TcpStream, ConnectFailure> {
+async fn connect(
+    target: &Target,
+    deadline: Instant,
+    patience: Duration,
+) -> Result<TcpStream, ConnectFailure> {
     let addresses =
         timeout_at(deadline, resolve(target)).await.map_err(|_| too_slow("the name lookup", patience))??;
     let mut last = None;
@@ -145,7 +150,8 @@ fn reason_word(reason: &ChannelOpenFailure) -> String {
 /// Interrupts from the terminal are kept from it, as skep brings the step in hand to its end before it leaves.
 fn spawn(command: &str) -> Result<(impl Stream + 'static, CommandWords), ConnectFailure> {
     const SHIELDED: &str = r#"trap '' INT; exec "$0" -c "$1""#;
-    let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into());
+    let shell =
+        std::env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into());
     let mut process = Command::new("/bin/sh");
     process.arg("-c").arg(SHIELDED).arg(shell).arg(format!("exec {command}"));
     process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

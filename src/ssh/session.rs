@@ -93,11 +93,7 @@ impl Session {
     }
 
     /// A stream to where the host reaches `port` of `host`, a name that it looks up itself.
-    pub(super) async fn forward(
-        &self,
-        host: &str,
-        port: u16,
-    ) -> Result<ChannelStream<Msg>, russh::Error> {
+    pub(super) async fn forward(&self, host: &str, port: u16) -> Result<ChannelStream<Msg>, russh::Error> {
         // Where the stream comes from, for the server's log; nobody connects to this side.
         let channel = self.handle.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0).await?;
         Ok(channel.into_stream())

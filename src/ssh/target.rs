@@ -108,7 +108,8 @@ pub enum Route {
 impl Target {
     /// Whether a session on the one would do for the other.
     pub(super) fn same_login(&self, other: &Self) -> bool {
-        let what = |target: &Self| (target.host.clone(), target.port, target.user.clone(), target.agent.clone());
+        let what =
+            |target: &Self| (target.host.clone(), target.port, target.user.clone(), target.agent.clone());
         what(self) == what(other)
             && self.keys == other.keys
             && self.certificates == other.certificates

@@ -63,7 +63,10 @@ async fn a_certificate_stands_for_a_host_that_was_never_seen() {
     let known_hosts = KnownHosts::file(server.path("known_hosts"));
     let other = Target { known_hosts, ..target(&plain) };
     let error = refusal(&other, &strict()).await;
-    let line = format!("{}:1 trusts a certificate authority for it, but it offers no certificate", server.path("known_hosts").display());
+    let line = format!(
+        "{}:1 trusts a certificate authority for it, but it offers no certificate",
+        server.path("known_hosts").display()
+    );
     assert!(error.to_string().contains(&line), "{error}");
     connect(&other, &trusting()).await.expect("a new host");
     connect(&other, &strict()).await.expect("a known host");
@@ -110,7 +113,10 @@ async fn a_certificate_of_another_authority_or_of_a_user_is_none() {
     certify(&mut server, &other, &GOOD);
     let error = refusal(&target(&server), &strict()).await.to_string();
     let trusted = format!("{}:1 trusts another", server.path("known_hosts").display());
-    assert!(error.contains("which no @cert-authority line trusts for this host") && error.contains(&trusted), "{error}");
+    assert!(
+        error.contains("which no @cert-authority line trusts for this host") && error.contains(&trusted),
+        "{error}"
+    );
 
     let Some((server, _)) = certified(&["-n", "127.0.0.1"]) else { return };
     let error = refusal(&target(&server), &strict()).await.to_string();
@@ -132,7 +138,9 @@ async fn a_revoked_authority_or_key_is_refused_whatever_else_is_recorded() {
     let trusted = std::fs::read_to_string(server.path("known_hosts")).unwrap();
     let known = format!("127.0.0.1 {}\n", server.host_key("ed25519"));
     let revoked_key = format!("@revoked * {}\n", server.host_key("ed25519"));
-    for (revoked, what) in [(authority.line("@revoked", "*"), "certificate authority"), (revoked_key, "host key")] {
+    for (revoked, what) in
+        [(authority.line("@revoked", "*"), "certificate authority"), (revoked_key, "host key")]
+    {
         std::fs::write(server.path("known_hosts"), format!("{trusted}{known}{revoked}")).unwrap();
         let error = refusal(&target(&server), &trusting()).await;
         assert!(matches!(*error.cause, ConnectFailure::HostKeyRevoked { line: 3, .. }), "{error}");

@@ -70,7 +70,10 @@ async fn a_host_by_its_alias_through_include_and_match() {
     let home = Home::with("Include ~other/.ssh/none\nMatch host board* exec \"test -d /\"\n  Port 1\n");
     let more = home.path(".ssh/more");
     std::fs::write(&more, section("pi", &server)).unwrap();
-    let text = format!("Include {}\nMatch originalhost pi\n  ConnectTimeout 5\nMatch host 10.0.0.1\n  Port 1\n", more.display());
+    let text = format!(
+        "Include {}\nMatch originalhost pi\n  ConnectTimeout 5\nMatch host 10.0.0.1\n  Port 1\n",
+        more.display()
+    );
     std::fs::write(home.path(".ssh/config"), text).unwrap();
 
     let target = home.target(Some(ssh), "pi").await;
@@ -127,7 +130,12 @@ async fn several_files_of_known_hosts_are_read_and_the_first_is_written() {
     let (user, second, global) = (server.path("known_hosts"), server.path("second"), server.path("global"));
     let config = section("pi", &server).replace(
         &format!("UserKnownHostsFile {}", user.display()),
-        &format!("UserKnownHostsFile {} {}\n  GlobalKnownHostsFile {}", user.display(), second.display(), global.display()),
+        &format!(
+            "UserKnownHostsFile {} {}\n  GlobalKnownHostsFile {}",
+            user.display(),
+            second.display(),
+            global.display()
+        ),
     );
     let home = Home::with(&(config + "  HashKnownHosts yes\n"));
     let target = home.target(Some(ssh), "pi").await;
@@ -162,7 +170,10 @@ async fn a_list_of_revoked_keys_counts_and_one_that_cannot_be_read_stops_all() {
     let home = Home::with(&(section("pi", &server) + &format!("  RevokedHostKeys {}\n", list.display())));
     let target = home.target(Some(ssh), "pi").await;
     for (content, expected) in [
-        (format!("# gone\n{} old board\n", server.host_key("ed25519")), format!("is revoked by {}:2", list.display())),
+        (
+            format!("# gone\n{} old board\n", server.host_key("ed25519")),
+            format!("is revoked by {}:2", list.display()),
+        ),
         ("SSHKRL\n\0\u{1}".to_owned(), format!("cannot use {}: it is a revocation list", list.display())),
     ] {
         std::fs::write(&list, content).unwrap();

@@ -10,7 +10,9 @@ use crate::{refusal, strict, trusting};
 
 #[tokio::test]
 async fn two_hops_each_checked_and_logged_in_on_its_own() {
-    let (Some(first), Some(second), Some(server)) = (Sshd::start(), Sshd::start(), Sshd::start()) else { return };
+    let (Some(first), Some(second), Some(server)) = (Sshd::start(), Sshd::start(), Sshd::start()) else {
+        return;
+    };
     let Some(ssh) = ssh() else { return };
     let config = section("first", &first) + &section("second", &second) + &section("pi", &server);
     let home = Home::with(&(config + "  ProxyJump first,second\n"));
@@ -31,7 +33,11 @@ async fn two_hops_each_checked_and_logged_in_on_its_own() {
     assert!(session.run("cat", &megabytes).await.unwrap().stdout == megabytes);
     for (server, name) in [(&first, "first"), (&second, "second"), (&server, "pi")] {
         let recorded = std::fs::read_to_string(server.path("known_hosts")).unwrap();
-        assert_eq!(recorded, format!("[127.0.0.1]:{} {}\n", server.port, server.host_key("ed25519")), "{name}");
+        assert_eq!(
+            recorded,
+            format!("[127.0.0.1]:{} {}\n", server.port, server.host_key("ed25519")),
+            "{name}"
+        );
         assert_eq!(server.logins(), 1, "{name}");
     }
     session.close().await;
@@ -40,7 +46,8 @@ async fn two_hops_each_checked_and_logged_in_on_its_own() {
 
 #[tokio::test]
 async fn the_hop_that_fails_is_named() {
-    let (Some(first), Some(mut second), Some(mut server)) = (Sshd::start(), Sshd::start(), Sshd::start()) else {
+    let (Some(first), Some(mut second), Some(mut server)) = (Sshd::start(), Sshd::start(), Sshd::start())
+    else {
         return;
     };
     let Some(ssh) = ssh() else { return };
@@ -68,8 +75,8 @@ async fn a_hop_that_does_not_let_this_login_in_is_named_and_not_tried_again() {
     let (Some(hop), Some(server)) = (Sshd::start_with("LogLevel VERBOSE\n"), Sshd::start()) else { return };
     let Some(ssh) = ssh() else { return };
     let wrong = sshd::generate_key(server.dir.path(), "wrong", "ed25519", "");
-    let config = section("hop", &hop)
-        .replace(&hop.path("client").display().to_string(), &wrong.display().to_string());
+    let config =
+        section("hop", &hop).replace(&hop.path("client").display().to_string(), &wrong.display().to_string());
     let home = Home::with(&(config + &section("pi", &server) + "  ProxyJump hop\n"));
     let target = home.target(Some(ssh), "pi").await;
     let options = trusting();
@@ -78,7 +85,10 @@ async fn a_hop_that_does_not_let_this_login_in_is_named_and_not_tried_again() {
         let ConnectFailure::Jump { source, .. } = &*error.cause else { panic!("{error}") };
         assert!(matches!(*source.cause, ConnectFailure::AuthFailed { .. }), "{error}");
         assert!(!error.is_transient() && !error.is_unreachable());
-        assert!(error.to_string().contains(&format!("`ssh -p {} {}@hop`", hop.port, sshd::this_user())), "{error}");
+        assert!(
+            error.to_string().contains(&format!("`ssh -p {} {}@hop`", hop.port, sshd::this_user())),
+            "{error}"
+        );
     }
     let log = std::fs::read_to_string(hop.path("log")).unwrap();
     assert_eq!(log.matches("Failed publickey").count(), 1, "{log}");
@@ -86,13 +96,18 @@ async fn a_hop_that_does_not_let_this_login_in_is_named_and_not_tried_again() {
 
 #[tokio::test]
 async fn a_hop_that_forwards_nothing_is_told_with_what_to_change() {
-    let (Some(hop), Some(server)) = (Sshd::start_with("AllowTcpForwarding no\n"), Sshd::start()) else { return };
+    let (Some(hop), Some(server)) = (Sshd::start_with("AllowTcpForwarding no\n"), Sshd::start()) else {
+        return;
+    };
     let Some(ssh) = ssh() else { return };
     let home = Home::with(&(section("hop", &hop) + &section("pi", &server) + "  ProxyJump hop\n"));
     let error = refusal(&home.target(Some(ssh), "pi").await, &trusting()).await;
     assert!(matches!(*error.cause, ConnectFailure::Forwarding { .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains("jump host hop does not forward the connection (administratively prohibited)"), "{text}");
+    assert!(
+        text.contains("jump host hop does not forward the connection (administratively prohibited)"),
+        "{text}"
+    );
     assert!(text.contains("AllowTcpForwarding"), "{text}");
 }
 
@@ -225,7 +240,10 @@ async fn a_command_that_fails_is_told_with_its_last_words() {
         assert!(error.is_unreachable() && error.is_transient());
         assert!(matches!(*error.cause, ConnectFailure::ProxyCommand { .. }), "{error}");
         let text = error.to_string();
-        assert!(text.contains("the ProxyCommand did not lead to an SSH server") && text.contains(words), "{text}");
+        assert!(
+            text.contains("the ProxyCommand did not lead to an SSH server") && text.contains(words),
+            "{text}"
+        );
         assert!(text.contains("(HostName, Port and ProxyCommand by ssh's configuration of pi)"), "{text}");
     }
     // What it was told stays with it: it may hold a password of the proxy.

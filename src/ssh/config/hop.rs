@@ -41,7 +41,8 @@ impl FromStr for HopSpec {
                 _ => (rest, None),
             },
         };
-        let port = port.map(|port| port.parse().ok().filter(|port| *port > 0).ok_or_else(fail)).transpose()?;
+        let port =
+            port.map(|port| port.parse().ok().filter(|port| *port > 0).ok_or_else(fail)).transpose()?;
         if host.is_empty() || user == Some("") || host.starts_with('-') || host.contains([' ', ',']) {
             return Err(fail());
         }
@@ -112,11 +113,16 @@ mod tests {
             ("[::1]:44", Jump::Via(vec![hop(None, "::1", Some(44))])),
             ("c@[::1]", Jump::Via(vec![hop(Some("c"), "::1", None)])),
             ("fd00::1", Jump::Via(vec![hop(None, "fd00::1", None)])),
-            ("a,b:2, c", Jump::Via(vec![hop(None, "a", None), hop(None, "b", Some(2)), hop(None, "c", None)])),
+            (
+                "a,b:2, c",
+                Jump::Via(vec![hop(None, "a", None), hop(None, "b", Some(2)), hop(None, "c", None)]),
+            ),
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
-        for text in ["", ",", "a,", "@b", "b:", "b:0", "b:65536", "b:x", "[::1", "[::1]x", "-oProxyCommand=x", "a b"] {
+        for text in
+            ["", ",", "a,", "@b", "b:", "b:0", "b:65536", "b:x", "[::1", "[::1]x", "-oProxyCommand=x", "a b"]
+        {
             assert!(text.parse::<Jump>().is_err(), "{text:?}");
         }
     }

@@ -112,8 +112,7 @@ fn flags(question: &Question) -> Vec<String> {
 /// Its words without the count at their end.
 fn words(stderr: &str) -> String {
     let lines = stderr.lines().map(|line| line.trim_end_matches('\r').trim());
-    let lines: Vec<_> =
-        lines.filter(|line| !line.is_empty() && !line.contains(": terminating, ")).collect();
+    let lines: Vec<_> = lines.filter(|line| !line.is_empty() && !line.contains(": terminating, ")).collect();
     if lines.is_empty() { "it does not say why".to_owned() } else { lines.join("; ") }
 }
 
@@ -124,7 +123,10 @@ mod tests {
     #[test]
     fn words_of_ssh() {
         for (stderr, expected) in [
-            ("/h/config line 2: Bad configuration option: portt\n/h/config: terminating, 1 bad configuration options\n", "/h/config line 2: Bad configuration option: portt"),
+            (
+                "/h/config line 2: Bad configuration option: portt\n/h/config: terminating, 1 bad configuration options\n",
+                "/h/config line 2: Bad configuration option: portt",
+            ),
             ("jumphost loop via b\r\n", "jumphost loop via b"),
             ("", "it does not say why"),
         ] {

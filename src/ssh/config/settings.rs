@@ -171,7 +171,12 @@ impl Reader<'_> {
     fn proxy(&self) -> Result<Proxy, ConfigError> {
         let jump = match &self.question.jump {
             Some(jump) => Some(jump.clone()),
-            None => self.said.one("proxyjump").map(str::parse).transpose().map_err(|why| self.fail("ProxyJump", why))?,
+            None => self
+                .said
+                .one("proxyjump")
+                .map(str::parse)
+                .transpose()
+                .map_err(|why| self.fail("ProxyJump", why))?,
         };
         Ok(match (jump, self.said.one("proxycommand")) {
             (Some(Jump::Via(hops)), _) => Proxy::Jump(hops),
@@ -194,7 +199,9 @@ impl Reader<'_> {
     fn agent(&self, tokens: &Tokens<'_>) -> Result<WhichAgent, ConfigError> {
         let said = self.said.one("identityagent").unwrap_or("SSH_AUTH_SOCK");
         Ok(match said.strip_prefix('$').filter(|name| !name.starts_with('{')) {
-            Some(name) => (self.here.variable)(name).map_or(WhichAgent::None, |path| WhichAgent::At(path.into())),
+            Some(name) => {
+                (self.here.variable)(name).map_or(WhichAgent::None, |path| WhichAgent::At(path.into()))
+            }
             None if said.eq_ignore_ascii_case("none") => WhichAgent::None,
             None if said == "SSH_AUTH_SOCK" => WhichAgent::Usual,
             None => WhichAgent::At(tokens.path(said).map_err(|why| self.fail("IdentityAgent", why))?),

@@ -126,7 +126,8 @@ Host over\n  User x\n  ProxyCommand nc -x %r %h %p\nHost none\n  User x\n  Proxy
             (Given { proxy_command: Some("nc %h".into()), ..given("two") }, vec!["x@two:22", "`nc two`"]),
         ] {
             let name = format!("{} {:?}", given.address, given.jump);
-            let target = home.target(ssh.clone(), given).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+            let target =
+                home.target(ssh.clone(), given).await.unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(way(&target), expected, "{name}");
         }
     }
@@ -158,7 +159,11 @@ async fn a_jump_host_has_the_inventorys_keys_and_file_but_never_the_password() {
 async fn circles_are_refused() {
     for (config, ssh_says, parser_says) in [
         ("Host *\n  ProxyJump b\n", "jumphost loop via b", "pi through b through b"),
-        ("Host a\n  ProxyJump b\nHost b\n  ProxyJump a\nHost pi\n  ProxyJump a\n", "pi through a through b through a", "pi through a through b through a"),
+        (
+            "Host a\n  ProxyJump b\nHost b\n  ProxyJump a\nHost pi\n  ProxyJump a\n",
+            "pi through a through b through a",
+            "pi through a through b through a",
+        ),
     ] {
         for (ssh, expected) in [(Some(ssh()), ssh_says), (None, parser_says)] {
             let error = Home::with(config).target(ssh, given("pi")).await.unwrap_err();
@@ -198,10 +203,19 @@ async fn both_configurations_count_where_home_is_not_that_of_the_account() {
 fn the_parser_agrees_with_ssh() {
     let pattern = prop_oneof!["[ab]{1,2}", "[ab]?\\*", "![ab]", "a\\?", Just("*".to_owned())];
     let option = prop_oneof![
-        "User (x|y)", "Port (1|22|2222)", "HostName (h|%h\\.lan|a%%b)", "ProxyJump (j|u@j:3|none)",
-        "ProxyCommand (nc %h|none)", "IdentityFile (/k|~/k_%r)", "IdentitiesOnly (yes|no)",
-        "IdentityAgent (none|/s|SSH_AUTH_SOCK)", "UserKnownHostsFile (/u|/u /v|none)", "HostKeyAlias (x|y)",
-        "ConnectTimeout (3|9)", "StrictHostKeyChecking (yes|no|ask|accept-new)", "HashKnownHosts (yes|no)",
+        "User (x|y)",
+        "Port (1|22|2222)",
+        "HostName (h|%h\\.lan|a%%b)",
+        "ProxyJump (j|u@j:3|none)",
+        "ProxyCommand (nc %h|none)",
+        "IdentityFile (/k|~/k_%r)",
+        "IdentitiesOnly (yes|no)",
+        "IdentityAgent (none|/s|SSH_AUTH_SOCK)",
+        "UserKnownHostsFile (/u|/u /v|none)",
+        "HostKeyAlias (x|y)",
+        "ConnectTimeout (3|9)",
+        "StrictHostKeyChecking (yes|no|ask|accept-new)",
+        "HashKnownHosts (yes|no)",
     ];
     let section = (prop::collection::vec(pattern, 1..3), prop::collection::vec(option, 0..4)).prop_map(
         |(patterns, mut options)| {

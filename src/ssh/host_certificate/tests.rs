@@ -23,7 +23,14 @@ struct Wish {
 
 impl Default for Wish {
     fn default() -> Self {
-        Self { kind: CertType::Host, from: NOW - 10, until: NOW + 10, names: &["pi"], option: None, authority: 2 }
+        Self {
+            kind: CertType::Host,
+            from: NOW - 10,
+            until: NOW + 10,
+            names: &["pi"],
+            option: None,
+            authority: 2,
+        }
     }
 }
 

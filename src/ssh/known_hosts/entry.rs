@@ -48,7 +48,10 @@ impl Records {
     /// What `text`, a list of keys one a line, revokes for all hosts.
     pub(crate) fn revocations(text: &str) -> Self {
         let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
-        Self { revoked: lines.filter_map(|(number, line)| Some((number, parse_key(line)?))).collect(), ..Self::default() }
+        Self {
+            revoked: lines.filter_map(|(number, line)| Some((number, parse_key(line)?))).collect(),
+            ..Self::default()
+        }
     }
 
     fn read_line(&mut self, number: usize, line: &str, name: &str) {

@@ -168,11 +168,7 @@ impl HostRecords {
 impl FileRecords {
     fn find(path: &Path, text: &str, names: &Names) -> Self {
         let bare = names.bare.as_ref().map(|name| Records::find(text, name));
-        Self {
-            path: path.to_owned(),
-            own: Records::find(text, &names.own),
-            bare: bare.unwrap_or_default(),
-        }
+        Self { path: path.to_owned(), own: Records::find(text, &names.own), bare: bare.unwrap_or_default() }
     }
 
     fn place(&self, line: usize) -> Place {

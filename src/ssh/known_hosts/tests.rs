@@ -94,7 +94,8 @@ fn an_alias_is_a_name_of_its_own_whatever_the_port() {
     let alias = Names::of("10.0.0.1", 2222, Some("Board-3"));
     record(&path, &alias, &key(ED1), false).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("board-3 ssh-ed25519 {ED1}\n"));
-    let read = |names: &Names| HostRecords::read(std::slice::from_ref(&path), names).unwrap().judge(&key(ED1));
+    let read =
+        |names: &Names| HostRecords::read(std::slice::from_ref(&path), names).unwrap().judge(&key(ED1));
     assert_eq!(read(&alias), Verdict::Known);
     assert_eq!(read(&names("10.0.0.1", 2222)), Verdict::Unknown);
 }

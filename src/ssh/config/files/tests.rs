@@ -17,7 +17,8 @@ fn question() -> Question {
 
 #[test]
 fn the_first_word_counts() {
-    let user = "Host p?\n  User root\n  HostName %h.lan%%1\n  UserKnownHostsFile \"/a b\" /c\n  IdentitiesOnly yes
+    let user =
+        "Host p?\n  User root\n  HostName %h.lan%%1\n  UserKnownHostsFile \"/a b\" /c\n  IdentitiesOnly yes
 Host n1\n  Port 1\nHost *\n  User me\n  ProxyCommand nc %h %p\n  Port 2222\n";
     let system = "Host *\n  ProxyJump late\n  User late\n  HashKnownHosts yes\n  ConnectTimeout 9\n";
     let (_dir, files) = files(user, system);

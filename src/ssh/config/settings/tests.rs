@@ -73,12 +73,18 @@ fn each_option() {
         ("proxycommand none", plain()),
         ("proxycommand nc %h %p # x", Settings { proxy: Proxy::Command("nc %h %p # x".into()), ..plain() }),
         ("proxyusefdpass no", plain()),
-        ("identityfile ~/.ssh/id_ed25519", Settings { keys: Some(paths(&["/home/me/.ssh/id_ed25519"])), ..plain() }),
+        (
+            "identityfile ~/.ssh/id_ed25519",
+            Settings { keys: Some(paths(&["/home/me/.ssh/id_ed25519"])), ..plain() },
+        ),
         (
             "identityfile ~/%h_%r\nidentityfile /with space/id\nidentityfile none",
             Settings { keys: Some(paths(&["/home/me/Pi_me", "/with space/id"])), ..plain() },
         ),
-        ("certificatefile ~ann/%n-cert.pub", Settings { certificates: paths(&["/home/ann/Pi-cert.pub"]), ..plain() }),
+        (
+            "certificatefile ~ann/%n-cert.pub",
+            Settings { certificates: paths(&["/home/ann/Pi-cert.pub"]), ..plain() },
+        ),
         ("identitiesonly yes", Settings { identities_only: true, ..plain() }),
         ("identityagent none", Settings { agent: WhichAgent::None, ..plain() }),
         ("identityagent SSH_AUTH_SOCK", plain()),
@@ -86,7 +92,10 @@ fn each_option() {
         ("identityagent $NOTHING", Settings { agent: WhichAgent::None, ..plain() }),
         ("identityagent /run/agent", Settings { agent: WhichAgent::At("/run/agent".into()), ..plain() }),
         ("userknownhostsfile none", Settings { known_hosts: paths(&["/dev/null"]), ..plain() }),
-        ("userknownhostsfile /a /b c ~/d", Settings { known_hosts: paths(&["/a", "/b c", "/home/me/d"]), ..plain() }),
+        (
+            "userknownhostsfile /a /b c ~/d",
+            Settings { known_hosts: paths(&["/a", "/b c", "/home/me/d"]), ..plain() },
+        ),
         ("userknownhostsfile here there", Settings { known_hosts: paths(&["here", "there"]), ..plain() }),
         ("globalknownhostsfile /g", Settings { global_known_hosts: paths(&["/g"]), ..plain() }),
         ("revokedhostkeys ~/no", Settings { revoked_host_keys: Some("/home/me/no".into()), ..plain() }),
@@ -99,7 +108,10 @@ fn each_option() {
         ("stricthostkeychecking accept-new", Settings { new_host_keys: NewHostKeys::Accept, ..plain() }),
         (
             "hostkeyalgorithms rsa-sha2-512,ssh-ed25519",
-            Settings { host_key_algorithms: Some(vec!["rsa-sha2-512".into(), "ssh-ed25519".into()]), ..plain() },
+            Settings {
+                host_key_algorithms: Some(vec!["rsa-sha2-512".into(), "ssh-ed25519".into()]),
+                ..plain()
+            },
         ),
         ("connecttimeout 7", Settings { connect_timeout: Some(Duration::from_secs(7)), ..plain() }),
     ] {
@@ -109,12 +121,7 @@ fn each_option() {
 
 #[test]
 fn the_inventory_counts_first() {
-    let given = Question {
-        user: Some("ann".into()),
-        port: Some(23),
-        jump: Some(Jump::None),
-        ..question()
-    };
+    let given = Question { user: Some("ann".into()), port: Some(23), jump: Some(Jump::None), ..question() };
     let lines = "user root\nport 2222\nproxyjump b\nidentityfile /k/%r-%p";
     let expected = Settings { user: "ann".into(), port: 23, keys: Some(vec!["/k/ann-23".into()]), ..plain() };
     assert_eq!(settings_of(lines, &given), Ok(expected));
@@ -133,7 +140,10 @@ fn what_cannot_be_used_is_named() {
     ] {
         let error = settings_of(lines, &question()).expect_err(lines);
         let text = error.to_string();
-        assert!(text.contains(&format!("{option} in ssh's configuration of Pi")) && text.contains(why), "{text}");
+        assert!(
+            text.contains(&format!("{option} in ssh's configuration of Pi")) && text.contains(why),
+            "{text}"
+        );
         assert!(error.help().contains("ssh -G Pi"), "{}", error.help());
     }
 }
