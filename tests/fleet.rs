@@ -55,6 +55,7 @@ impl Scene {
             identities_only: false,
             agent: None,
             password: None,
+            key_passphrase: None,
             host_key: None,
             known_hosts: self.sshd.path("known_hosts"),
         };
@@ -259,6 +260,7 @@ async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
             port: off,
             keys: vec!["/nowhere/key".into()],
             password: None,
+            key_passphrase: None,
             host_key: None,
             known_hosts: Some("/nowhere/known_hosts".into()),
             sudo: Sudo::Auto,
@@ -277,6 +279,8 @@ async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
         retry_for: Duration::from_secs(1),
         accept_new_host_keys: false,
         ask: None,
+        ask_secret: None,
+        identities: Arc::new(Identities::default()),
         agent_dir: None,
     };
     let opened = fleet::connect(&[node("n1"), node("n2")], &options, sink).await.expect("it can be tried");

@@ -8,8 +8,9 @@ use dialoguer::Confirm;
 use super::args::Common;
 use super::exit;
 use super::failure::Failure;
+use super::hidden::read_line;
 use super::run::{Run, SharedReporter};
-use crate::ssh::{AskHostKey, UnknownKey};
+use crate::ssh::{AskHostKey, AskSecret, Question, UnknownKey};
 
 /// Asks before something is done; with `--yes` it is not asked. Says so where the answer is no, or where nobody can be
 /// asked.
@@ -76,6 +77,26 @@ pub(super) fn host_key(common: &Common, reporter: &SharedReporter) -> Option<Ask
         let reporter = Arc::clone(&reporter);
         let asked = tokio::task::spawn_blocking(move || confirm(&reporter, &question(&key)));
         Box::pin(async move { asked.await.unwrap_or(false) })
+    });
+    can_ask(common).then_some(ask)
+}
+
+/// Asks for passphrases, passwords and codes; none where nobody can be asked.
+///
+/// One at a time, as [`host_key`], whose questions these take turns with.
+pub(super) fn secret(common: &Common, reporter: &SharedReporter) -> Option<AskSecret> {
+    let reporter = Arc::clone(reporter);
+    let ask: AskSecret = Arc::new(move |Question { prompt, echo }| {
+        let reporter = Arc::clone(&reporter);
+        let asked = tokio::task::spawn_blocking(move || {
+            let mut answer = None;
+            reporter.lock().unwrap_or_else(PoisonError::into_inner).pause(&mut || {
+                // A terminal that cannot be read has no answer to give.
+                answer = read_line(&std::io::stdin(), &mut std::io::stderr(), &prompt, echo).ok().flatten();
+            });
+            answer
+        });
+        Box::pin(async move { asked.await.ok().flatten() })
     });
     can_ask(common).then_some(ask)
 }

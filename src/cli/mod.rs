@@ -7,6 +7,7 @@ mod ask;
 mod demo;
 mod end;
 mod failure;
+mod hidden;
 mod init;
 mod inputs;
 mod lab;

@@ -17,6 +17,7 @@ use crate::inventory::model::{Inventory, NodeName};
 use crate::plan::{self, Choices, View, desire};
 use crate::report::{self, Reporter};
 use crate::resource::Fault;
+use crate::ssh::Identities;
 use crate::wire::{Answer, Body, LockOwner};
 
 /// The reader of a run's events, which has to keep still while the user is asked something.
@@ -32,6 +33,8 @@ pub(super) struct Run<'a> {
     pub(super) stop: Stop,
     pub(super) command: &'static str,
     pub(super) begun: Instant,
+    /// Kept for the whole run, so that the user is asked once for each passphrase and password.
+    identities: Arc<Identities>,
     id: String,
 }
 
@@ -112,7 +115,9 @@ impl<'a> Run<'a> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             nodes: names,
         });
-        Ok(Self { common, inventory, choices, reporter, sink, stop, id, command, begun: Instant::now() })
+        let identities = Arc::new(Identities::from_env());
+        let begun = Instant::now();
+        Ok(Self { common, inventory, choices, reporter, sink, stop, command, begun, identities, id })
     }
 
     /// Connects to all hosts at once and asks each what it is and has. With `lock`, takes the run lock of each: what is
@@ -134,6 +139,8 @@ impl<'a> Run<'a> {
             retry_for: self.common.wait,
             accept_new_host_keys: self.common.accept_new_host_keys,
             ask: ask::host_key(self.common, &self.reporter),
+            ask_secret: ask::secret(self.common, &self.reporter),
+            identities: Arc::clone(&self.identities),
             agent_dir: self.common.agent_dir.clone(),
         };
         let connected = fleet::connect(&self.inventory.nodes, &options, Arc::clone(&self.sink)).await;

@@ -14,7 +14,7 @@ use crate::event::{Event, Sink};
 use crate::inventory::SecretSource;
 use crate::inventory::model::{Login, Node, NodeName, Sudo};
 use crate::resource::Fault;
-use crate::ssh::{self, AskHostKey, ConnectError, Identities, OnRetry, Target};
+use crate::ssh::{self, AskHostKey, AskSecret, ConnectError, Identities, OnRetry, Target};
 
 /// How hosts are connected to.
 #[derive(Clone)]
@@ -29,6 +29,10 @@ pub struct Options {
     pub accept_new_host_keys: bool,
     /// Who is asked about such a key otherwise. Nobody: it is refused.
     pub ask: Option<AskHostKey>,
+    /// Who is asked for passphrases, passwords and codes. Nobody: what needs them is left out.
+    pub ask_secret: Option<AskSecret>,
+    /// Key files, agent, and what was typed already: the same for as long as the process runs.
+    pub identities: Arc<Identities>,
     /// Where the user says that the agents are.
     pub agent_dir: Option<PathBuf>,
 }
@@ -45,19 +49,19 @@ pub async fn connect(
     sink: Sink,
 ) -> Result<Vec<(NodeName, Result<HostSession, Fault>)>, std::io::Error> {
     let agents = Arc::new(Agents::find(options.agent_dir.as_deref())?);
-    let identities = Arc::new(Identities::from_env());
     let ssh = ssh::Options {
         connect_timeout: options.connect_timeout,
         retry_for: options.retry_for,
         accept_new_host_keys: options.accept_new_host_keys,
         ask: options.ask.clone(),
+        ask_secret: options.ask_secret.clone(),
         on_retry: Some(tell_retries(Arc::clone(&sink))),
-        ..ssh::Options::new(identities)
+        ..ssh::Options::new(Arc::clone(&options.identities))
     };
-    let passwords = Passwords::resolve(nodes).await;
+    let secrets = Secrets::resolve(nodes).await;
     let opened = stream::iter(nodes).map(|node| async {
-        let session = match passwords.of(node) {
-            Ok(password) => open(node, password, &ssh, Arc::clone(&agents), &sink).await,
+        let session = match secrets.of(node) {
+            Ok(secrets) => open(node, secrets, &ssh, Arc::clone(&agents), &sink).await,
             Err(fault) => Err(fault),
         };
         (node.name.clone(), session)
@@ -73,14 +77,14 @@ fn tell_retries(sink: Sink) -> OnRetry {
 
 async fn open(
     node: &Node,
-    password: Option<SecretString>,
+    secrets: LoginSecrets,
     ssh: &ssh::Options,
     agents: Arc<Agents>,
     sink: &Sink,
 ) -> Result<HostSession, Fault> {
     let begun = Instant::now();
     sink(Event::Connecting { node: node.name.clone() });
-    let session = ssh::connect(&target(node, password), ssh).await.map_err(|error| unreachable(&error))?;
+    let session = ssh::connect(&target(node, secrets), ssh).await.map_err(|error| unreachable(&error))?;
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
     let opened =
         HostSession::open(node.name.clone(), Box::new(session), agents, privilege(&node.login), &mut on_push)
@@ -92,7 +96,7 @@ async fn open(
 }
 
 /// What the ssh room wants to know of a node.
-fn target(node: &Node, password: Option<SecretString>) -> Target {
+fn target(node: &Node, secrets: LoginSecrets) -> Target {
     let login = &node.login;
     Target {
         node: node.name.0.clone(),
@@ -103,7 +107,8 @@ fn target(node: &Node, password: Option<SecretString>) -> Target {
         certificates: Vec::new(),
         identities_only: false,
         agent: None,
-        password,
+        password: secrets.password,
+        key_passphrase: secrets.key_passphrase,
         host_key: login.host_key.clone(),
         known_hosts: login.known_hosts.clone().unwrap_or_else(default_known_hosts),
     }
@@ -127,30 +132,41 @@ fn unreachable(error: &ConnectError) -> Fault {
     Fault::new(node, format!("cannot log in as {user} on {host} port {port}: {cause}")).help(error.help())
 }
 
-/// The passwords that the nodes' logins name.
-#[derive(Default)]
-struct Passwords(Vec<(SecretSource, Result<SecretString, String>)>);
+/// What one node's login names.
+struct LoginSecrets {
+    password: Option<SecretString>,
+    key_passphrase: Option<SecretString>,
+}
 
-impl Passwords {
+/// The passwords and passphrases that the nodes' logins name.
+#[derive(Default)]
+struct Secrets(Vec<(SecretSource, Result<SecretString, String>)>);
+
+impl Secrets {
     /// Fetches each once, one after the other: a command may ask the user for a passphrase.
     async fn resolve(nodes: &[Node]) -> Self {
-        let mut passwords = Self::default();
-        for source in nodes.iter().filter_map(|node| node.login.password.as_ref()) {
-            if passwords.find(source).is_none() {
-                let password = source.resolve().await.map_err(|error| error.to_string());
-                passwords.0.push((source.clone(), password));
+        let mut secrets = Self::default();
+        let sources = nodes.iter().flat_map(|node| [&node.login.password, &node.login.key_passphrase]);
+        for source in sources.flatten() {
+            if secrets.find(source).is_none() {
+                let secret = source.resolve().await.map_err(|error| error.to_string());
+                secrets.0.push((source.clone(), secret));
             }
         }
-        passwords
+        secrets
     }
 
     fn find(&self, source: &SecretSource) -> Option<&Result<SecretString, String>> {
-        self.0.iter().find(|(known, _)| known == source).map(|(_, password)| password)
+        self.0.iter().find(|(known, _)| known == source).map(|(_, secret)| secret)
     }
 
-    fn of(&self, node: &Node) -> Result<Option<SecretString>, Fault> {
-        let password = node.login.password.as_ref().and_then(|source| self.find(source));
-        password.cloned().transpose().map_err(|cause| Fault::new(&node.name, cause))
+    fn of(&self, node: &Node) -> Result<LoginSecrets, Fault> {
+        let get = |source: &Option<SecretSource>| {
+            let secret = source.as_ref().and_then(|source| self.find(source));
+            secret.cloned().transpose().map_err(|cause| Fault::new(&node.name, cause))
+        };
+        let login = &node.login;
+        Ok(LoginSecrets { password: get(&login.password)?, key_passphrase: get(&login.key_passphrase)? })
     }
 }
 

@@ -109,7 +109,7 @@ impl client::Handler for Watcher {
 }
 
 /// The host's words on one line, bounded, without control characters: they end up on a terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     const LONGEST: usize = 400;
     let words: Vec<&str> = text.split_whitespace().collect();
     let line = words.join(" ");

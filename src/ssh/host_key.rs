@@ -150,6 +150,7 @@ mod tests {
             identities_only: false,
             agent: None,
             password: None,
+            key_passphrase: None,
             host_key: pinned.map(Into::into),
             known_hosts: PathBuf::from("/known_hosts"),
         };

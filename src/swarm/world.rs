@@ -239,6 +239,7 @@ fn node(name: &str, role: Role, place: usize) -> Node {
             port: 22,
             keys: Vec::new(),
             password: None,
+            key_passphrase: None,
             host_key: None,
             known_hosts: None,
             sudo: Sudo::Auto,

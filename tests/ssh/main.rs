@@ -29,6 +29,7 @@ fn target(server: &Sshd) -> Target {
         identities_only: false,
         agent: None,
         password: None,
+        key_passphrase: None,
         host_key: None,
         known_hosts: server.path("known_hosts"),
     }
