@@ -28,9 +28,9 @@ pub(super) fn read_line(
     prompt: &str,
     echo: bool,
 ) -> io::Result<Option<SecretString>> {
+    let raw = Raw::enter(terminal)?;
     write!(screen, "{prompt}")?;
     screen.flush()?;
-    let raw = Raw::enter(terminal)?;
     let line = edit(Keys(terminal), screen, echo);
     drop(raw);
     writeln!(screen)?;

@@ -15,6 +15,7 @@ mod node;
 mod plan;
 mod run;
 mod schema;
+mod shared;
 mod status;
 mod up;
 

@@ -1,13 +1,14 @@
 //! One run of a command over the hosts of an inventory: its events, its journal, its agents, what they saw.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
 use super::args::Common;
 use super::failure::Failure;
+use super::shared::SharedReporter;
 use super::{ask, exit};
 use crate::apply::{Journal, Sessions, Stop, state_dir};
 use crate::event::{Event, Sink};
@@ -15,13 +16,10 @@ use crate::fleet::{self, HostSession, SessionError};
 use crate::inventory::Surroundings;
 use crate::inventory::model::{Inventory, NodeName};
 use crate::plan::{self, Choices, View, desire};
-use crate::report::{self, Reporter};
+use crate::report;
 use crate::resource::Fault;
 use crate::ssh::Identities;
 use crate::wire::{Answer, Body, LockOwner};
-
-/// The reader of a run's events, which has to keep still while the user is asked something.
-pub(super) type SharedReporter = Arc<Mutex<Box<dyn Reporter + Send>>>;
 
 /// One run of a command over the hosts of an inventory.
 pub(super) struct Run<'a> {
@@ -99,13 +97,13 @@ impl<'a> Run<'a> {
         let journal = journal.then(|| Journal::begin(&state_dir(), &id)).transpose();
         let journal = journal.map_err(|error| Failure::new(exit::FAILED, error))?;
         let names: Vec<_> = inventory.nodes.iter().map(|node| node.name.clone()).collect();
-        let reporter: SharedReporter = Arc::new(Mutex::new(report::reporter(&printer)));
-        let shown = Arc::clone(&reporter);
+        let reporter = SharedReporter::new(report::reporter(&printer));
+        let shown = reporter.clone();
         let sink: Sink = Arc::new(move |event| {
             if let Some(journal) = &journal {
                 journal.record(&event);
             }
-            shown.lock().unwrap_or_else(PoisonError::into_inner).event(&event);
+            shown.event(event);
         });
         let stop = Stop::default();
         stop.on_signals(Arc::clone(&sink), i32::from(exit::INTERRUPTED));

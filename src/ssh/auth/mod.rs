@@ -4,6 +4,7 @@
 //! The user is asked as late as possible: for a passphrase once the server has accepted the key, for a password once
 //! all keys are refused.
 
+mod attempt;
 mod offer;
 mod prompts;
 mod refusal;
@@ -12,23 +13,22 @@ mod signing;
 use std::path::Path;
 
 use jiff::Timestamp;
-use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse as Reply, Prompt};
+use russh::client::Handle;
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{Algorithm, HashAlg, PublicKey};
 use russh::{MethodKind, MethodSet};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::net::UnixStream;
 
-use super::ask::{Asker, Question};
+use super::ask::Asker;
 use super::error::{ConnectFailure, is_expired};
-use super::handler::{Seen, Watcher, printable};
-use super::identity::{Identities, KeyFile};
+use super::handler::{Seen, Watcher};
+use super::identity::Identities;
 use super::target::Target;
+use attempt::{Outcome, outcome};
 use offer::{Credential, Holdings, Offer, PasswordFrom, credentials, plural};
-use prompts::{Wanted, wanted};
 use refusal::Remedy;
-use signing::{Holder, Signing, Unsigned, still_locked};
+use signing::Unsigned;
 
 pub use refusal::Attempt;
 pub(super) use refusal::help;
@@ -41,20 +41,6 @@ pub(super) enum LoginEnd {
     Refused(Box<ConnectFailure>),
     /// The server had hung up before the user gave an answer; the answer holds for the next connection.
     TooLate,
-}
-
-/// What came of trying one credential.
-enum Outcome {
-    Accepted,
-    /// One step of several is done.
-    Partial(MethodSet),
-    /// Not accepted; what the server would still accept, and why, if there is more to say than "refused".
-    Rejected(Option<MethodSet>, Option<Unsigned>),
-    /// The server's questions stay without an answer, so that nothing more can be tried on this connection.
-    Abandoned(Unsigned),
-    /// The server hung up, or had done so.
-    HungUp,
-    PasswordExpired,
 }
 
 /// The state of one login.
@@ -104,8 +90,11 @@ impl<'a> Login<'a> {
         };
         let (credentials, notes) =
             credentials(holdings, login.password_from(), &target.user, Timestamp::now());
+        let keyless = notes.is_empty()
+            && !credentials.iter().any(Credential::is_key)
+            && login.known_password().is_none();
         login.credentials = credentials;
-        login.tried.extend(notes);
+        login.tried.extend(notes.into_iter().chain(keyless.then(no_key)));
         login
     }
 
@@ -158,9 +147,6 @@ impl<'a> Login<'a> {
                 Step::Refused => break,
             }
         }
-        if self.tried.is_empty() {
-            self.tried.push(Attempt::new("nothing", "there is no key, no agent and no password"));
-        }
         Err(LoginEnd::Refused(Box::new(ConnectFailure::AuthFailed {
             tried: self.tried,
             offered: self.allowed.iter().flat_map(|set| set.iter()).map(String::from).collect(),
@@ -173,12 +159,17 @@ impl<'a> Login<'a> {
         let mut unwanted = 0;
         for (index, credential) in credentials.iter().enumerate() {
             if !self.is_allowed(credential.method()) {
-                unwanted += usize::from(matches!(credential, Credential::Key(_) | Credential::Sealed(..)));
+                unwanted += usize::from(credential.is_key());
                 continue;
             }
             self.waited = false;
             let what = credential.what();
-            match self.attempt(credential).await {
+            let outcome = match self.learn(credential).await {
+                Some(outcome) => outcome,
+                None if self.is_allowed(credential.method()) => self.attempt(credential).await,
+                None => continue,
+            };
+            match outcome {
                 Outcome::Accepted => return Ok(Step::Done),
                 Outcome::Partial(methods) => {
                     self.tried.push(Attempt::new(what, "accepted as one step of several"));
@@ -213,14 +204,34 @@ impl<'a> Login<'a> {
         self.allowed.as_ref().is_none_or(|allowed| allowed.contains(&method))
     }
 
+    /// Asks the server what it accepts, if that is not known yet, before a password is sent or asked for. Gives back
+    /// what settles the matter.
+    async fn learn(&mut self, credential: &Credential) -> Option<Outcome> {
+        if self.allowed.is_some() || !matches!(credential, Credential::Password | Credential::Prompts) {
+            return None;
+        }
+        match outcome(self.handle.authenticate_none(&self.target.user).await) {
+            Outcome::Rejected(methods, _) => {
+                self.allowed = methods;
+                None
+            }
+            outcome => Some(outcome),
+        }
+    }
+
     /// Notes that `credential` led nowhere.
     fn note(&mut self, credential: &Credential, what: String, why: Option<Unsigned>) {
         let attempt = match (why, credential) {
             (Some(Unsigned { why, remedy }), _) => Attempt::new(what, why).remedy(remedy),
-            // It only served to learn what the server accepts.
-            (None, Credential::Nothing) => return,
             (None, Credential::Key(offer)) => refused(what, offer),
-            (None, _) => Attempt::new(what, "refused"),
+            (None, Credential::Sealed(path, _)) => {
+                Attempt::new(what, "refused").remedy(Remedy::Install(path.clone()))
+            }
+            (None, _) if self.target.password.is_some() => Attempt::new(what, "refused")
+                .remedy(Remedy::say("check where `password` in the inventory comes from")),
+            (None, _) => {
+                Attempt::new(what, "refused").remedy(Remedy::say("run skep again and type the password anew"))
+            }
         };
         self.tried.push(attempt);
     }
@@ -235,7 +246,7 @@ impl<'a> Login<'a> {
         }
         if let [credential, left @ ..] = left {
             self.tried.push(Attempt::new(credential.what(), "the server hung up"));
-            let keys = left.iter().filter(|credential| matches!(credential, Credential::Key(_))).count();
+            let keys = left.iter().filter(|credential| credential.is_key()).count();
             if keys > 0 {
                 let attempt = Attempt::new(plural(keys, "more key", "more keys"), "not offered any more");
                 let remedy =
@@ -260,152 +271,6 @@ impl<'a> Login<'a> {
         });
         untried && taken && self.known_password().is_none()
     }
-
-    async fn attempt(&mut self, credential: &Credential) -> Outcome {
-        match credential {
-            Credential::Nothing => outcome(self.handle.authenticate_none(&self.target.user).await),
-            Credential::Key(offer) => self.attempt_key(offer).await,
-            Credential::Sealed(path, file) => self.attempt_sealed(path, file).await,
-            Credential::Password => match self.password().await {
-                Err(why) => Outcome::Rejected(None, Some(why)),
-                Ok(password) => {
-                    let (user, password) = (&self.target.user, password.expose_secret());
-                    outcome(self.handle.authenticate_password(user, password).await)
-                }
-            },
-            Credential::Prompts if self.password_from() == PasswordFrom::Nowhere => {
-                Outcome::Rejected(None, Some(no_password()))
-            }
-            Credential::Prompts => self.attempt_prompts().await,
-        }
-    }
-
-    async fn attempt_key(&mut self, offer: &Offer) -> Outcome {
-        let hash = rsa_hash(self.handle, &offer.public).await;
-        let mut signing = Signing {
-            holder: &offer.holder,
-            agent: self.agent.as_mut(),
-            passphrase: self.target.key_passphrase.as_ref(),
-            asker: self.asker,
-            waited: false,
-            accepted: false,
-        };
-        let user = &self.target.user;
-        let result = match &offer.certificate {
-            Some(certificate) => {
-                let certificate = certificate.clone();
-                self.handle.authenticate_certificate_with(user, certificate, hash, &mut signing).await
-            }
-            None => {
-                let public = offer.public.clone();
-                self.handle.authenticate_publickey_with(user, public, hash, &mut signing).await
-            }
-        };
-        let (waited, accepted) = (signing.waited, signing.accepted);
-        self.waited |= waited;
-        match result {
-            Ok(result) => match outcome::<russh::Error>(Ok(result)) {
-                Outcome::Rejected(methods, None) if accepted => {
-                    Outcome::Rejected(methods, Some(Unsigned::new("accepted, but its signature refused")))
-                }
-                outcome => outcome,
-            },
-            Err(unsigned) => Outcome::Rejected(None, Some(unsigned)),
-        }
-    }
-
-    /// Unlocks a key whose public half is unknown, to offer it then.
-    async fn attempt_sealed(&mut self, path: &Path, file: &KeyFile) -> Outcome {
-        let KeyFile::Locked(locked) = file else {
-            return Outcome::Rejected(None, None);
-        };
-        let (key, waited) = locked.unlock(self.target.key_passphrase.as_ref(), self.asker).await;
-        self.waited |= waited;
-        match key {
-            Err(refused) => Outcome::Rejected(None, Some(still_locked(locked, refused))),
-            Ok(key) => {
-                let offer = Offer {
-                    what: String::new(),
-                    public: key.public().clone(),
-                    certificate: None,
-                    holder: Holder::Key(key),
-                    file: Some(path.to_owned()),
-                    objection: None,
-                };
-                self.attempt_key(&offer).await
-            }
-        }
-    }
-
-    /// The password: that of the inventory, or the one that the user types once for all hosts.
-    async fn password(&mut self) -> Result<SecretString, Unsigned> {
-        if let Some(password) = self.known_password() {
-            return Ok(password);
-        }
-        let (password, waited) = self.identities.ask_password(self.target, self.asker).await;
-        self.waited |= waited;
-        password.ok_or_else(|| match self.asker.ask {
-            Some(_) => Unsigned::new("none was given"),
-            None => no_password(),
-        })
-    }
-
-    /// Answers the prompt for the password; all others are for the user, for skep does not guess what they are about.
-    async fn attempt_prompts(&mut self) -> Outcome {
-        let mut rounds = 0;
-        let mut asked = None;
-        let mut reply = self.handle.authenticate_keyboard_interactive_start(&self.target.user, None).await;
-        loop {
-            let prompts = match reply {
-                Ok(Reply::Success) => return Outcome::Accepted,
-                Ok(Reply::Failure { remaining_methods, partial_success }) => {
-                    return failure(remaining_methods, partial_success);
-                }
-                Ok(Reply::InfoRequest { prompts, .. }) => prompts,
-                Err(_) => {
-                    return asked
-                        .map_or(Outcome::HungUp, |question| Outcome::Abandoned(answered_late(question)));
-                }
-            };
-            let alone = prompts.len() == 1 && rounds == 0;
-            rounds += usize::from(!prompts.is_empty());
-            let mut answers = Vec::new();
-            for prompt in &prompts {
-                let answer = match wanted(prompt, alone) {
-                    Wanted::Change => return Outcome::PasswordExpired,
-                    // Asked once more, it is not the same again that is wanted.
-                    Wanted::Password if rounds <= 1 => self.password().await,
-                    Wanted::Password | Wanted::Other => {
-                        let question = printable(&prompt.prompt);
-                        let answer = self.ask(prompt, &question).await;
-                        asked = Some(question);
-                        answer
-                    }
-                };
-                match answer {
-                    Ok(answer) => answers.push(answer.expose_secret().to_owned()),
-                    Err(why) => return Outcome::Abandoned(why),
-                }
-            }
-            reply = self.handle.authenticate_keyboard_interactive_respond(answers).await;
-        }
-    }
-
-    /// Hands a question of the server's to the user.
-    async fn ask(&self, prompt: &Prompt, question: &str) -> Result<SecretString, Unsigned> {
-        if self.asker.ask.is_none() {
-            return Err(Unsigned {
-                why: format!("it asks `{question}`, and nobody can be asked here"),
-                remedy: Some(Remedy::say(
-                    "run skep on a terminal, without --json and --quiet, and answer there",
-                )),
-            });
-        }
-        let prompt =
-            Question { prompt: format!("{} asks: {question} ", self.target.node), echo: prompt.echo };
-        let answer = self.asker.ask(prompt).await;
-        answer.ok_or_else(|| Unsigned::new(format!("it asks `{question}`, and no answer was given")))
-    }
 }
 
 /// What one round through the credentials came to.
@@ -417,9 +282,12 @@ enum Step {
 }
 
 impl Credential {
+    fn is_key(&self) -> bool {
+        matches!(self, Self::Key(_) | Self::Sealed(..))
+    }
+
     fn method(&self) -> MethodKind {
         match self {
-            Self::Nothing => MethodKind::None,
             Self::Key(_) | Self::Sealed(..) => MethodKind::PublicKey,
             Self::Password => MethodKind::Password,
             Self::Prompts => MethodKind::KeyboardInteractive,
@@ -428,7 +296,6 @@ impl Credential {
 
     fn what(&self) -> String {
         match self {
-            Self::Nothing => "neither key nor password".into(),
             Self::Key(offer) => offer.what.clone(),
             Self::Sealed(path, _) => format!("key {}", path.display()),
             Self::Password => "password".into(),
@@ -449,18 +316,9 @@ fn refused(what: String, offer: &Offer) -> Attempt {
     Attempt::new(what, "refused").remedy(install)
 }
 
-fn no_password() -> Unsigned {
-    Unsigned {
-        why: "none is known, and nobody can be asked for it here".into(),
-        remedy: Some(Remedy::say("give `password` a source in the inventory, or run skep on a terminal")),
-    }
-}
-
-fn answered_late(question: String) -> Unsigned {
-    Unsigned {
-        why: format!("the server hung up after it had asked `{question}`"),
-        remedy: Some(Remedy::say("answer sooner; `--forks 1` asks for one host after the other")),
-    }
+fn no_key() -> Attempt {
+    let make = "make one (`ssh-keygen -t ed25519`), or name yours as `key` in the inventory";
+    Attempt::new("keys", "there is none to offer").remedy(Remedy::say(make))
 }
 
 /// A login with an expired password succeeds, but no command will run.
@@ -470,35 +328,5 @@ fn check_banner(seen: &Seen) -> Result<(), LoginEnd> {
             Err(LoginEnd::Refused(Box::new(ConnectFailure::PasswordExpired { server_said: Some(said) })))
         }
         _ => Ok(()),
-    }
-}
-
-/// The hash of an RSA signature; asking the server for its best one may take a second, so only then.
-async fn rsa_hash(handle: &Handle<Watcher>, key: &PublicKey) -> Option<HashAlg> {
-    if !matches!(key.algorithm(), Algorithm::Rsa { .. }) {
-        return None;
-    }
-    match handle.best_supported_rsa_hash().await {
-        Ok(Some(hash)) => hash,
-        Ok(None) | Err(_) => Some(HashAlg::Sha512),
-    }
-}
-
-fn outcome<E>(result: Result<AuthResult, E>) -> Outcome {
-    match result {
-        Ok(AuthResult::Success) => Outcome::Accepted,
-        Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
-            failure(remaining_methods, partial_success)
-        }
-        Err(_) => Outcome::HungUp,
-    }
-}
-
-fn failure(remaining: MethodSet, partial: bool) -> Outcome {
-    match (partial, remaining.is_empty()) {
-        (true, _) => Outcome::Partial(remaining),
-        // russh says "no methods" where the connection broke, and hangs up itself where the server has none.
-        (false, true) => Outcome::HungUp,
-        (false, false) => Outcome::Rejected(Some(remaining), None),
     }
 }
