@@ -66,6 +66,12 @@ pub(super) struct Common {
     /// Seconds to keep trying hosts that refuse connections, such as those still booting
     #[arg(long, global = true, value_name = "SECONDS", default_value = "0", value_parser = seconds, hide_short_help = true)]
     pub(super) wait: Duration,
+    /// Seconds to keep trying a host whose connection is lost in the middle of a run; 0: not at all
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "300", value_parser = seconds, hide_short_help = true)]
+    pub(super) reconnect: Duration,
+    /// Take the run lock of hosts from a run that was not heard of for two minutes; its step in hand is finished first
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(super) take_over: bool,
 }
 
 impl Common {

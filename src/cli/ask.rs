@@ -9,6 +9,7 @@ use super::args::Common;
 use super::exit;
 use super::failure::Failure;
 use super::run::{Run, SharedReporter};
+use crate::resource::Fault;
 use crate::ssh::{AskHostKey, UnknownKey};
 
 /// Asks before something is done; with `--yes` it is not asked. Says so where the answer is no, or where nobody can be
@@ -78,6 +79,16 @@ pub(super) fn host_key(common: &Common, reporter: &SharedReporter) -> Option<Ask
         Box::pin(async move { asked.await.unwrap_or(false) })
     });
     can_ask(common).then_some(ask)
+}
+
+/// Asks whether a run lock is taken from a run that is silent; no where nobody can be asked.
+pub(super) async fn take_over(common: &Common, reporter: &SharedReporter, held: &Fault) -> bool {
+    if !can_ask(common) {
+        return false;
+    }
+    let reporter = Arc::clone(reporter);
+    let question = format!("{held}\nTake over, once its step in hand is finished?");
+    tokio::task::spawn_blocking(move || confirm(&reporter, &question)).await.unwrap_or(false)
 }
 
 fn question(key: &UnknownKey) -> String {

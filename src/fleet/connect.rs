@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::{FutureExt, StreamExt, stream};
 use secrecy::SecretString;
 
 use super::agents::Agents;
+use super::reconnect::{LogIn, Refusal};
+use super::remote::Remote;
 use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
 use crate::inventory::SecretSource;
@@ -80,7 +81,8 @@ async fn open(
 ) -> Result<HostSession, Fault> {
     let begun = Instant::now();
     sink(Event::Connecting { node: node.name.clone() });
-    let session = ssh::connect(&target(node, password), ssh).await.map_err(|error| unreachable(&error))?;
+    let target = target(node, password);
+    let session = ssh::connect(&target, ssh).await.map_err(|error| unreachable(&error))?;
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
     let opened =
         HostSession::open(node.name.clone(), Box::new(session), agents, privilege(&node.login), &mut on_push)
@@ -88,7 +90,22 @@ async fn open(
     let opened = opened.map_err(|error| error.fault(&node.name.0))?;
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     sink(Event::Connected { node: node.name.clone(), ms });
-    Ok(opened)
+    Ok(opened.reopened_by(again(target, ssh)))
+}
+
+/// Logs in once more, in the middle of a run: one try each time, and nobody is asked about keys that were settled.
+fn again(target: Target, ssh: &ssh::Options) -> LogIn {
+    let ssh = ssh::Options { retry_for: Duration::ZERO, on_retry: None, ask: None, ..ssh.clone() };
+    Arc::new(move || {
+        let (target, ssh) = (target.clone(), ssh.clone());
+        async move {
+            let session = ssh::connect(&target, &ssh).await;
+            session
+                .map(|session| Box::new(session) as Box<dyn Remote>)
+                .map_err(|error| Refusal { fault: unreachable(&error), passing: error.is_transient() })
+        }
+        .boxed()
+    })
 }
 
 /// What the ssh room wants to know of a node.

@@ -7,7 +7,10 @@ mod agents;
 mod bootstrap;
 mod connect;
 mod failure;
+mod link;
+mod reconnect;
 mod remote;
+mod run_lock;
 mod script;
 mod session;
 #[cfg(test)]
@@ -16,7 +19,9 @@ mod tests;
 pub use agents::{Agents, Build};
 pub use connect::{Options, connect};
 pub use failure::{Bootstrap, SessionError};
+pub use reconnect::{Keep, LogIn, Mark, Refusal};
 pub use remote::{Channel, Exit, Input, Output, Remote, Status};
+pub use run_lock::{Locked, busy};
 pub use session::{HostSession, Privilege, Relay, Survey};
 
 /// Where agents are kept on a host. Only root may write there, so that nobody else can put one in place.

@@ -57,6 +57,24 @@ impl State {
     fn connecting(since: Duration, title: &str) -> Self {
         Self::Working { since, phase: "connect".to_owned(), title: title.to_owned(), progress: None }
     }
+
+    /// Whether what becomes of the connection is no news of its own: a step is told of, or why there is none.
+    fn tells_more(&self) -> bool {
+        match self {
+            Self::Working { phase, .. } => phase != "connect",
+            Self::Failed { .. } => true,
+            Self::Waiting | Self::Done => false,
+        }
+    }
+
+    /// The same with how far it has come.
+    fn with(&self, shown: Progress) -> Self {
+        let mut state = self.clone();
+        if let Self::Working { progress, .. } = &mut state {
+            *progress = Some(shown);
+        }
+        state
+    }
 }
 
 impl Board {
@@ -68,10 +86,13 @@ impl Board {
             }
             Event::Connecting { node } => self.set(node, |_| State::connecting(now, "")),
             Event::Retrying { node, cause } => {
-                self.set(node, |old| {
-                    State::connecting(old.since(now), &format!("tries again: {}", clean(cause)))
+                let title = format!("tries again: {}", clean(cause));
+                self.set(node, |old| match old.tells_more() {
+                    true => old.with(Progress::text(title)),
+                    false => State::connecting(old.since(now), &title),
                 });
             }
+            Event::Resumed { node, how } => self.set(node, |old| old.with(Progress::text(clean(how)))),
             Event::Pushing { node, done, total } => {
                 let text = format!("{} of {}", bytes(*done), bytes(*total));
                 let progress = Progress { text, done: *done, total: *total };
@@ -82,9 +103,10 @@ impl Board {
                     progress: Some(progress),
                 });
             }
-            Event::Connected { node, .. } => {
-                self.set(node, |old| State::connecting(old.since(now), "read the facts"))
-            }
+            Event::Connected { node, .. } => self.set(node, |old| match old.tells_more() {
+                true => old.with(Progress::text("connected again")),
+                false => State::connecting(old.since(now), "read the facts"),
+            }),
             Event::Surveyed { node } => self.set(node, |_| State::Done),
             Event::Unreachable { node, fault } => {
                 self.set(node, |_| State::failed("connect", &fault.to_string()))
@@ -100,13 +122,7 @@ impl Board {
                 title: clean(title),
                 progress: None,
             }),
-            Event::StepProgress { node, progress } => {
-                if let Some(State::Working { progress: shown, .. }) =
-                    self.node(node).map(|node| &mut node.state)
-                {
-                    *shown = Some(progress.clone());
-                }
-            }
+            Event::StepProgress { node, progress } => self.set(node, |old| old.with(progress.clone())),
             Event::StepDone { node, .. } => self.node(node).into_iter().for_each(Node::finish_step),
             Event::StepFailed { node, phase, fault, .. } => {
                 self.set(node, |_| State::failed(phase, &fault.to_string()));
