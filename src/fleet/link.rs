@@ -16,6 +16,7 @@ use super::bootstrap::OnPush;
 use super::failure::{Bootstrap, last_line};
 use super::remote::{Exit, Input, Output};
 use super::session::{Launcher, lock};
+use crate::ssh::ExecError;
 use crate::wire::{Answer, Body, Reply, Request, SILENCE_S, frame};
 
 /// How long an agent without work may take to leave.
@@ -161,7 +162,7 @@ async fn read_all(mut output: Output, mut exit: Box<dyn Exit>, waiting: Arc<Wait
     };
     let ended = timeout(PARTING, exit.wait()).await;
     waiting.end(match (ended, broken) {
-        (Ok(Err(lost)), _) => lost.to_string(),
+        (Ok(Err(error)), _) => lost(&error),
         (Ok(Ok(status)), _) if !last_words(&status.stderr).is_empty() => last_words(&status.stderr),
         (_, Some(broken)) => broken.to_string(),
         (Ok(Ok(status)), None) => status
@@ -169,6 +170,15 @@ async fn read_all(mut output: Output, mut exit: Box<dyn Exit>, waiting: Arc<Wait
             .map_or_else(|| "it was killed".to_owned(), |code| format!("it ended with exit code {code}")),
         (Err(_), None) => "it closed its output".to_owned(),
     });
+}
+
+/// Why a command's end was not told. The node is named, and what helps said, by whoever tells of it.
+fn lost(error: &ExecError) -> String {
+    match error {
+        ExecError::Lost { why: Some(why), .. } => format!("the connection was lost ({why})"),
+        ExecError::Lost { why: None, .. } => "the connection was lost".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 /// What an agent said at its end. A panic's message stands before the last line.

@@ -180,7 +180,7 @@ async fn keep_up(shared: Arc<Shared>, keep: Keep) {
         let cause = shared.link().ended().await;
         let lost = Instant::now();
         shared.standing.send_replace(Standing::Away);
-        tell(format!("the connection was lost: {cause}"));
+        tell(cause);
         match bring_back(&shared, &keep, &tell).await {
             Ok(()) => {
                 let ms = u64::try_from(lost.elapsed().as_millis()).unwrap_or(u64::MAX);

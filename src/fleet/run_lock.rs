@@ -54,7 +54,7 @@ impl Shared {
                 Answer::Locked => return Ok(locked),
                 Answer::LockHeld(holder) if holder.finishing && Instant::now() < deadline => {
                     if locked == Locked::AtOnce {
-                        on_wait(waiting(&holder));
+                        on_wait(waiting(&holder, claim));
                     }
                     locked = Locked::AfterWaiting;
                     tokio::time::sleep(PAUSE).await;
@@ -66,10 +66,14 @@ impl Shared {
 }
 
 /// What is waited for.
-fn waiting(holder: &LockOwner) -> String {
+fn waiting(holder: &LockOwner, claim: Claim) -> String {
+    let left = match claim {
+        Claim::Again => "waiting for the agent there to finish its step".to_owned(),
+        Claim::Free | Claim::Silent => format!("waiting for the step that `{}` left behind", holder.reason),
+    };
     match step(holder) {
-        Some(step) => format!("waiting for the step that `{}` left behind: {step}", holder.reason),
-        None => format!("waiting for the step that `{}` left behind", holder.reason),
+        Some(step) => format!("{left}: {step}"),
+        None => left,
     }
 }
 
