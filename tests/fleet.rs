@@ -13,12 +13,16 @@ use std::thread;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use nix::sys::signal::{Signal, kill};
 use skep::event::{Event, Sink};
-use skep::fleet::{self, Agents, Bootstrap, Build, HostSession, Privilege, SessionError};
+use skep::fleet::{
+    self, Agents, Bootstrap, Build, HostSession, Keep, Locked, LogIn, Mark, Privilege, Refusal, Remote,
+    SessionError,
+};
 use skep::inventory::model::{Login, Node, NodeName, Place, Role, Sudo};
-use skep::resource::Key;
+use skep::resource::{Fault, Key, Observed, Resource, directory};
 use skep::ssh::{self, Identities, Options, Target};
-use skep::wire::{Answer, Body, Claim};
+use skep::wire::{Answer, Body, Claim, LockOwner, Outcome};
 use support::sshd::{Sshd, this_user};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -26,6 +30,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 struct Scene {
     sshd: Sshd,
     agents: Arc<Agents>,
+    /// After how much silence a connection is asked for a word.
+    keepalive: Duration,
 }
 
 /// Read and compressed once for all tests: unoptimised, it is large.
@@ -37,7 +43,7 @@ static AGENTS: LazyLock<Arc<Agents>> = LazyLock::new(|| {
 impl Scene {
     fn new(config: &str) -> Option<Self> {
         let sshd = Sshd::start_with(config)?;
-        Some(Self { sshd, agents: Arc::clone(&AGENTS) })
+        Some(Self { sshd, agents: Arc::clone(&AGENTS), keepalive: Duration::from_secs(15) })
     }
 
     fn directory(&self) -> String {
@@ -45,6 +51,12 @@ impl Scene {
     }
 
     async fn log_in(&self) -> ssh::Session {
+        let (target, options) = self.login();
+        let options = Options { keepalive: self.keepalive, ..options };
+        ssh::connect(&target, &options).await.expect("a session")
+    }
+
+    fn login(&self) -> (Target, Options) {
         let target = Target {
             node: "n1".into(),
             host: "127.0.0.1".into(),
@@ -59,7 +71,24 @@ impl Scene {
             known_hosts: self.sshd.path("known_hosts"),
         };
         let options = Options { accept_new_host_keys: true, ..Options::new(Arc::new(Identities::default())) };
-        ssh::connect(&target, &options).await.expect("a session")
+        (target, options)
+    }
+
+    /// How a lost session logs in again.
+    fn log_in_again(&self) -> LogIn {
+        let (target, options) = self.login();
+        let options = Options { keepalive: self.keepalive, ..options };
+        Arc::new(move || {
+            let (target, options) = (target.clone(), options.clone());
+            let connected = async move {
+                let session = ssh::connect(&target, &options).await;
+                session.map(|session| Box::new(session) as Box<dyn Remote>).map_err(|error| Refusal {
+                    fault: Fault::new("n1", &error.cause),
+                    passing: error.is_transient(),
+                })
+            };
+            Box::pin(connected)
+        })
     }
 
     /// Opens a session; tells the bytes pushed too.
@@ -75,6 +104,16 @@ impl Scene {
 
     async fn session(&self) -> HostSession {
         self.open(false).await.0.expect("an agent")
+    }
+
+    /// Sends a signal to all connections, but not to what runs over them; the server goes on.
+    fn signal_connections(&self, signal: Signal) {
+        for process in self.sshd.descendants().into_iter().skip(1) {
+            let name = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+            if name.starts_with("sshd") {
+                let _ = kill(process, signal);
+            }
+        }
     }
 
     /// A program that the server's commands find first.
@@ -198,15 +237,6 @@ async fn a_lost_host_is_noticed_by_all_that_wait() {
 #[tokio::test]
 async fn the_lock_is_freed_when_the_connection_is_lost() {
     let Some(scene) = Scene::new("") else { return };
-    let owner = |who: &str| skep::wire::LockOwner {
-        finishing: false,
-        who: who.to_owned(),
-        host: "laptop".to_owned(),
-        reason: "skep up".to_owned(),
-        since: "2026-11-23T01:00:00Z".to_owned(),
-        run: "r".to_owned(),
-        holder: None,
-    };
     let ask = |owner| Body::Lock { owner, claim: Claim::Free };
     let (first, second) = (scene.session().await, scene.session().await);
     assert_eq!(first.request(ask(owner("first")), |_| ()).await.expect("an answer"), Answer::Locked);
@@ -218,6 +248,122 @@ async fn the_lock_is_freed_when_the_connection_is_lost() {
             Answer::Locked => break,
             Answer::LockHeld(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn owner(who: &str) -> LockOwner {
+    LockOwner {
+        finishing: false,
+        who: who.to_owned(),
+        host: "laptop".to_owned(),
+        reason: "skep up".to_owned(),
+        since: "2026-11-23T01:00:00Z".to_owned(),
+        run: "r".to_owned(),
+        holder: None,
+    }
+}
+
+/// A session that holds the run lock, and how it is kept; what is told of it.
+async fn locked(scene: &Scene, patience: Duration) -> (HostSession, Keep, Arc<Mutex<Vec<Event>>>) {
+    let session = scene.session().await.reopened_by(scene.log_in_again());
+    let taken = session.take_lock(&owner("first"), Claim::Free, &|_| ()).await;
+    assert_eq!(taken.expect("nobody holds it"), Locked::AtOnce);
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&events);
+    let sink: Sink = Arc::new(move |event| told.lock().expect("no panic").push(event));
+    (session, Keep { owner: owner("first"), patience, sink }, events)
+}
+
+/// Waits until the loss of a connection is noticed.
+async fn lost(session: &HostSession, mark: &Mark) {
+    while !session.lost_since(mark) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_kept_session_comes_back_with_its_lock_and_what_became_of_its_step() {
+    let Some(mut scene) = Scene::new("") else { return };
+    scene.keepalive = Duration::from_secs(1);
+    let (session, keep, events) = locked(&scene, Duration::from_secs(60)).await;
+    session.keep(keep);
+    let make = |name: &str| {
+        let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
+        let path = scene.sshd.path(name);
+        let desired = Resource::Directory(directory::Desired { path, mode: 0o755, uid, gid });
+        let absent = Observed::Directory(directory::Observed::Absent);
+        desired.diff(&absent).expect("nothing is in the way").expect("it is absent")
+    };
+    // Cut: the agent sees it. Frozen: neither side hears of it.
+    for (name, signal) in [("cut", Signal::SIGKILL), ("frozen", Signal::SIGSTOP)] {
+        let step = session.next_step();
+        let made = session.request(Body::Apply { change: make(name), step }, |_| ()).await;
+        let Ok(Answer::Applied(receipt)) = made else { panic!("it is made: {made:?}") };
+        let mark = session.mark();
+        scene.signal_connections(signal);
+        lost(&session, &mark).await;
+        session.back().await.unwrap_or_else(|fault| panic!("{name}: {fault}"));
+        assert_eq!(session.outcome("r", step).await.expect("an answer"), Outcome::Done(receipt));
+        // Without the lock this would be refused.
+        let body = Body::Apply { change: make(&format!("{name}-again")), step: session.next_step() };
+        let made = session.request(body, |_| ()).await;
+        assert!(matches!(made, Ok(Answer::Applied(_))), "{made:?}");
+    }
+    let events = events.lock().expect("no panic");
+    let connected = events.iter().filter(|event| matches!(event, Event::Connected { .. })).count();
+    // A busy computer may lose one more by itself.
+    assert!(connected >= 2, "{events:?}");
+    assert!(matches!(&events[0], Event::Retrying { cause, .. } if cause.contains("connection was lost")));
+}
+
+#[tokio::test]
+async fn what_does_not_come_back_is_told_with_the_last_cause() {
+    let Some(mut scene) = Scene::new("") else { return };
+    let (session, keep, _) = locked(&scene, Duration::from_secs(1)).await;
+    session.keep(keep);
+    let mark = session.mark();
+    scene.sshd.stop();
+    lost(&session, &mark).await;
+    let fault = session.back().await.expect_err("it is off");
+    assert!(
+        fault.cause.contains("did not come back within 1 s") && fault.cause.contains("refused"),
+        "{fault}"
+    );
+    assert!(fault.help.as_ref().is_some_and(|help| help.contains("skep up")), "{fault:?}");
+    assert_eq!(session.back().await.expect_err("it stays so").cause, fault.cause);
+}
+
+#[tokio::test]
+async fn a_host_that_comes_back_with_another_key_is_not_tried_again() {
+    let Some(mut scene) = Scene::new("") else { return };
+    let (session, keep, _) = locked(&scene, Duration::from_secs(3600)).await;
+    let mark = session.mark();
+    scene.sshd.restart_with_new_host_keys();
+    lost(&session, &mark).await;
+    session.keep(keep);
+    let fault = session.back().await.expect_err("it is another machine, for all that is known");
+    assert!(fault.cause.contains("host key"), "{fault}");
+}
+
+#[tokio::test]
+async fn another_run_that_came_in_between_is_named_and_left_alone() {
+    let Some(scene) = Scene::new("") else { return };
+    for still_there in [true, false] {
+        let (first, keep, _) = locked(&scene, Duration::from_secs(60)).await;
+        let mark = first.mark();
+        scene.signal_connections(Signal::SIGKILL);
+        lost(&first, &mark).await;
+        let second = scene.session().await;
+        second.take_lock(&owner("second"), Claim::Free, &|_| ()).await.expect("the first is gone");
+        if !still_there {
+            second.finish().await;
+        }
+        first.keep(keep);
+        let fault = first.back().await.expect_err("the second has it, or had it");
+        assert!(fault.cause.contains("second@laptop took over there"), "{fault}");
+        if still_there {
+            assert!(matches!(second.request(Body::Unlock, |_| ()).await, Ok(Answer::Unlocked)));
         }
     }
 }

@@ -189,7 +189,8 @@ impl Executor<'_> {
             Action::Change(change) => {
                 let receipt = self.change(&step.node, change).await?;
                 if sort(step) == Sort::Restart {
-                    self.through(&step.node, async |_| self.swarm.await_back(&step.node).await).await?;
+                    self.through(&step.node, async |again| self.swarm.await_back(&step.node, again).await)
+                        .await?;
                 }
                 Ok(receipt)
             }

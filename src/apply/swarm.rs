@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::future::select_all;
 use tokio::sync::Mutex;
+use tokio::time::sleep;
 
 use super::Sessions;
 use crate::engine::{self, Engine};
@@ -17,6 +19,12 @@ use crate::swarm::SwarmAction;
 
 /// Where every engine listens.
 const SOCKET: &str = "/var/run/docker.sock";
+
+/// How long an engine may take to start after its host, and its swarm to find a leader again.
+const STARTING: Duration = Duration::from_secs(90);
+
+/// Between two looks at one.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The engines of all nodes, each connected to when first needed.
 pub(super) struct Hands<'a> {
@@ -53,7 +61,7 @@ impl<'a> Hands<'a> {
                 stuck(node, error)
                     .help(format!("run `docker swarm leave --force` on {node}, then `skep up` again"))
             }),
-            through_manager => self.through_manager(node, &own, through_manager).await,
+            through_manager => self.through_manager(node, &own, through_manager, again).await,
         }
     }
 
@@ -86,7 +94,7 @@ impl<'a> Hands<'a> {
         again: bool,
     ) -> Result<(), Stuck> {
         let begun = again && own.begun().await.map_err(|error| stuck(node, error))?;
-        let (through, manager) = self.manager(node).await?;
+        let (through, manager) = self.manager(node, again).await?;
         let joined = async {
             if begun {
                 own.await_active().await?;
@@ -117,8 +125,9 @@ impl<'a> Hands<'a> {
         node: &NodeName,
         own: &Engine,
         action: &SwarmAction,
+        again: bool,
     ) -> Result<(), Stuck> {
-        let (_, manager) = self.manager(node).await?;
+        let (_, manager) = self.manager(node, again).await?;
         let done = async {
             match action {
                 SwarmAction::Promote { node_id } => manager.set_role(node_id, Role::Manager).await,
@@ -179,19 +188,33 @@ impl Hands<'_> {
     }
 
     /// Waits until a manager whose engine was restarted counts again, so that the next one may go.
-    pub(super) async fn await_back(&self, node: &NodeName) -> Result<(), Stuck> {
+    pub(super) async fn await_back(&self, node: &NodeName, again: bool) -> Result<(), Stuck> {
         let local = self.engine(node).await?.local().await.map_err(|error| stuck(node, error))?;
         if local.state != SwarmState::Active || self.ours.lock().await.is_none() {
             return Ok(());
         }
-        let (_, manager) = self.manager(node).await?;
+        let (_, manager) = self.manager(node, again).await?;
         manager.await_ready(&local.node_id).await.map_err(|error| stuck(node, error))
+    }
+
+    /// Waits until a node's engine answers: after a reboot it comes later than the login.
+    pub(super) async fn await_engine(&self, node: &NodeName) {
+        let deadline = Instant::now() + STARTING;
+        while Instant::now() < deadline {
+            if let Ok(engine) = self.engine(node).await
+                && engine.local().await.is_ok()
+            {
+                return;
+            }
+            sleep(PAUSE).await;
+        }
     }
 
     /// A manager that answers for the swarm, asked anew each time: it may have lost its say since. `about`, the node
     /// that something is done to, comes last: it may be about to lose it. Where none answers, those whose connection is
-    /// lost are waited for.
-    async fn manager(&self, about: &NodeName) -> Result<(NodeName, Arc<Engine>), Stuck> {
+    /// lost are waited for; `again`: one was, and may just be starting.
+    async fn manager(&self, about: &NodeName, again: bool) -> Result<(NodeName, Arc<Engine>), Stuck> {
+        let mut deadline = Instant::now() + if again { STARTING } else { Duration::ZERO };
         loop {
             let candidates = self.candidates(about).await;
             for (node, _) in &candidates {
@@ -201,10 +224,14 @@ impl Hands<'_> {
             }
             let away = candidates.iter().filter(|(_, session)| session.is_away());
             let back: Vec<_> = away.map(|(_, session)| Box::pin(session.back())).collect();
-            if back.is_empty() {
+            if !back.is_empty() {
+                let _ = select_all(back).await;
+                deadline = Instant::now() + STARTING;
+            } else if Instant::now() < deadline {
+                sleep(PAUSE).await;
+            } else {
                 return Err(Fault::new("swarm", "no manager answers").help("look at `skep status`").into());
             }
-            let _ = select_all(back).await;
         }
     }
 

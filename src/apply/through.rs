@@ -26,16 +26,19 @@ impl Executor<'_> {
         for tried in 1.. {
             let marks: Vec<_> = self.sessions.values().map(|session| (session, session.mark())).collect();
             let Err(Stuck { fault, broken }) = act(again).await else { return Ok(()) };
-            if !broken || tried == TRIES {
+            if tried == TRIES {
                 return Err(fault);
             }
+            if broken {
+                join_all(marks.iter().map(|(session, _)| session.probe())).await;
+            }
             // What went wrong may be the engine's own doing; then nothing is gained by asking again.
-            join_all(marks.iter().map(|(session, _)| session.probe())).await;
             if !marks.iter().any(|(session, mark)| session.lost_since(mark)) {
                 return Err(fault);
             }
             self.back(session).await?;
             self.resumed(session, "connected again; looking how far the step came");
+            self.swarm.await_engine(node).await;
             again = true;
         }
         Ok(())

@@ -176,10 +176,10 @@ impl<'a> Run<'a> {
 
     async fn survey_again(&self, name: &NodeName, session: &HostSession) -> Result<plan::Host, Missed> {
         session.back().await.map_err(Missed::Failed)?;
-        match self.survey(name, session, false).await {
+        match self.survey(name, session, None).await {
             Err(Missed::Failed(_)) if session.is_gone() => {
                 session.back().await.map_err(Missed::Failed)?;
-                self.survey(name, session, false).await
+                self.survey(name, session, None).await
             }
             seen => seen,
         }
@@ -192,13 +192,14 @@ impl<'a> Run<'a> {
         session: &HostSession,
         lock: bool,
     ) -> Result<plan::Host, Missed> {
-        let mut seen = self.survey(name, session, lock).await;
+        let mut seen = self.survey(name, session, lock.then_some(Claim::Free)).await;
         if let Err(Missed::Failed(fault)) = &seen
             && session.is_gone()
         {
             (self.sink)(Event::Retrying { node: name.clone(), cause: fault.cause.clone() });
             session.reopen().await.map_err(Missed::Failed)?;
-            seen = self.survey(name, session, lock).await;
+            // The agent of the connection before may hold the lock still.
+            seen = self.survey(name, session, lock.then_some(Claim::Again)).await;
         }
         let seen = seen?;
         if lock && !self.common.reconnect.is_zero() {
@@ -208,14 +209,19 @@ impl<'a> Run<'a> {
         Ok(seen)
     }
 
-    async fn survey(&self, name: &NodeName, session: &HostSession, lock: bool) -> Result<plan::Host, Missed> {
+    async fn survey(
+        &self,
+        name: &NodeName,
+        session: &HostSession,
+        lock: Option<Claim>,
+    ) -> Result<plan::Host, Missed> {
         let keys =
             || self.inventory.node(name).map(|node| desire::keys(self.inventory, node)).unwrap_or_default();
         // Both are sent at once, the lock first: what is seen under it stays as it was seen.
         let take = async {
             match lock {
-                true => self.take_lock(name, session).await,
-                false => Ok(Locked::AtOnce),
+                Some(claim) => self.take_lock(name, session, claim).await,
+                None => Ok(Locked::AtOnce),
             }
         };
         let survey = session.survey(keys());
@@ -230,9 +236,19 @@ impl<'a> Run<'a> {
 
     /// Takes a host's run lock. Where a run was killed, its agent finishes the step in hand, and is waited for. One
     /// whose controller is silent is told to leave where the user says so.
-    async fn take_lock(&self, name: &NodeName, session: &HostSession) -> Result<Locked, Missed> {
+    async fn take_lock(
+        &self,
+        name: &NodeName,
+        session: &HostSession,
+        claim: Claim,
+    ) -> Result<Locked, Missed> {
         let owner = self.owner();
         let tell = |cause| (self.sink)(Event::Retrying { node: name.clone(), cause });
+        if claim == Claim::Again
+            && let Ok(locked) = session.take_lock(&owner, claim, &tell).await
+        {
+            return Ok(locked);
+        }
         let claim = if self.common.take_over { Claim::Silent } else { Claim::Free };
         match session.take_lock(&owner, claim, &tell).await {
             Err(SessionError::Held(holder))
