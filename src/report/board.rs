@@ -356,6 +356,16 @@ mod tests {
     }
 
     #[test]
+    fn a_lost_connection_keeps_the_step_and_its_failure() {
+        let told = show(&until(|event| matches!(event, Event::Connected { ms: 2_400, .. })));
+        assert!(told.contains("packages") && told.contains("install docker.io  connected again"), "{told}");
+        let mut events = until(|event| matches!(event, Event::StepFailed { .. }));
+        let before = show(&events);
+        events.push(Event::Retrying { node: "n3".into(), cause: "no route to host".into() });
+        assert_eq!(show(&events), before);
+    }
+
+    #[test]
     fn a_stop_is_acknowledged() {
         insta::assert_snapshot!(show(&until(|event| matches!(event, Event::Stopping))));
     }

@@ -16,6 +16,7 @@ pub(crate) fn trials() -> Vec<Test> {
         ("a_host_that_reboots_in_mid_step_carries_on_and_one_that_is_gone_stops_only_itself", reboot),
         ("a_sleeping_controller_is_taken_over_and_notices", sleeper),
         ("managers_cut_in_the_middle_of_the_joins", joins),
+        ("a_manager_that_reboots_in_the_middle_of_the_joins", rebooting_manager),
     ]
 }
 
@@ -167,8 +168,7 @@ fn reboot() {
     let code = run.each(lines, |event| {
         if !rebooted && unpacking(event, "n2") {
             rebooted = true;
-            // As if somebody pulled the plug; it takes the command that does so with it.
-            let _ = bench.lab().enter("n2", &["systemctl", "reboot", "--force", "--force"]);
+            pull_the_plug(&bench, "n2");
         }
         if !off && unpacking(event, "n3") {
             off = true;
@@ -190,6 +190,11 @@ fn reboot() {
     bench.skep(&["up", "--yes"]).exits(0);
     assert_eq!(bench.members("n1"), ["n1 Ready Leader", "n2 Ready", "n3 Ready"]);
     bench.skep(&["plan", "--exit-code"]).exits(0);
+}
+
+/// Reboots without a word to anybody, the command that does it included.
+fn pull_the_plug(bench: &Bench, node: &str) {
+    let _ = bench.lab().enter(node, &["systemctl", "reboot", "--force", "--force"]);
 }
 
 fn sleeper() {
@@ -251,5 +256,23 @@ fn joins() {
     assert_eq!(bench.members("n1"), ["n1 Ready Leader", "n2 Ready Reachable", "n3 Ready Reachable"]);
     let journals = fs::read_dir(bench.state().join("skep/runs")).unwrap().count();
     assert_eq!(journals, 1, "all in one run");
+    bench.skep(&["plan", "--exit-code"]).exits(0);
+}
+
+fn rebooting_manager() {
+    let bench = Bench::with_engine("joinsreboot", 3);
+    bench.inventory(&[("n1", "manager"), ("n2", "manager"), ("n3", "manager")], "");
+    let mut run = Watched::start(&bench, &[]);
+    let lines = run.lines();
+    let code = run.each(lines, |event| {
+        // Two managers, one of them off: nobody leads until it is back.
+        if begins(event, "n3", "swarm") {
+            pull_the_plug(&bench, "n1");
+        }
+    });
+    assert_eq!(code, 0, "{:#?}", run.events.last());
+    assert!(!run.about("retrying", "n1").is_empty());
+    bench.settles("n2", |members| members.iter().all(|member| member.contains("Ready")));
+    assert_eq!(bench.members("n2").len(), 3);
     bench.skep(&["plan", "--exit-code"]).exits(0);
 }
