@@ -138,3 +138,6 @@ fn lost_each_time(node: &NodeName) -> Fault {
         "see why on the host (`journalctl -b -1 -e`: power, memory, its card), then run `skep up` again",
     )
 }
+
+#[cfg(test)]
+mod tests;
