@@ -7,46 +7,51 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::wire::LockOwner;
+use crate::wire::{Holder, LockOwner};
 
 /// How the files of agents are named: in their place on a host, and as built.
 const NAMES: &[&str] = &["agent-", "skep-agent"];
 
-/// Tells the agent that holds the lock at `path` to leave.
+/// Tells the agent that holds the lock at `path` to leave. One that has left meanwhile need not be told.
 ///
 /// # Errors
 /// Where the process that holds it is no agent that understands this.
 pub(super) fn tell_to_leave(path: &Path, owner: &LockOwner) -> io::Result<()> {
-    let Some(holder) = &owner.holder else {
+    let Some(Holder { pid, .. }) = owner.holder else {
         return Err(io::Error::other("what holds it does not say which process it is"));
     };
-    let pid = holder.pid;
-    if !holds(pid, path)? || !is_agent(pid) {
+    // In this order: a process that ends in between is found to hold nothing.
+    let is_agent = is_agent(pid);
+    let holders = holders(&fs::read_to_string("/proc/locks")?, fs::metadata(path)?.ino());
+    if holders.is_empty() {
+        return Ok(());
+    }
+    if !is_agent || !holders.contains(&pid) {
         return Err(io::Error::other(format!(
             "process {pid}, which it names, is no skep-agent that holds it"
         )));
     }
     let process = i32::try_from(pid).map_err(io::Error::other)?;
-    Ok(kill(Pid::from_raw(process), Signal::SIGTERM)?)
+    match kill(Pid::from_raw(process), Signal::SIGTERM) {
+        Err(Errno::ESRCH) => Ok(()),
+        told => Ok(told?),
+    }
 }
 
-/// Whether the kernel holds a lock on that file for that process.
-fn holds(pid: u32, path: &Path) -> io::Result<bool> {
-    let inode = fs::metadata(path)?.ino();
-    Ok(is_listed(&fs::read_to_string("/proc/locks")?, pid, inode))
-}
-
-/// `/proc/locks` has lines such as `3: FLOCK  ADVISORY  WRITE 812 00:19:1234 0 EOF`: process, device and inode.
-fn is_listed(locks: &str, pid: u32, inode: u64) -> bool {
-    let is = |line: &str| {
+/// The processes that the kernel holds a lock on a file for. `/proc/locks` has lines such as
+/// `3: FLOCK  ADVISORY  WRITE 812 00:19:1234 0 EOF`: process, device and inode.
+fn holders(locks: &str, inode: u64) -> Vec<u32> {
+    let holder = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [_, "FLOCK", _, "WRITE", holder, file, ..] = words[..] else { return false };
-        holder.parse() == Ok(pid) && file.rsplit(':').next().and_then(|last| last.parse().ok()) == Some(inode)
+        let [_, "FLOCK", _, "WRITE", holder, file, ..] = words[..] else { return None };
+        let same = file.rsplit(':').next()?.parse() == Ok(inode);
+        holder.parse().ok().filter(|_| same)
     };
-    locks.lines().any(is)
+    locks.lines().filter_map(holder).collect()
 }
 
 /// Whether a process is an agent, by its program or, where an emulator runs it, by its command line.
@@ -68,12 +73,10 @@ mod tests {
     fn the_kernels_list_of_locks() {
         let locks = "1: POSIX  ADVISORY  WRITE 7 00:19:42 0 EOF\n2: FLOCK  ADVISORY  WRITE 812 00:19:1234 0 EOF\n\
                      2: -> FLOCK  ADVISORY  WRITE 813 00:19:1234 0 EOF\n3: FLOCK  ADVISORY  READ 9 00:19:1234 0 EOF\n";
-        for (pid, inode, listed) in
-            [(812, 1234, true), (813, 1234, false), (812, 123, false), (7, 42, false), (9, 1234, false)]
-        {
-            assert_eq!(is_listed(locks, pid, inode), listed, "{pid} {inode}");
+        for (inode, expected) in [(1234, &[812][..]), (123, &[]), (42, &[])] {
+            assert_eq!(holders(locks, inode), expected, "{inode}");
         }
-        assert!(!is_listed("", 1, 1));
+        assert!(holders("", 1).is_empty());
     }
 
     #[test]

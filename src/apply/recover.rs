@@ -10,7 +10,7 @@ use super::Executor;
 
 /// How often one step is gone on with. A host that falls at the same step each time has more wrong with it than its
 /// connection.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 /// How a step goes on.
 enum Onward {

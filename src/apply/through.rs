@@ -3,12 +3,10 @@
 use futures_util::future::join_all;
 
 use super::Executor;
+use super::recover::TRIES;
 use super::swarm::Stuck;
 use crate::inventory::model::NodeName;
 use crate::resource::Fault;
-
-/// How often one step is gone on with.
-const TRIES: usize = 3;
 
 impl Executor<'_> {
     /// Does a step that asks engines. Where the connection to its node or to the manager is lost in the middle of it,

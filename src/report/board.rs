@@ -2,10 +2,13 @@
 //!
 //! Times are spans since the run began, handed in by whoever has the clock.
 
+mod state;
+
 use std::time::Duration;
 
 use console::measure_text_width;
 
+use self::state::State;
 use super::surface::{Surface, Tone};
 use super::text::{bytes, clean, count, fit, pad, seconds};
 use crate::event::Event;
@@ -43,38 +46,6 @@ struct Widths {
     name: usize,
     counter: usize,
     title: usize,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum State {
-    Waiting,
-    Working { since: Duration, phase: String, title: String, progress: Option<Progress> },
-    Done,
-    Failed { phase: String, cause: String },
-}
-
-impl State {
-    fn connecting(since: Duration, title: &str) -> Self {
-        Self::Working { since, phase: "connect".to_owned(), title: title.to_owned(), progress: None }
-    }
-
-    /// Whether what becomes of the connection is no news of its own: a step is told of, or why there is none.
-    fn tells_more(&self) -> bool {
-        match self {
-            Self::Working { phase, .. } => phase != "connect",
-            Self::Failed { .. } => true,
-            Self::Waiting | Self::Done => false,
-        }
-    }
-
-    /// The same with how far it has come.
-    fn with(&self, shown: Progress) -> Self {
-        let mut state = self.clone();
-        if let Self::Working { progress, .. } = &mut state {
-            *progress = Some(shown);
-        }
-        state
-    }
 }
 
 impl Board {
@@ -261,20 +232,6 @@ impl Node {
                 measure_text_width(title)
             }
             _ => 0,
-        }
-    }
-}
-
-impl State {
-    fn failed(phase: impl ToString, cause: &str) -> Self {
-        Self::Failed { phase: phase.to_string(), cause: clean(cause) }
-    }
-
-    /// When the work in hand began; `now` where none is.
-    fn since(&self, now: Duration) -> Duration {
-        match self {
-            Self::Working { since, .. } => *since,
-            _ => now,
         }
     }
 }
