@@ -57,10 +57,9 @@ impl<'a> Hands<'a> {
                 self.init(node, &own, &init, again).await
             }
             SwarmAction::Join { role, advertise } => self.join(node, &own, *role, *advertise, again).await,
-            SwarmAction::AwaitJoin => own.await_active().await.map_err(|error| {
-                stuck(node, error)
-                    .help(format!("run `docker swarm leave --force` on {node}, then `skep up` again"))
-            }),
+            SwarmAction::AwaitJoin => {
+                own.await_active().await.map_err(|error| stuck(node, error).help(leave_help(node)))
+            }
             through_manager => self.through_manager(node, &own, through_manager, again).await,
         }
     }
@@ -114,8 +113,14 @@ impl<'a> Hands<'a> {
             }
         };
         joined.await.map_err(|error| {
+            // An engine whose join failed in its background takes no further one before it has left.
+            let failed = begun && matches!(error, engine::Error::NotJoined { .. });
             let stuck = stuck(node, error);
-            if stuck.fault.help.is_some() { stuck } else { stuck.help(join_help(node, &through)) }
+            match (failed, &stuck.fault.help) {
+                (true, _) => stuck.help(leave_help(node)),
+                (false, Some(_)) => stuck,
+                (false, None) => stuck.help(join_help(node, &through)),
+            }
         })
     }
 
@@ -280,6 +285,10 @@ fn stuck(node: &NodeName, error: engine::Error) -> Stuck {
         None => fault,
     };
     Stuck { fault, broken }
+}
+
+fn leave_help(node: &NodeName) -> String {
+    format!("run `docker swarm leave --force` on {node}, then `skep up` again")
 }
 
 fn join_help(node: &NodeName, manager: &NodeName) -> String {
