@@ -3,7 +3,9 @@
 //! A node whose step fails does nothing more; the others finish the phase and go on. There is nothing to resume
 //! from: the hosts and the swarm are the state, and the next run's plan holds what is left.
 
+mod history;
 mod journal;
+mod leave;
 mod stop;
 mod swarm;
 #[cfg(test)]
@@ -16,7 +18,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
+pub use history::{Ending, Record, Sought, find, list};
 pub use journal::{Journal, JournalError, state_dir};
+pub use leave::holdings;
 pub use stop::Stop;
 
 use crate::event::{Event, Sink};
@@ -24,7 +28,7 @@ use crate::fleet::HostSession;
 use crate::inventory::model::{NodeName, Role};
 use crate::plan::{Action, Phase, PhaseName, Plan, Step};
 use crate::resource::{Change, Fault, Receipt};
-use crate::swarm::SwarmAction;
+use crate::swarm::{SwarmAction, SwarmReceipt};
 use crate::wire::{Answer, Body};
 
 /// The agents of all nodes that answered.
@@ -106,6 +110,12 @@ struct Executor<'a> {
     swarm: swarm::Hands<'a>,
 }
 
+/// What a step did, for its undo.
+struct Done {
+    receipt: Option<Receipt>,
+    swarm: Option<SwarmReceipt>,
+}
+
 /// What a step does to the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sort {
@@ -159,9 +169,9 @@ impl Executor<'_> {
         let time = begun.elapsed();
         self.account(&node, |account| account.time += time);
         match result {
-            Ok(receipt) => {
+            Ok(Done { receipt, swarm }) => {
                 self.account(&node, |account| account.changed += 1);
-                (self.sink)(Event::StepDone { node, phase, step: place, ms: millis(time), receipt });
+                (self.sink)(Event::StepDone { node, phase, step: place, ms: millis(time), receipt, swarm });
             }
             Err(fault) => {
                 self.hold_back_others(step);
@@ -171,16 +181,19 @@ impl Executor<'_> {
         }
     }
 
-    async fn act(&self, step: &Step) -> Result<Option<Receipt>, Fault> {
+    async fn act(&self, step: &Step) -> Result<Done, Fault> {
         match &step.action {
             Action::Change(change) => {
                 let receipt = self.change(&step.node, change).await?;
-                if sort(step) == Sort::Restart {
+                // Other disruptions leave the engine as it is, or take it away for good, as an undo may.
+                if sort(step) == Sort::Restart && matches!(change, Change::Daemon(_)) {
                     self.swarm.await_back(&step.node).await?;
                 }
-                Ok(Some(receipt))
+                Ok(Done { receipt: Some(receipt), swarm: None })
             }
-            Action::Swarm(action) => self.swarm.act(&step.node, action).await.map(|()| None),
+            Action::Swarm(action) => {
+                self.swarm.act(&step.node, action).await.map(|swarm| Done { receipt: None, swarm })
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use crate::engine::{self, Engine};
 use crate::facts::SwarmState;
 use crate::inventory::model::{NodeName, Role};
 use crate::resource::Fault;
-use crate::swarm::SwarmAction;
+use crate::swarm::{SwarmAction, SwarmReceipt};
 
 /// Where every engine listens.
 const SOCKET: &str = "/var/run/docker.sock";
@@ -20,9 +20,9 @@ pub(super) struct Hands<'a> {
     sessions: &'a Sessions,
     engines: Mutex<BTreeMap<NodeName, Arc<Engine>>>,
     /// The ID of the swarm that all of this is about; none before it is made. A manager of another is a stranger.
-    ours: Mutex<Option<String>>,
+    pub(super) ours: Mutex<Option<String>>,
     /// Managers no more: they may take a while to notice.
-    demoted: Mutex<BTreeSet<NodeName>>,
+    pub(super) demoted: Mutex<BTreeSet<NodeName>>,
 }
 
 impl<'a> Hands<'a> {
@@ -31,7 +31,11 @@ impl<'a> Hands<'a> {
     }
 
     /// Does what the step says.
-    pub(super) async fn act(&self, node: &NodeName, action: &SwarmAction) -> Result<(), Fault> {
+    pub(super) async fn act(
+        &self,
+        node: &NodeName,
+        action: &SwarmAction,
+    ) -> Result<Option<SwarmReceipt>, Fault> {
         let own = self.engine(node).await?;
         match action {
             SwarmAction::Init { advertise, name, address_pool, subnet_size, task_history } => {
@@ -48,7 +52,7 @@ impl<'a> Hands<'a> {
                     own.manages().await
                 };
                 *self.ours.lock().await = made.await.map_err(|error| fault(node, error))?;
-                Ok(())
+                self.membership(node, &own).await
             }
             SwarmAction::Join { role, advertise } => {
                 let (through, manager) = self.manager(node).await?;
@@ -69,14 +73,24 @@ impl<'a> Hands<'a> {
                 joined.await.map_err(|error| {
                     let fault = fault(node, error);
                     if fault.help.is_some() { fault } else { fault.help(join_help(node, &through)) }
-                })
+                })?;
+                self.membership(node, &own).await
             }
-            SwarmAction::AwaitJoin => own.await_active().await.map_err(|error| {
+            SwarmAction::AwaitJoin => own.await_active().await.map(|()| None).map_err(|error| {
                 fault(node, error)
                     .help(format!("run `docker swarm leave --force` on {node}, then `skep up` again"))
             }),
+            SwarmAction::Leave { node_id, .. } => self.leave(node, &own, node_id).await,
+            SwarmAction::Dissolve { swarm, .. } => self.dissolve(node, &own, swarm).await,
             through_manager => self.through_manager(node, &own, through_manager).await,
         }
+    }
+
+    /// Which member the node became.
+    async fn membership(&self, node: &NodeName, own: &Engine) -> Result<Option<SwarmReceipt>, Fault> {
+        let node_id = own.node_id().await.map_err(|error| fault(node, error))?;
+        let swarm = self.ours.lock().await.clone();
+        Ok(swarm.map(|swarm| SwarmReceipt::Member { swarm, node_id }))
     }
 
     /// Changes that a manager makes to the record of a node.
@@ -85,31 +99,44 @@ impl<'a> Hands<'a> {
         node: &NodeName,
         own: &Engine,
         action: &SwarmAction,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<SwarmReceipt>, Fault> {
         let (_, manager) = self.manager(node).await?;
         let done = async {
             match action {
-                SwarmAction::Promote { node_id } => manager.set_role(node_id, Role::Manager).await,
+                SwarmAction::Promote { node_id } => {
+                    let before = manager.set_role(node_id, Role::Manager).await?;
+                    Ok(Some(SwarmReceipt::Role { node_id: node_id.clone(), before }))
+                }
                 SwarmAction::Demote { node_id } => {
                     self.demoted.lock().await.insert(node.clone());
-                    manager.set_role(node_id, Role::Worker).await
+                    let before = manager.set_role(node_id, Role::Worker).await?;
+                    Ok(Some(SwarmReceipt::Role { node_id: node_id.clone(), before }))
                 }
                 SwarmAction::Forget { node_id, manager: is_manager } => {
                     if *is_manager {
                         manager.set_role(node_id, Role::Worker).await?;
                     }
-                    manager.remove_node(node_id).await
+                    manager.remove_node(node_id).await.map(|()| None)
                 }
-                SwarmAction::Adopt { name } => manager.adopt(name).await,
-                SwarmAction::Configure { task_history } => manager.configure(*task_history).await,
-                SwarmAction::Label { node_id, labels } => {
+                SwarmAction::Adopt { name } => manager.adopt(name).await.map(|()| None),
+                SwarmAction::Release { .. } => manager.release().await.map(|()| None),
+                SwarmAction::Configure { task_history } => {
+                    let before = manager.configure(*task_history).await?;
+                    Ok(before.map(|before| SwarmReceipt::TaskHistory { before }))
+                }
+                SwarmAction::Label { node_id, labels, remove } => {
                     let node_id = match node_id {
                         Some(known) => known.clone(),
                         None => own.node_id().await?,
                     };
-                    manager.set_labels(&node_id, labels).await
+                    let before = manager.set_labels(&node_id, labels, remove).await?;
+                    Ok(Some(labels_receipt(node_id, &before, labels, remove)))
                 }
-                SwarmAction::Init { .. } | SwarmAction::Join { .. } | SwarmAction::AwaitJoin => Ok(()),
+                SwarmAction::Init { .. }
+                | SwarmAction::Join { .. }
+                | SwarmAction::AwaitJoin
+                | SwarmAction::Leave { .. }
+                | SwarmAction::Dissolve { .. } => Ok(None),
             }
         };
         done.await.map_err(|error| fault(node, error))
@@ -118,7 +145,7 @@ impl<'a> Hands<'a> {
 
 impl Hands<'_> {
     /// The engine of a node, over one relay that is kept for all its requests.
-    async fn engine(&self, node: &NodeName) -> Result<Arc<Engine>, Fault> {
+    pub(super) async fn engine(&self, node: &NodeName) -> Result<Arc<Engine>, Fault> {
         if let Some(engine) = self.engines.lock().await.get(node) {
             return Ok(Arc::clone(engine));
         }
@@ -157,7 +184,7 @@ impl Hands<'_> {
 
     /// A manager that answers for the swarm, asked anew each time: it may have lost its say since. `about`, the node
     /// that something is done to, comes last: it may be about to lose it.
-    async fn manager(&self, about: &NodeName) -> Result<(NodeName, Arc<Engine>), Fault> {
+    pub(super) async fn manager(&self, about: &NodeName) -> Result<(NodeName, Arc<Engine>), Fault> {
         let known: Vec<NodeName> = self.engines.lock().await.keys().cloned().collect();
         let demoted = self.demoted.lock().await.clone();
         let ours = self.ours.lock().await.clone();
@@ -174,7 +201,21 @@ impl Hands<'_> {
     }
 }
 
-fn fault(node: &NodeName, error: engine::Error) -> Fault {
+/// The labels that were changed, as they were and as they are.
+fn labels_receipt(
+    node_id: String,
+    had: &BTreeMap<String, String>,
+    set: &BTreeMap<String, String>,
+    remove: &BTreeSet<String>,
+) -> SwarmReceipt {
+    let keys = || set.keys().chain(remove).filter(|key| had.get(*key) != set.get(*key));
+    let as_in = |labels: &BTreeMap<String, String>| {
+        keys().map(|key| (key.clone(), labels.get(key).cloned())).collect()
+    };
+    SwarmReceipt::Labels { node_id, before: as_in(had), after: as_in(set) }
+}
+
+pub(super) fn fault(node: &NodeName, error: engine::Error) -> Fault {
     let help = error.help();
     let fault = Fault::new(format!("{node}'s engine"), error);
     match help {

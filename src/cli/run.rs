@@ -14,9 +14,10 @@ use crate::event::{Event, Sink};
 use crate::fleet::{self, HostSession, SessionError};
 use crate::inventory::Surroundings;
 use crate::inventory::model::{Inventory, NodeName};
+use crate::plan::undo::Deeds;
 use crate::plan::{self, Choices, View, desire};
 use crate::report::{self, Reporter};
-use crate::resource::Fault;
+use crate::resource::{Fault, Key};
 use crate::wire::{Answer, Body, LockOwner};
 
 /// The reader of a run's events, which has to keep still while the user is asked something.
@@ -32,6 +33,10 @@ pub(super) struct Run<'a> {
     pub(super) stop: Stop,
     pub(super) command: &'static str,
     pub(super) begun: Instant,
+    /// The run that this one undoes.
+    undoes: Option<String>,
+    /// What the nodes are asked about, where that is not told by the inventory.
+    keys: Option<BTreeMap<NodeName, Vec<Key>>>,
     id: String,
 }
 
@@ -91,6 +96,29 @@ impl<'a> Run<'a> {
         command: &'static str,
         journal: bool,
     ) -> Result<Self, Failure> {
+        Self::begin_as(common, inventory, choices, (command, None), journal)
+    }
+
+    /// Begins a run that puts back what another one did; without a journal where it is only to show what that would be.
+    pub(super) fn undoing(
+        common: &'a Common,
+        inventory: &'a Inventory,
+        choices: Choices,
+        deeds: &Deeds,
+        journal: bool,
+    ) -> Result<Self, Failure> {
+        let command = if journal { "undo" } else { "undo --plan" };
+        let run = Self::begin_as(common, inventory, choices, (command, Some(deeds.run.clone())), journal)?;
+        Ok(Self { keys: Some(deeds.keys()), ..run })
+    }
+
+    fn begin_as(
+        common: &'a Common,
+        inventory: &'a Inventory,
+        choices: Choices,
+        (command, undoes): (&'static str, Option<String>),
+        journal: bool,
+    ) -> Result<Self, Failure> {
         let printer = common.printer();
         let id = run_id();
         let journal = journal.then(|| Journal::begin(&state_dir(), &id)).transpose();
@@ -111,8 +139,13 @@ impl<'a> Run<'a> {
             command: command.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             nodes: names,
+            inventory: std::path::absolute(&common.inventory).unwrap_or_else(|_| common.inventory.clone()),
+            cluster: inventory.name.clone(),
+            undoes: undoes.clone(),
         });
-        Ok(Self { common, inventory, choices, reporter, sink, stop, id, command, begun: Instant::now() })
+        let begun = Instant::now();
+        let keys = None;
+        Ok(Self { common, inventory, choices, reporter, sink, stop, command, begun, undoes, keys, id })
     }
 
     /// Connects to all hosts at once and asks each what it is and has. With `lock`, takes the run lock of each: what is
@@ -183,9 +216,26 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The command as the user has to type it again, without `skep`.
+    pub(super) fn again(&self) -> String {
+        match &self.undoes {
+            Some(run) => format!("undo {run}"),
+            None => self.command.to_owned(),
+        }
+    }
+
+    /// What a node is asked about.
+    fn keys(&self, name: &NodeName) -> Vec<Key> {
+        match &self.keys {
+            Some(keys) => keys.get(name).cloned().unwrap_or_default(),
+            None => {
+                self.inventory.node(name).map(|node| desire::keys(self.inventory, node)).unwrap_or_default()
+            }
+        }
+    }
+
     async fn survey(&self, name: &NodeName, session: &HostSession, lock: bool) -> Result<plan::Host, Missed> {
-        let keys =
-            || self.inventory.node(name).map(|node| desire::keys(self.inventory, node)).unwrap_or_default();
+        let keys = || self.keys(name);
         // Both are sent at once, the lock first: what is seen under it stays as it was seen.
         let take = async {
             match lock {
@@ -199,7 +249,8 @@ impl<'a> Run<'a> {
             seen = session.survey(keys()).await;
         }
         let fleet::Survey { facts, observed, clock_offset_ms, .. } = seen?;
-        (self.sink)(Event::Surveyed { node: name.clone() });
+        let machine = Some(facts.system.fingerprint()).filter(|known| !known.is_empty());
+        (self.sink)(Event::Surveyed { node: name.clone(), machine });
         Ok(plan::Host { facts, observed, clock_offset_ms })
     }
 

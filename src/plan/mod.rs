@@ -8,6 +8,7 @@ mod make;
 mod templates;
 #[cfg(test)]
 mod tests;
+pub mod undo;
 mod validate;
 mod view;
 

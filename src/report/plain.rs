@@ -124,7 +124,8 @@ impl Plain {
             return findings(Level::Error, found, surface).into_iter().map(Line::Err).collect();
         }
         let what = if self.board.has_failures() { "all other nodes are" } else { "all is" };
-        let line = surface.paint(Tone::Good, &format!("verified: {what} as the inventory wants"));
+        let how = if self.nodes.undoing { "as it was before that run" } else { "as the inventory wants" };
+        let line = surface.paint(Tone::Good, &format!("verified: {what} {how}"));
         if self.board.done() > 0 { vec![Line::Err(line)] } else { vec![] }
     }
 
