@@ -43,7 +43,7 @@ pub enum Ending {
     Ok,
     /// Something failed or was refused.
     Failed,
-    /// The user stopped it.
+    /// The user stopped it, or it ended before it began its first step.
     Stopped,
     /// It has no end: it was killed, or the computer went off.
     Killed,
@@ -171,6 +171,7 @@ impl Record {
     pub fn ending(&self) -> Ending {
         match self.summary() {
             None if self.alive => Ending::Running,
+            None if !self.has_begun() => Ending::Stopped,
             None => Ending::Killed,
             Some(summary) if summary.exit_code == 0 => Ending::Ok,
             Some(summary) if summary.nodes.iter().any(|node| node.outcome == Outcome::Stopped) => {
@@ -178,6 +179,11 @@ impl Record {
             }
             Some(_) => Ending::Failed,
         }
+    }
+
+    /// Whether any step was begun.
+    fn has_begun(&self) -> bool {
+        self.events.iter().any(|event| matches!(event, Event::StepStarted { .. }))
     }
 
     /// How many steps were done.
@@ -271,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_journal_that_ends_anywhere_is_read_so_far() {
-        let whole = r#"{"event":"connecting","node":"n1"}
+        let whole = r#"{"event":"step_started","node":"n1","phase":"swarm","step":0,"title":"make it"}
 {"event":"invented_later","node":"n1"}
 
 not even JSON
@@ -296,6 +302,6 @@ not even JSON
         assert_eq!(Record::read(state.path(), "r1").unwrap().ending(), Ending::Running);
         drop(journal);
         let record = Record::read(state.path(), "r1").unwrap();
-        assert_eq!((record.ending(), record.events.len()), (Ending::Killed, 1));
+        assert_eq!((record.ending(), record.events.len()), (Ending::Stopped, 1), "it began nothing");
     }
 }

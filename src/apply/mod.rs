@@ -208,13 +208,13 @@ impl Executor<'_> {
         let (node, sort) = (&failed.node, sort(failed));
         let cause = match (&failed.action, sort) {
             (Action::Swarm(SwarmAction::Init { .. }), _) => format!("{node} did not make the swarm"),
-            (_, Sort::Restart) => {
+            (Action::Change(Change::Daemon(_)), Sort::Restart) => {
                 format!("{node} did not come back from its restart, so this one keeps running")
             }
             _ => return,
         };
         let fault =
-            Fault::new("not tried", cause).help(format!("mend {node} first, then run `skep up` again"));
+            Fault::new("not tried", cause).help(format!("mend {node} first, then run the same again"));
         self.held_back.lock().unwrap_or_else(PoisonError::into_inner).push((sort, fault));
     }
 

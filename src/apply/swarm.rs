@@ -202,7 +202,7 @@ impl Hands<'_> {
 }
 
 /// The labels that were changed, as they were and as they are.
-fn labels_receipt(
+pub(super) fn labels_receipt(
     node_id: String,
     had: &BTreeMap<String, String>,
     set: &BTreeMap<String, String>,

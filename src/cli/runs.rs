@@ -176,6 +176,7 @@ impl Row {
             Ending::Killed if record.cut => Some("the run was killed, and its journal ends within a line"),
             Ending::Killed => Some("the run was killed: its journal has no end"),
             Ending::Running => Some("the run still goes on"),
+            Ending::Stopped if record.summary().is_none() => Some("the run ended before its first step"),
             Ending::Ok | Ending::Failed | Ending::Stopped => None,
         };
         let unread = (record.unread > 0)

@@ -81,3 +81,77 @@ fn is_at_work(state: TaskState) -> bool {
             | TaskState::ORPHANED
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::fake::{Answer, Asked, EAGER, Fake, ONCE, info, ok, refuse};
+    use super::*;
+
+    /// A member whose engine takes it for a manager for so many more questions.
+    fn demoted(mut unaware: usize) -> Fake {
+        let mut left = false;
+        Fake::new(move |asked: &Asked| match asked.path.as_str() {
+            "/info" => info(if left { "inactive" } else { "active" }, ""),
+            "/swarm/leave?force=false" if unaware > 0 => {
+                unaware -= 1;
+                refuse(
+                    503,
+                    "You are attempting to leave the swarm on a node that is participating as a manager. ",
+                )
+            }
+            "/swarm/leave?force=false" | "/swarm/leave?force=true" => {
+                left = true;
+                ok(json!(null))
+            }
+            other => panic!("asked for {other}"),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_node_leaves_once_it_knows_that_it_was_demoted() {
+        let fake = demoted(2);
+        fake.connect(EAGER).await.unwrap().leave(false).await.unwrap();
+        assert_eq!(fake.paths().iter().filter(|path| path.starts_with("POST")).count(), 3);
+        // Out already: nothing is asked of it.
+        let again = fake.connect(EAGER).await.unwrap().leave(false).await;
+        assert_eq!((again, fake.paths().len()), (Ok(()), 8));
+        let stays = demoted(usize::MAX).connect(ONCE).await.unwrap().leave(false).await;
+        assert!(matches!(stays, Err(Error::Timeout { .. })), "{stays:?}");
+    }
+
+    #[tokio::test]
+    async fn a_node_is_drained_when_its_tasks_have_ended() {
+        let mut looks = 0;
+        let fake = Fake::new(move |asked: &Asked| match asked.path.split('?').next().unwrap() {
+            "/nodes/n" => ok(
+                json!({ "Version": { "Index": 7 }, "Spec": { "Role": "worker", "Availability": "active" } }),
+            ),
+            "/nodes/n/update" => ok(json!(null)),
+            "/tasks" => {
+                looks += 1;
+                let state = if looks < 3 { "running" } else { "shutdown" };
+                ok(json!([{ "Status": { "State": "complete" } }, { "Status": { "State": state } }]))
+            }
+            other => panic!("asked for {other}"),
+        });
+        fake.connect(EAGER).await.unwrap().drain("n").await.unwrap();
+        let asked = fake.asked();
+        assert_eq!(asked[1].body["Availability"], "drain");
+        let tasks: Vec<&str> =
+            asked.iter().map(|asked| asked.path.as_str()).filter(|path| path.starts_with("/tasks")).collect();
+        assert!(tasks.len() == 3 && tasks[0].contains("node"), "{tasks:?}");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_counted_is_not_taken_for_nothing() {
+        let fake = Fake::new(|asked: &Asked| match asked.path.as_str() {
+            "/services" => ok(json!([{ "ID": "s" }])),
+            "/secrets" => ok(json!([])),
+            _ => Answer::Json(500, json!({ "message": "The swarm does not have a leader" })),
+        });
+        let error = fake.connect(EAGER).await.unwrap().holdings().await.unwrap_err();
+        assert!(error.to_string().contains("does not have a leader"), "{error}");
+    }
+}

@@ -313,6 +313,13 @@ mod tests {
     }
 
     #[test]
+    fn an_undo_with_nothing_to_do_does_not_speak_of_the_inventory() {
+        let nodes = Nodes { undoing: true, ..all(2) };
+        let said = "Nothing to do: of what that run did, nothing is left on 2 nodes that can be put back.";
+        assert_eq!(plan(&silent(), &nodes, &Surface::PLAIN), said);
+    }
+
+    #[test]
     fn remarks_stand_at_the_end_the_worst_last() {
         let said = Plan {
             warnings: vec![finding(&[], "one manager survives no loss", "make it 3 managers")],

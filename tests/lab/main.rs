@@ -8,6 +8,7 @@ mod faults;
 mod interrupted;
 mod support;
 mod swarm;
+mod undo;
 
 use std::process::ExitCode;
 
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     } else if !arguments.list {
         support::remove_leftovers();
     }
-    let trials = [bare::trials(), swarm::trials(), faults::trials(), interrupted::trials()]
+    let trials = [bare::trials(), swarm::trials(), faults::trials(), interrupted::trials(), undo::trials()]
         .concat()
         .into_iter()
         .map(|(name, test)| {
