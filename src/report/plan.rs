@@ -314,7 +314,8 @@ mod tests {
 
     #[test]
     fn an_undo_with_nothing_to_do_does_not_speak_of_the_inventory() {
-        let nodes = Nodes { undoing: true, ..all(2) };
+        let mut nodes = all(2);
+        nodes.undoing = true;
         let said = "Nothing to do: of what that run did, nothing is left on 2 nodes that can be put back.";
         assert_eq!(plan(&silent(), &nodes, &Surface::PLAIN), said);
     }

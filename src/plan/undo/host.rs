@@ -48,8 +48,8 @@ impl<'a> Undo<'a> {
             None => unreachable!("all that an undo may ask for was observed: {:?}", back.key()),
         };
         let rest = back.rest(observed);
-        for what in rest.foreign {
-            self.warn(node, format!("{node}: {what}; it is left as it is"));
+        if !rest.foreign.is_empty() {
+            self.warn(node, format!("{node}: {}; left as it is", rest.foreign.join(", ")));
         }
         let change = rest.change?;
         let need = self.members.contains(node).then(|| needed_by_engine(&change)).flatten();

@@ -139,7 +139,7 @@ fn what_is_as_before_needs_nothing_and_what_somebody_changed_is_named() {
     observe(&mut world, "n1", &x, Observed::File(file::Observed::File(state("theirs"))));
     assert_eq!(
         told(&undo(&deeds, &world)),
-        ["engine: n1: remove /etc/y", "warning: n1: /etc/x was changed since; it is left as it is"]
+        ["engine: n1: remove /etc/y", "warning: n1: /etc/x was changed since; left as it is"]
     );
     observe(&mut world, "n1", &x, Observed::File(file::Observed::Absent));
     observe(&mut world, "n1", &y, Observed::File(file::Observed::Absent));
