@@ -122,6 +122,11 @@ impl Error {
             .any(|part| self.says(part))
     }
 
+    /// Whether a node that was demoted has yet to notice.
+    pub(super) fn is_still_manager(&self) -> bool {
+        self.says("participating as a manager")
+    }
+
     pub(super) fn is_no_manager(&self) -> bool {
         self.says("not a swarm manager")
     }

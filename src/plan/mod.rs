@@ -10,6 +10,7 @@ mod storage;
 mod templates;
 #[cfg(test)]
 mod tests;
+pub mod undo;
 mod validate;
 mod view;
 

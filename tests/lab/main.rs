@@ -10,6 +10,7 @@ mod privilege;
 mod support;
 mod survive;
 mod swarm;
+mod undo;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         interrupted::trials(),
         privilege::trials(),
         survive::trials(),
+        undo::trials(),
     ]
     .concat()
     .into_iter()
