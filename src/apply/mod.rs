@@ -195,6 +195,9 @@ impl Executor<'_> {
         let (node, sort) = (&failed.node, sort(failed));
         let cause = match (&failed.action, sort) {
             (Action::Swarm(SwarmAction::Init { .. }), _) => format!("{node} did not make the swarm"),
+            (Action::Swarm(SwarmAction::Drain { .. }), _) => {
+                format!("{node} could not be drained, so this one keeps its engine")
+            }
             (_, Sort::Restart) => {
                 format!("{node} did not come back from its restart, so this one keeps running")
             }
@@ -246,6 +249,7 @@ fn goes_along(step: &Step) -> bool {
 
 fn sort(step: &Step) -> Sort {
     match &step.action {
+        Action::Swarm(SwarmAction::Drain { .. } | SwarmAction::Undrain { .. }) => Sort::Restart,
         Action::Swarm(_) => Sort::Swarm,
         Action::Change(change) if change.describe().disrupts.is_some() => Sort::Restart,
         Action::Change(_) => Sort::Harmless,

@@ -100,6 +100,8 @@ impl<'a> Hands<'a> {
                     }
                     manager.remove_node(node_id).await
                 }
+                SwarmAction::Drain { node_id } => manager.drain(node_id).await,
+                SwarmAction::Undrain { node_id } => manager.undrain(node_id).await,
                 SwarmAction::Adopt { name } => manager.adopt(name).await,
                 SwarmAction::Configure { task_history } => manager.configure(*task_history).await,
                 SwarmAction::Label { node_id, labels } => {

@@ -128,6 +128,9 @@ pub(super) struct Changing {
     /// Vouch that these nodes, which cannot be reached, hold no swarm
     #[arg(long, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name)]
     pub(super) assume_new: Vec<NodeName>,
+    /// Replace engines from another source than `engine.source`, or newer than `engine.version`
+    #[arg(long)]
+    pub(super) replace_engine: bool,
 }
 
 #[derive(Debug, Default, Args)]

@@ -174,7 +174,7 @@ impl Engine {
     }
 
     /// Reads a node's specification, changes it and writes it back; once more where somebody was faster.
-    async fn update_node(
+    pub(super) async fn update_node(
         &self,
         doing: &'static str,
         node_id: &str,

@@ -5,6 +5,7 @@
 //! records.
 
 mod convert;
+mod drain;
 mod error;
 mod manager;
 mod patience;

@@ -16,6 +16,8 @@ pub struct Patience {
     pub join: Duration,
     /// For the managers to agree on a change: a new leader, a role taken up.
     pub settle: Duration,
+    /// For the tasks of a node to end; Docker gives each 10 s unless its service says otherwise.
+    pub drain: Duration,
     /// Between two looks.
     pub pause: Duration,
 }
@@ -26,6 +28,7 @@ impl Default for Patience {
             request: Duration::from_secs(60),
             join: Duration::from_secs(120),
             settle: Duration::from_secs(60),
+            drain: Duration::from_secs(300),
             pause: Duration::from_millis(250),
         }
     }

@@ -4,6 +4,8 @@
 
 pub mod desire;
 mod distribution;
+mod engine;
+mod in_turn;
 mod make;
 mod templates;
 #[cfg(test)]

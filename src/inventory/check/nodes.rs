@@ -141,7 +141,7 @@ impl Checker<'_> {
         key.iter().chain(keys.iter().flatten()).map(|path| self.local_path(path)).collect()
     }
 
-    fn user(&mut self, user: &Spot<String>) {
+    pub(super) fn user(&mut self, user: &Spot<String>) {
         if !is_user_name(user) {
             let message = format!("`{}` cannot be a user name", user.escape_debug());
             self.error(user, message, "write the name alone: `user: pi`");
