@@ -170,6 +170,7 @@ impl Kind for Packages {
         }
         let after = Status::read(host)?;
         verify(change, &after)?;
+        hold_again(&before, &after, host)?;
         if let Some(unit) = &change.service {
             run_again(unit, host, progress)?;
         }
@@ -220,6 +221,16 @@ impl Kind for Packages {
 /// Those of `names` that are installed.
 fn there(names: &BTreeSet<String>, installed: &BTreeMap<String, String>) -> BTreeSet<String> {
     names.iter().filter(|name| installed.contains_key(*name)).cloned().collect()
+}
+
+/// apt lets go of a hold when it changes a held package.
+fn hold_again(before: &Status, after: &Status, host: &Host) -> Result<(), Fault> {
+    let lost = before.held.difference(&after.held).filter(|name| after.installed.contains_key(*name));
+    let lost: Vec<&String> = lost.collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    host.command("apt-mark").args(["hold", "--"]).args(&lost).run()?.expect_success("apt-mark hold").map(drop)
 }
 
 /// A package's own scripts usually start its unit; where something keeps them from it, it would stay down.

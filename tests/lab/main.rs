@@ -4,8 +4,10 @@
 //! a failure.
 
 mod bare;
+mod engine;
 mod faults;
 mod interrupted;
+mod repository;
 mod support;
 mod swarm;
 
@@ -26,7 +28,7 @@ fn main() -> ExitCode {
     } else if !arguments.list {
         support::remove_leftovers();
     }
-    let trials = [bare::trials(), swarm::trials(), faults::trials(), interrupted::trials()]
+    let trials = [bare::trials(), swarm::trials(), faults::trials(), interrupted::trials(), engine::trials()]
         .concat()
         .into_iter()
         .map(|(name, test)| {
