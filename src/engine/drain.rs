@@ -80,3 +80,100 @@ impl Engine {
 fn is_at_work(state: TaskState) -> bool {
     matches!(state, TaskState::PREPARING | TaskState::READY | TaskState::STARTING | TaskState::RUNNING)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::fake::{Answer, Asked, EAGER, Fake, ok};
+    use super::*;
+
+    /// Managers that answer or not, the first of them of this availability; its tasks end at the third look once it is
+    /// drained.
+    fn swarm(reachable: &[bool], availability: &str, labels: Value) -> Fake {
+        let manager = |(place, reachable): (usize, &bool)| {
+            let reachability = if *reachable { "reachable" } else { "unreachable" };
+            json!({
+                "ID": format!("m{place}"),
+                "Version": { "Index": 1 },
+                "Spec": { "Role": "manager", "Availability": availability, "Labels": labels },
+                "Status": { "State": if *reachable { "ready" } else { "down" } },
+                "ManagerStatus": { "Reachability": reachability },
+            })
+        };
+        let mut nodes: Vec<Value> = reachable.iter().enumerate().map(manager).collect();
+        let mut looks = 0;
+        Fake::new(move |Asked { method, path, body, .. }| -> Answer {
+            match (method.as_str(), path.split('?').next().unwrap()) {
+                ("GET", "/nodes") => ok(Value::Array(nodes.clone())),
+                ("GET", "/nodes/m0") => ok(nodes[0].clone()),
+                ("POST", _) => {
+                    nodes[0]["Spec"] = body.clone();
+                    ok(Value::Null)
+                }
+                ("GET", "/tasks") => {
+                    assert!(path.contains("m0") && nodes[0]["Spec"]["Availability"] == "drain", "{path}");
+                    looks += 1;
+                    let state = if looks < 3 { "running" } else { "shutdown" };
+                    ok(json!([{ "Status": { "State": state } }, { "Status": { "State": "failed" } }]))
+                }
+                other => panic!("{other:?}"),
+            }
+        })
+    }
+
+    /// The availability and the labels of the first node.
+    async fn spec(engine: &Engine) -> (String, Vec<(String, String)>) {
+        let node = engine.nodes().await.unwrap().remove(0);
+        (node.availability, node.labels.into_iter().collect())
+    }
+
+    fn label(value: &str) -> Vec<(String, String)> {
+        vec![(AVAILABILITY_LABEL.to_owned(), value.to_owned())]
+    }
+
+    #[tokio::test]
+    async fn a_node_is_drained_waited_for_and_as_before_afterwards() {
+        for before in ["active", "pause"] {
+            let fake = swarm(&[true, true, true], before, json!({}));
+            let engine = fake.connect(EAGER).await.unwrap();
+            engine.drain("m0").await.unwrap();
+            assert_eq!(spec(&engine).await, ("drain".to_owned(), label(before)));
+            assert_eq!(fake.paths().iter().filter(|path| path.contains("/tasks")).count(), 3);
+            engine.undrain("m0").await.unwrap();
+            assert_eq!(spec(&engine).await, (before.to_owned(), vec![]));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_drained_before_is_told_by_its_label() {
+        // By a run that was killed: the label stays what it was.
+        let fake = swarm(&[true], "drain", json!({ AVAILABILITY_LABEL: "pause" }));
+        let engine = fake.connect(EAGER).await.unwrap();
+        engine.drain("m0").await.unwrap();
+        assert_eq!(spec(&engine).await, ("drain".to_owned(), label("pause")));
+        // By the user: it stays drained.
+        let fake = swarm(&[true], "drain", json!({}));
+        let engine = fake.connect(EAGER).await.unwrap();
+        engine.drain("m0").await.unwrap();
+        engine.undrain("m0").await.unwrap();
+        assert_eq!(spec(&engine).await, ("drain".to_owned(), vec![]));
+        assert!(fake.paths().iter().all(|path| !path.starts_with("POST")), "{:?}", fake.paths());
+    }
+
+    #[tokio::test]
+    async fn a_manager_that_the_others_need_is_not_drained() {
+        let fake = swarm(&[true, true, false], "active", json!({}));
+        let error = fake.connect(EAGER).await.unwrap().drain("m0").await.unwrap_err();
+        assert!(matches!(error, Error::Indispensable { .. }), "{error}");
+        assert_eq!(fake.paths(), ["GET /nodes"], "nothing was changed");
+    }
+
+    #[tokio::test]
+    async fn tasks_that_do_not_end_are_told() {
+        let patience = super::super::Patience { drain: std::time::Duration::ZERO, ..EAGER };
+        let fake = swarm(&[true], "active", json!({}));
+        let error = fake.connect(patience).await.unwrap().drain("m0").await.unwrap_err();
+        assert!(error.to_string().contains("end the node's tasks"), "{error}");
+    }
+}

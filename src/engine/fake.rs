@@ -63,7 +63,8 @@ pub(super) const EAGER: Patience = Patience {
 };
 
 /// Waiting times of one who looks but once.
-pub(super) const ONCE: Patience = Patience { join: Duration::ZERO, settle: Duration::ZERO, drain: Duration::ZERO, ..EAGER };
+pub(super) const ONCE: Patience =
+    Patience { join: Duration::ZERO, settle: Duration::ZERO, drain: Duration::ZERO, ..EAGER };
 
 impl Fake {
     pub(super) fn new(script: impl FnMut(&Asked) -> Answer + Send + 'static) -> Self {

@@ -74,7 +74,8 @@ pub fn attach(inventory: &mut Inventory) -> Result<(), Diagnostics> {
     let Some(repository) = &mut inventory.engine.repository else { return Ok(()) };
     read_key(repository).map_err(|(path, cause)| {
         let message = format!("cannot read the key of `engine.repository`: {cause}");
-        let help = format!("check it with `gpg --show-keys {}`, or correct `key` in the inventory", path.display());
+        let help =
+            format!("check it with `gpg --show-keys {}`, or correct `key` in the inventory", path.display());
         Diagnostics::new(vec![Diagnostic::about_file(&path, message, help)], "")
     })
 }

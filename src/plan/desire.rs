@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::PhaseName;
+use super::distribution;
 use super::engine::{self, Part, UNIT};
 use super::templates::render;
 use super::view::{Choices, Host};
-use super::distribution;
 use crate::facts::{Facts, Support};
 use crate::inventory::model::{Inventory, Node, NodeName, Share, ShareMount};
 use crate::resource::{

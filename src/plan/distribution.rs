@@ -114,7 +114,8 @@ fn base(system: &System) -> Option<(&'static Built, &str)> {
     let told = [("ubuntu", &system.ubuntu_codename), ("debian", &system.debian_codename)];
     let told = told.into_iter().find_map(|(name, codename)| Some((built(name)?, codename.as_deref()?)));
     told.or_else(|| {
-        let like = ["ubuntu", "debian"].into_iter().find(|name| system.id_like.iter().any(|like| like == name))?;
+        let like =
+            ["ubuntu", "debian"].into_iter().find(|name| system.id_like.iter().any(|like| like == name))?;
         Some((built(like)?, system.codename.as_str()))
     })
 }
@@ -133,12 +134,18 @@ pub(super) fn docker_has(system: &System) -> Result<Place, String> {
     let (built, codename) = base(system).ok_or_else(|| format!("Docker has no packages for {name}"))?;
     if !built.suites.contains(&codename) {
         let release = if codename.is_empty() { name } else { codename };
-        return Err(format!("Docker has no packages for {release}: it builds for {}", built.suites.join(", ")));
+        return Err(format!(
+            "Docker has no packages for {release}: it builds for {}",
+            built.suites.join(", ")
+        ));
     }
     let architecture = &system.architecture;
     if !built.architectures.contains(&architecture.as_str()) {
         let all = built.architectures.join(", ");
-        return Err(format!("Docker has no packages for {} on {architecture}: it builds for {all}", built.name));
+        return Err(format!(
+            "Docker has no packages for {} on {architecture}: it builds for {all}",
+            built.name
+        ));
     }
     Ok(Place { distribution: built.name, suite: codename.to_owned() })
 }
@@ -188,12 +195,18 @@ mod tests {
             (system("ubuntu", "debian", "noble", "s390x"), "ubuntu", "noble"),
             (system("raspbian", "debian", "bookworm", "armhf"), "raspbian", "bookworm"),
             (
-                System { ubuntu_codename: Some("noble".into()), ..system("linuxmint", "ubuntu debian", "xia", "amd64") },
+                System {
+                    ubuntu_codename: Some("noble".into()),
+                    ..system("linuxmint", "ubuntu debian", "xia", "amd64")
+                },
                 "ubuntu",
                 "noble",
             ),
             (
-                System { debian_codename: Some("bookworm".into()), ..system("linuxmint", "debian", "faye", "amd64") },
+                System {
+                    debian_codename: Some("bookworm".into()),
+                    ..system("linuxmint", "debian", "faye", "amd64")
+                },
                 "debian",
                 "bookworm",
             ),

@@ -38,9 +38,11 @@ pub(super) struct Part {
 /// All that has to be observed on any host.
 pub(super) fn keys(inventory: &Inventory) -> Vec<Key> {
     let names = distribution::engines();
-    let repository = (inventory.engine.source == EngineSource::Docker).then(|| Key::Repository(place(inventory)));
+    let repository =
+        (inventory.engine.source == EngineSource::Docker).then(|| Key::Repository(place(inventory)));
     let files = [not_unattended(false), apt_proxy(&inventory.engine.proxy)];
-    let always = [Key::Packages(names.clone()), Key::Hold(names), engine_proxy(&inventory.engine.proxy).key()];
+    let always =
+        [Key::Packages(names.clone()), Key::Hold(names), engine_proxy(&inventory.engine.proxy).key()];
     let users = users(inventory).map(|users| users.key());
     always.into_iter().chain(files.map(|file| file.key())).chain(repository).chain(users).collect()
 }
@@ -85,7 +87,9 @@ impl Found {
             _ => packages::Observed::default(),
         };
         // What was interrupted half way counts: it is finished, not replaced.
-        let has = |name: &str| observed.installed.contains_key(name) || observed.unfinished.iter().any(|half| half == name);
+        let has = |name: &str| {
+            observed.installed.contains_key(name) || observed.unfinished.iter().any(|half| half == name)
+        };
         let origin = match () {
             () if has(DOCKER_ENGINE) => Origin::Docker,
             () if has(distribution::ENGINE) => Origin::Distro,
@@ -149,7 +153,8 @@ fn from_packages(
         downgrade: choices.replace_engine,
         change_held: true,
         leave_repair: true,
-        service: matches!(host.facts.engine, Engine::Running(_) | Engine::Silent { .. }).then(|| UNIT.to_owned()),
+        service: matches!(host.facts.engine, Engine::Running(_) | Engine::Silent { .. })
+            .then(|| UNIT.to_owned()),
     });
     Ok(())
 }
@@ -181,7 +186,8 @@ fn refuse_replacement(
     if found.origin == Origin::Elsewhere {
         return Err(Problem {
             message: format!("there is an engine that no package holds, in the way of {wanted}"),
-            help: "remove it the way it came, or write `source: keep` under `engine` in the inventory".to_owned(),
+            help: "remove it the way it came, or write `source: keep` under `engine` in the inventory"
+                .to_owned(),
         });
     }
     if in_the_way.is_empty() || replace {
@@ -214,12 +220,18 @@ fn refuse_downgrade(versions: &BTreeMap<String, String>, found: &Found) -> Resul
 /// The apt repository with Docker's packages for a host.
 fn docker_repository(inventory: &Inventory, host: &Host) -> Result<Resource, Problem> {
     let system = &host.facts.system;
-    let help = "write `source: distro` under `engine`, or name a repository that has them under `engine.repository`";
+    let help =
+        "write `source: distro` under `engine`, or name a repository that has them under `engine.repository`";
     let problem = |message: String| Problem { message, help: help.to_owned() };
     let (url, suite, signed_by, fingerprint) = match &inventory.engine.repository {
         Some(Repository { url, suite, key, fingerprint }) => {
             let suite = suite.clone().or_else(|| distribution::suite(system));
-            let unknown = || problem(format!("{} has no code name, so the repository's suite is not known", system.pretty_name));
+            let unknown = || {
+                problem(format!(
+                    "{} has no code name, so the repository's suite is not known",
+                    system.pretty_name
+                ))
+            };
             (url.clone(), suite.ok_or_else(unknown)?, signed_by(key), fingerprint.clone())
         }
         None => {
@@ -256,7 +268,10 @@ fn signed_by(key: &RepositoryKey) -> KeySource {
 /// Where Docker's packages may come from on any host of this inventory.
 fn place(inventory: &Inventory) -> repository::Key {
     let own = inventory.engine.repository.iter().map(|repository| repository.url.clone());
-    repository::Key { name: "docker".to_owned(), places: [distribution::DOCKER_URL.to_owned()].into_iter().chain(own).collect() }
+    repository::Key {
+        name: "docker".to_owned(),
+        places: [distribution::DOCKER_URL.to_owned()].into_iter().chain(own).collect(),
+    }
 }
 
 /// Held or not, in both of the ways in which packages change by themselves.
@@ -265,7 +280,8 @@ fn kept(held: bool, source: EngineSource, install: &[&str]) -> [Resource; 2] {
         EngineSource::Docker => DOCKER,
         _ => &[distribution::ENGINE, distribution::CLIENT, distribution::RUNTIME],
     };
-    let hold = hold::Desired { asked: distribution::engines(), packages: owned(install), also: owned(also), held };
+    let hold =
+        hold::Desired { asked: distribution::engines(), packages: owned(install), also: owned(also), held };
     [Resource::Hold(hold), not_unattended(held)]
 }
 
@@ -274,7 +290,11 @@ fn not_unattended(held: bool) -> Resource {
     // Regular expressions that begin where the name does.
     let names = DOCKER.iter().chain(&[distribution::ENGINE, distribution::CLIENT, distribution::RUNTIME]);
     let names: Vec<_> = names.map(|name| name.replace('.', "\\.")).collect();
-    let text = if held { render("engine-not-unattended.conf.j2", json!({ "packages": names })) } else { String::new() };
+    let text = if held {
+        render("engine-not-unattended.conf.j2", json!({ "packages": names }))
+    } else {
+        String::new()
+    };
     system_file("/etc/apt/apt.conf.d/51skep-engine", text)
 }
 
@@ -284,7 +304,9 @@ fn apt_proxy(proxy: &Proxy) -> Resource {
     let direct: Vec<_> = proxy.no_proxy.iter().filter(is_host).collect();
     let text = match proxy {
         Proxy { http: None, https: None, .. } => String::new(),
-        Proxy { http, https, .. } => render("apt-proxy.conf.j2", json!({ "http": http, "https": https, "direct": direct })),
+        Proxy { http, https, .. } => {
+            render("apt-proxy.conf.j2", json!({ "http": http, "https": https, "direct": direct }))
+        }
     };
     system_file("/etc/apt/apt.conf.d/95skep-proxy", text)
 }
@@ -299,7 +321,12 @@ fn engine_proxy(proxy: &Proxy) -> Resource {
             json!({ "http": value(http), "https": value(https), "no_proxy": no_proxy.join(",") }),
         ),
     };
-    Resource::Dropin(dropin::Desired { unit: UNIT.to_owned(), name: "10-skep-proxy.conf".to_owned(), text, restart: true })
+    Resource::Dropin(dropin::Desired {
+        unit: UNIT.to_owned(),
+        name: "10-skep-proxy.conf".to_owned(),
+        text,
+        restart: true,
+    })
 }
 
 fn system_file(path: &str, text: String) -> Resource {

@@ -44,7 +44,8 @@ fn turn(node: &NodeName, steps: Vec<Step>, membership: &Membership, plan: &mut P
         }
     }
     let is_member = matches!(membership.standing(node), Standing::Member { .. });
-    let drain = record.filter(|_| is_member).map(|record| swarm(SwarmAction::Drain { node_id: record.id.clone() }));
+    let drain =
+        record.filter(|_| is_member).map(|record| swarm(SwarmAction::Drain { node_id: record.id.clone() }));
     // A node that its user drained stays drained.
     let back = record.filter(|record| drained || record.availability != "drain").map(undrain);
     drain.into_iter().chain(steps).chain(back).collect()
@@ -52,7 +53,11 @@ fn turn(node: &NodeName, steps: Vec<Step>, membership: &Membership, plan: &mut P
 
 /// The node's record in our swarm, also where its engine does not run just now.
 fn record<'m>(node: &NodeName, membership: &'m Membership) -> Option<&'m SwarmNode> {
-    membership.ours.iter().flat_map(|roster| &roster.nodes).find(|record| membership.name_of(record) == Some(node))
+    membership
+        .ours
+        .iter()
+        .flat_map(|roster| &roster.nodes)
+        .find(|record| membership.name_of(record) == Some(node))
 }
 
 /// Whether a step stops a running engine for a while to put another in its place.

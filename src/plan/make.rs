@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{desire, in_turn};
 use super::validate::{self, list};
 use super::view::{Host, View};
 use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION};
+use super::{desire, in_turn};
 use crate::facts::Support;
 use crate::inventory::model::{Node, NodeName};
 use crate::resource::{Problem, Resource};
@@ -65,8 +65,7 @@ fn plan_host(
     let (resources, problem) = desire::resources(view.inventory, node, host, &view.choices);
     if let Some(Problem { message, help }) = problem {
         // A host that has an engine does the rest with that one; without any there is nothing to do it with.
-        let findings =
-            if host.facts.engine.is_installed() { &mut plan.problems } else { &mut plan.refusals };
+        let findings = if host.facts.engine.is_installed() { &mut plan.problems } else { &mut plan.refusals };
         findings.push(about((message, help)));
     }
     for (phase, resource) in resources {

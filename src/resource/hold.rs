@@ -105,3 +105,6 @@ impl Kind for Hold {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,3 +126,6 @@ fn look(key: &Key, host: &Host) -> Result<Observed, Fault> {
         members: key.users.iter().filter(|user| is_in(user)).cloned().collect(),
     })
 }
+
+#[cfg(test)]
+mod tests;

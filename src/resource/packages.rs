@@ -285,3 +285,6 @@ impl Receipt {
         receipt
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -281,3 +281,6 @@ fn take_back(receipt: &Receipt, host: &Host, fault: Fault) -> Fault {
     };
     Fault { cause: format!("{}\n{outcome}", fault.cause), ..fault }
 }
+
+#[cfg(test)]
+mod tests;

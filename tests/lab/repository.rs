@@ -34,7 +34,8 @@ impl Repository {
     /// Builds it where that has not been done yet, and serves it to the nodes of a lab until the process ends.
     pub(crate) fn serve(bench: &Bench) -> Self {
         let root = built();
-        let gateway = bench.on("n1", "ip -4 route show default").split_whitespace().nth(2).unwrap().to_owned();
+        let gateway =
+            bench.on("n1", "ip -4 route show default").split_whitespace().nth(2).unwrap().to_owned();
         let listener = TcpListener::bind((gateway.as_str(), 0)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let served = root.clone();
@@ -53,7 +54,8 @@ impl Repository {
 fn built() -> PathBuf {
     static BUILDING: Mutex<()> = Mutex::new(());
     let _one = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("engine-repository-{RECIPE}-{}", codename()));
+    let root =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("engine-repository-{RECIPE}-{}", codename()));
     if !root.is_dir() {
         install_tools();
         let partial = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -70,7 +72,10 @@ fn install_tools() {
     if Command::new("gpg").arg("--version").output().is_ok_and(|output| output.status.success()) {
         return;
     }
-    sh("apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends gnupg", Path::new("/"));
+    sh(
+        "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends gnupg",
+        Path::new("/"),
+    );
 }
 
 fn codename() -> String {
@@ -207,7 +212,9 @@ fn answer_all(stream: &TcpStream, root: &Path) -> Option<()> {
             _ => ("404 Not Found", Vec::new()),
         };
         let mut stream = stream;
-        stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes()).ok()?;
+        stream
+            .write_all(format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes())
+            .ok()?;
         stream.write_all(&body).ok()?;
     }
 }

@@ -141,7 +141,11 @@ impl Bench {
     pub(crate) fn settles_to(&self, node: &str, script: &str, wanted: &str) {
         let deadline = Instant::now() + Duration::from_secs(60);
         while self.on(node, script).trim() != wanted {
-            assert!(Instant::now() < deadline, "{script:?} prints {:?}, not {wanted:?}", self.on(node, script));
+            assert!(
+                Instant::now() < deadline,
+                "{script:?} prints {:?}, not {wanted:?}",
+                self.on(node, script)
+            );
             thread::sleep(Duration::from_secs(1));
         }
     }

@@ -17,12 +17,17 @@ impl Checker<'_> {
         let file = self.file;
         let repository = file.engine.repository.as_ref()?;
         if source != EngineSource::Docker {
-            let message = "this repository is not used: the engine does not come from Docker's packages".to_owned();
+            let message =
+                "this repository is not used: the engine does not come from Docker's packages".to_owned();
             self.error(repository, message, "add `source: docker` under `engine`, or take it out");
         }
         let Some(url) = &repository.url else {
             let message = "the repository has no address".to_owned();
-            self.error(repository, message, "add `url: https://…`, or `url: file:/…` for a folder of each node");
+            self.error(
+                repository,
+                message,
+                "add `url: https://…`, or `url: file:/…` for a folder of each node",
+            );
             return None;
         };
         self.url(url, &["https://", "http://", "file:/"]);
@@ -38,11 +43,17 @@ impl Checker<'_> {
                 RepositoryKey::Url(key.value.clone())
             }
             Some(key) => {
-                let path = Spot { value: PathBuf::from(&key.value), span: key.span.clone(), place: key.place };
+                let path =
+                    Spot { value: PathBuf::from(&key.value), span: key.span.clone(), place: key.place };
                 RepositoryKey::File(self.local_path(&path))
             }
         };
-        Some(Repository { url, suite: repository.suite.as_ref().map(|suite| suite.value.clone()), key, fingerprint })
+        Some(Repository {
+            url,
+            suite: repository.suite.as_ref().map(|suite| suite.value.clone()),
+            key,
+            fingerprint,
+        })
     }
 
     pub(super) fn proxy(&mut self) -> Proxy {
@@ -76,7 +87,8 @@ impl Checker<'_> {
             let message = format!("`options` has `{MIRRORS}` too");
             self.error(first, message, "name all mirrors here, and take the option out");
         }
-        let urls = engine.registry_mirrors.iter().map(|url| Value::from(url.value.clone())).collect::<Vec<_>>();
+        let urls =
+            engine.registry_mirrors.iter().map(|url| Value::from(url.value.clone())).collect::<Vec<_>>();
         Some((MIRRORS.to_owned(), Value::from(urls)))
     }
 
@@ -86,7 +98,11 @@ impl Checker<'_> {
         let odd = |c: char| c.is_whitespace() || c.is_control() || "\"'\\<>`${}".contains(c);
         if rest.is_none_or(|rest| rest.is_empty() || rest.contains(odd)) {
             let message = format!("`{}` is not an address of that kind", masked(url).escape_debug());
-            self.error(url, message, format!("begin it with {}, without blanks and quotes", schemes.join(" or ")));
+            self.error(
+                url,
+                message,
+                format!("begin it with {}, without blanks and quotes", schemes.join(" or ")),
+            );
         }
         if masked(url) != url.value {
             let message = "this address has a password that every user of a node can read".to_owned();
@@ -104,7 +120,8 @@ impl Checker<'_> {
 
     /// GnuPG prints fingerprints in groups of four; they are taken as they are printed.
     fn key_fingerprint(&mut self, text: &Spot<String>) -> Option<String> {
-        let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_uppercase();
+        let digits: String =
+            text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_uppercase();
         let digits = digits.strip_prefix("0X").unwrap_or(&digits).to_owned();
         if digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Some(digits);

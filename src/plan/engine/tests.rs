@@ -10,7 +10,8 @@ use crate::resource::{Key, Observed, hold, packages, repository, unit};
 use crate::swarm::AVAILABILITY_LABEL;
 use crate::swarm::world::World;
 
-const DISTROS: &[(&str, &str)] = &[("docker.io", "20.10.24+dfsg1-1+b3"), ("containerd", "1.6"), ("runc", "1.1")];
+const DISTROS: &[(&str, &str)] =
+    &[("docker.io", "20.10.24+dfsg1-1+b3"), ("containerd", "1.6"), ("runc", "1.1")];
 const DOCKERS: &[(&str, &str)] = &[
     ("docker-ce", "5:28.5.2-1~debian.12~bookworm"),
     ("docker-ce-cli", "5:28.5.2-1~debian.12~bookworm"),
@@ -32,31 +33,42 @@ fn named(mut world: World, source: Option<EngineSource>) -> World {
 
 fn with_packages(mut world: World, installed: &[(&str, &str)]) -> World {
     let besides = distribution::BESIDES.iter().map(|name| (*name, "1"));
-    let all: BTreeMap<String, String> =
-        installed.iter().copied().chain(besides).map(|(name, version)| (name.to_owned(), version.to_owned())).collect();
+    let all: BTreeMap<String, String> = installed
+        .iter()
+        .copied()
+        .chain(besides)
+        .map(|(name, version)| (name.to_owned(), version.to_owned()))
+        .collect();
     for node in &world.inventory.nodes {
         let host = world.hosts.get_mut(&node.name).unwrap();
         if installed.is_empty() {
             host.facts.engine = Engine::Absent { swarm: false };
         } else if !host.facts.engine.is_installed() {
-            host.facts.engine = crate::swarm::world::running(crate::swarm::world::outside(crate::facts::SwarmState::Inactive));
+            host.facts.engine = crate::swarm::world::running(crate::swarm::world::outside(
+                crate::facts::SwarmState::Inactive,
+            ));
         }
         see(host, desire::keys(&world.inventory, node), |key| match key {
             Key::Packages(names) => Observed::Packages(packages::Observed {
                 installed: all.clone().into_iter().filter(|(name, _)| names.contains(name)).collect(),
                 ..Default::default()
             }),
-            Key::Hold(_) => Observed::Hold(hold::Observed { installed: all.keys().cloned().collect(), ..Default::default() }),
+            Key::Hold(_) => Observed::Hold(hold::Observed {
+                installed: all.keys().cloned().collect(),
+                ..Default::default()
+            }),
             Key::Unit(_) => Observed::Unit(unit::Observed {
                 load: "loaded".to_owned(),
                 enabled: "enabled".to_owned(),
                 active: "active".to_owned(),
                 masked_by_package: false,
             }),
-            Key::Sysctl(key) => Observed::Sysctl(crate::plan::tests::set(&crate::resource::sysctl::Desired {
-                key: key.clone(),
-                value: "1".to_owned(),
-            })),
+            Key::Sysctl(key) => {
+                Observed::Sysctl(crate::plan::tests::set(&crate::resource::sysctl::Desired {
+                    key: key.clone(),
+                    value: "1".to_owned(),
+                }))
+            }
             other => bare(other),
         });
     }
@@ -115,7 +127,8 @@ fn dockers_engine_is_settled_once_its_repository_and_its_hold_are() {
     let first = engine_titles(&plan(&world));
     assert_eq!(first.len(), 3, "{first:?}");
     let node = &world.inventory.nodes[0];
-    let (resources, problem) = desire::resources(&world.inventory, node, &world.hosts[&node.name], &world.choices);
+    let (resources, problem) =
+        desire::resources(&world.inventory, node, &world.hosts[&node.name], &world.choices);
     assert_eq!(problem, None);
     for (_, resource) in resources {
         let key = resource.key();
@@ -157,7 +170,10 @@ fn without_an_engine_what_is_in_the_way_is_a_refusal() {
     assert!(only(&plan(&world).refusals).message.contains("containerd is in the way"));
     world.choices.replace_engine = true;
     let titles = engine_titles(&plan(&world));
-    assert!(titles.iter().any(|title| title.starts_with("packages n1: remove containerd, install ")), "{titles:?}");
+    assert!(
+        titles.iter().any(|title| title.starts_with("packages n1: remove containerd, install ")),
+        "{titles:?}"
+    );
 }
 
 #[test]
@@ -179,11 +195,16 @@ fn versions_go_up_by_themselves_and_down_on_demand() {
         world.choices.replace_engine = replace;
         plan(&world)
     };
-    for (version, source, installed) in [("28.*", None, DOCKERS), ("28.5.2", None, DOCKERS), ("20.10.*", None, DISTROS)] {
+    for (version, source, installed) in
+        [("28.*", None, DOCKERS), ("28.5.2", None, DOCKERS), ("20.10.*", None, DISTROS)]
+    {
         assert_eq!(engine_titles(&with(version, source, installed, false)), [""; 0], "{version}");
     }
     let up = engine_titles(&with("29.*", None, DOCKERS, false));
-    assert!(up.len() == 1 && up[0].contains("docker-ce (from 5:28.5.2-1~debian.12~bookworm to 29.*)"), "{up:?}");
+    assert!(
+        up.len() == 1 && up[0].contains("docker-ce (from 5:28.5.2-1~debian.12~bookworm to 29.*)"),
+        "{up:?}"
+    );
     assert!(!up[0].contains("containerd.io"), "{up:?}");
     let down = with("28.4.*", None, DOCKERS, false);
     assert!(only(&down.problems).help.contains("--replace-engine"), "{down:?}");
@@ -292,7 +313,10 @@ fn swarm() -> World {
 /// Drains and replacements in short, in their order.
 fn turns(plan: &Plan) -> Vec<String> {
     let short = |title: String| {
-        let (_, rest) = title.strip_prefix("engine ")?.split_once(": ").map(|(node, rest)| (node.to_owned(), rest.to_owned()))?;
+        let (_, rest) = title
+            .strip_prefix("engine ")?
+            .split_once(": ")
+            .map(|(node, rest)| (node.to_owned(), rest.to_owned()))?;
         let word = ["drain", "remove", "make available"].into_iter().find(|word| rest.starts_with(word))?;
         let node = title.split([' ', ':']).nth(1)?;
         Some(format!("{node} {word}"))
@@ -332,7 +356,10 @@ fn what_a_killed_run_left_drained_gets_its_tasks_back() {
         node.labels.insert(AVAILABILITY_LABEL.to_owned(), "active".to_owned());
     };
     // Before it was replaced, after it, and without any wish to replace it.
-    assert_eq!(turns(&plan(&know(swarm(), "id-n4", left)))[9..], ["n4 drain", "n4 remove", "n4 make available"]);
+    assert_eq!(
+        turns(&plan(&know(swarm(), "id-n4", left)))[9..],
+        ["n4 drain", "n4 remove", "n4 make available"]
+    );
     let replaced = with_packages(know(swarm(), "id-n4", left), DOCKERS);
     assert_eq!(turns(&plan(&replaced)), ["n4 make available"]);
     let mut unwilling = know(swarm(), "id-n4", left);
@@ -348,7 +375,9 @@ fn what_a_killed_run_left_drained_gets_its_tasks_back() {
         }
     }
     let titles = titles(&plan(&half));
-    let of = |words: &str| titles.iter().position(|title| title.contains(words)).unwrap_or_else(|| panic!("{words}: {titles:?}"));
+    let of = |words: &str| {
+        titles.iter().position(|title| title.contains(words)).unwrap_or_else(|| panic!("{words}: {titles:?}"))
+    };
     assert!(of("packages n4: install containerd.io") < of("engine n4: make available"), "{titles:?}");
 }
 
@@ -359,8 +388,12 @@ fn an_engine_that_the_quorum_needs_keeps_running() {
         node.reachability = Some("unreachable".to_owned());
     });
     let plan = plan(&world.off("n2"));
-    let told: Vec<_> = plan.problems.iter().filter(|problem| problem.message.contains("is not replaced")).collect();
-    assert!(told.len() == 2 && told[0].message.contains("2 of 3 managers answer, and 2 are needed"), "{told:?}");
+    let told: Vec<_> =
+        plan.problems.iter().filter(|problem| problem.message.contains("is not replaced")).collect();
+    assert!(
+        told.len() == 2 && told[0].message.contains("2 of 3 managers answer, and 2 are needed"),
+        "{told:?}"
+    );
     assert_eq!(turns(&plan), ["n4 drain", "n4 remove", "n4 make available"]);
 }
 
