@@ -86,7 +86,9 @@ pub(super) enum Command {
     )]
     Plan(Plan),
     /// Make the hosts what the inventory says: show the plan, ask, do it, verify it
-    #[command(after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --json --yes | jq .")]
+    #[command(
+        after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --replace-engine     engines from another source go, node by node\n  skep up --json --yes | jq ."
+    )]
     Up(Changing),
     /// Draw the cluster: nodes, roles, leader, quorum, and how many losses it survives
     Status,

@@ -10,7 +10,7 @@ use super::{Description, Fault, Host, Kind, Problem, Progress, systemd};
 mod apt;
 mod lock;
 mod status;
-pub(crate) mod version;
+pub mod version;
 mod words;
 
 pub(super) use apt::Apt;

@@ -10,7 +10,7 @@ use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange};
 
 mod armor;
 mod fetch;
-pub(crate) mod openpgp;
+mod openpgp;
 mod sources;
 
 /// Where apt reads its sources.

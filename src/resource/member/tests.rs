@@ -35,7 +35,7 @@ fn host() -> (tempfile::TempDir, Host) {
 }
 
 fn plan(wanted: &Key, host: &Host) -> Result<Option<Change>, Problem> {
-    Member::diff(wanted, &Member::observe(&[wanted.clone()], host).unwrap().remove(0))
+    Member::diff(wanted, &Member::observe(std::slice::from_ref(wanted), host).unwrap().remove(0))
 }
 
 #[test]

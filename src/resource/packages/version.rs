@@ -9,7 +9,7 @@ pub(super) fn fits(wanted: &str, version: &str) -> bool {
 }
 
 /// Whether everything that fits `wanted` is older than the installed version, as far as its numbers tell.
-pub(crate) fn is_older(wanted: &str, installed: &str) -> bool {
+pub fn is_older(wanted: &str, installed: &str) -> bool {
     let numbers = |text: &str| -> Vec<Option<u64>> { text.split('.').map(|part| part.parse().ok()).collect() };
     let known = plain(wanted).split('*').next().unwrap_or_default().trim_end_matches('.');
     let mut pairs = numbers(known).into_iter().zip(numbers(plain(installed)));

@@ -13,7 +13,7 @@ const PUBLIC_KEY: u8 = 6;
 ///
 /// # Errors
 /// Why there is none, or not exactly one.
-pub(crate) fn fingerprint(file: &[u8]) -> Result<String, String> {
+pub(super) fn fingerprint(file: &[u8]) -> Result<String, String> {
     let binary = match armor::decode(file) {
         Some(decoded) => decoded.map_err(str::to_owned)?,
         None => file.to_vec(),

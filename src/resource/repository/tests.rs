@@ -47,7 +47,7 @@ fn by_url() -> Desired {
 }
 
 fn plan(desired: &Desired, host: &Host) -> Option<Change> {
-    let observed = Repository::observe(&[desired.key.clone()], host).unwrap().remove(0);
+    let observed = Repository::observe(std::slice::from_ref(&desired.key), host).unwrap().remove(0);
     Repository::diff(desired, &observed).unwrap()
 }
 
