@@ -11,7 +11,8 @@ use super::support::{Bench, Test};
 
 pub(crate) fn trials() -> Vec<Test> {
     vec![
-        ("dockers_packages_are_checked_chosen_held_and_given_up", dockers_packages),
+        ("dockers_packages_are_checked_chosen_and_held", dockers_packages),
+        ("engines_of_either_source_take_the_place_of_the_other", there_and_back),
         ("engines_of_a_swarm_are_replaced_in_turn_even_when_killed", replaced_in_turn),
     ]
 }
@@ -72,13 +73,41 @@ fn dockers_packages() {
     inventory(&section(&repository, "  version: '28.4.*'\n"));
     bench.skep(&["up", "--yes"]).exits(1).says("would be older").says("--replace-engine");
     assert_eq!(version(&bench, "n1", "docker-ce"), VERSIONS[1]);
+}
 
-    let id = bench.on("n1", "docker info -f '{{.Swarm.NodeID}}'");
-    inventory("engine: {source: distro}\n");
+/// The distribution's engine gives way to Docker's, which comes from a folder of the node itself, and comes back.
+fn there_and_back() {
+    let bench = Bench::with_engine("folder", 1);
+    let repository = Repository::serve(&bench);
+    bench.inventory(&[("n1", "manager")], "");
+    bench.skep(&["up", "--yes"]).exits(0);
+    let id = || bench.on("n1", "docker info -f '{{.Swarm.NodeID}}'; docker volume ls -q");
+    bench.on("n1", "docker volume create kept-here");
+    let before = id();
+
+    let fetch = format!("/usr/lib/apt/apt-helper download-file {}/all.tar /run/all.tar", repository.url);
+    bench.on(
+        "n1",
+        &format!("{fetch} && mkdir /srv/docker && tar -C /srv/docker -xf /run/all.tar && rm /run/all.tar"),
+    );
+    // No other source of packages is left.
+    bench.on("n1", "mkdir /root/apart; mv /etc/apt/sources.list* /root/apart/; rm -rf /var/lib/apt/lists/*");
+    let section = format!(
+        "engine: {{source: docker, repository: {{url: 'file:/srv/docker', key_fingerprint: {}}}}}\n",
+        repository.fingerprint
+    );
+    bench.inventory(&[("n1", "manager")], &section);
+    bench.skep(&["up", "--yes", "--replace-engine"]).exits(0);
+    assert_eq!(version(&bench, "n1", "docker-ce"), VERSIONS[1]);
+    assert_eq!(id(), before, "swarm, node and data are the same");
+    bench.skep(&["plan", "--exit-code"]).exits(0);
+
+    bench.on("n1", "rm -r /etc/apt/sources.list.d; mv /root/apart/* /etc/apt/");
+    bench.inventory(&[("n1", "manager")], "engine: {source: distro}\n");
     bench.skep(&["up", "--yes"]).exits(1).says("docker-ce").says("--replace-engine");
     bench.skep(&["up", "--yes", "--replace-engine"]).exits(0);
     bench.on("n1", "dpkg-query -W docker.io containerd runc && ! dpkg -l docker-ce containerd.io | grep ^.i");
-    assert_eq!(bench.on("n1", "docker info -f '{{.Swarm.NodeID}}'"), id, "the swarm is the same");
+    assert_eq!(id(), before, "swarm, node and data are the same");
     bench.skep(&["plan", "--exit-code"]).exits(0);
 }
 
