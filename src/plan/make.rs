@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::storage;
 use super::validate::{self, list};
 use super::view::{Host, View};
 use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION};
@@ -23,6 +24,10 @@ pub fn make(view: &View<'_>) -> Plan {
     let mut phases: BTreeMap<PhaseName, Vec<Step>> = BTreeMap::new();
     for (node, host) in seen(view) {
         plan_host(node, host, view, &mut phases, &mut plan);
+        let has_steps = |phase: PhaseName| {
+            phases.get(&phase).is_some_and(|steps| steps.iter().any(|step| step.node == node.name))
+        };
+        plan.refusals.extend(storage::refusal(node, host, has_steps));
     }
     in_turn::arrange(view, &mut phases, &mut plan);
     plan.warnings.extend(kernel_warnings(view));

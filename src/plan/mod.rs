@@ -7,6 +7,7 @@ mod distribution;
 mod engine;
 mod in_turn;
 mod make;
+mod storage;
 mod templates;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ mod bare;
 mod engine;
 mod faults;
 mod interrupted;
+mod privilege;
 mod repository;
 mod support;
 mod swarm;
@@ -28,7 +29,15 @@ fn main() -> ExitCode {
     } else if !arguments.list {
         support::remove_leftovers();
     }
-    let trials = [bare::trials(), swarm::trials(), faults::trials(), interrupted::trials(), engine::trials()]
+    let rooms = [
+        bare::trials(),
+        swarm::trials(),
+        faults::trials(),
+        interrupted::trials(),
+        privilege::trials(),
+        engine::trials(),
+    ];
+    let trials = rooms
         .concat()
         .into_iter()
         .map(|(name, test)| {

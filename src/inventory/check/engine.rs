@@ -32,7 +32,7 @@ impl Checker<'_> {
             hold: engine.hold.or(holds.then_some(true)),
             version,
             repository: self.repository(source),
-            proxy: self.proxy(),
+            proxy: self.engine_proxy(),
             group: engine.group.iter().map(|user| self.group_member(user)).collect(),
             options,
         }

@@ -56,7 +56,7 @@ impl Checker<'_> {
         })
     }
 
-    pub(super) fn proxy(&mut self) -> Proxy {
+    pub(super) fn engine_proxy(&mut self) -> Proxy {
         let Some(proxy) = &self.file.engine.proxy else { return Proxy::default() };
         for url in proxy.http.iter().chain(&proxy.https) {
             self.url(url, &["http://", "https://", "socks5h://"]);
