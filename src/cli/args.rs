@@ -158,7 +158,9 @@ pub(super) enum Node {
 #[derive(Debug, Subcommand)]
 pub(super) enum Lab {
     /// Boot throwaway nodes and write an inventory for them
-    #[command(after_help = "Example:\n  skep -i \"$(skep lab up -n 3)\" up")]
+    #[command(
+        after_help = "Examples:\n  skep -i \"$(skep lab up -n 3)\" up\n  skep lab up -n 1 --release trixie"
+    )]
     Up {
         #[command(flatten)]
         which: WhichLab,
@@ -168,6 +170,9 @@ pub(super) enum Lab {
         /// With Docker installed, but in no swarm
         #[arg(long)]
         engine: bool,
+        /// Release of new nodes, by code name or number; this computer's own where absent
+        #[arg(long, value_name = "RELEASE")]
+        release: Option<String>,
     },
     /// List the labs of this computer; with -q the paths of their inventories
     Ls,
