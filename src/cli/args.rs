@@ -36,6 +36,9 @@ pub(super) struct Common {
     /// The inventory file
     #[arg(short, long, global = true, value_name = "FILE", default_value = DEFAULT_PATH)]
     pub(super) inventory: PathBuf,
+    /// Templates of your own, instead of the folder that the inventory names
+    #[arg(long, global = true, value_name = "DIR", hide_short_help = true)]
+    pub(super) templates: Option<PathBuf>,
     /// Change these nodes only (comma-separated); the others are still looked at
     #[arg(long, global = true, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name)]
     pub(super) limit: Vec<NodeName>,
@@ -96,6 +99,9 @@ pub(super) enum Command {
     /// Throwaway nodes on this computer
     #[command(subcommand)]
     Lab(Lab),
+    /// The files that skep writes whole: list their templates, take over one
+    #[command(subcommand)]
+    Templates(Templates),
     /// Print the JSON Schema of the inventory, for editors
     Schema,
     /// Print completions for a shell
@@ -152,6 +158,24 @@ pub(super) enum Node {
         /// What it shall be
         #[arg(long, default_value = "worker", value_parser = role)]
         role: Role,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Templates {
+    /// List them: what each writes, and whether it is skep's or your own
+    Ls,
+    /// Print skep's own
+    #[command(after_help = "Example:\n  skep templates show exports.j2 | diff - templates/exports.j2")]
+    Show {
+        /// The template
+        name: String,
+    },
+    /// Copy skep's own into your folder, to change it there
+    #[command(after_help = "Example:\n  skep templates eject nfs.mount.j2")]
+    Eject {
+        /// The template
+        name: String,
     },
 }
 

@@ -15,6 +15,7 @@ mod plan;
 mod run;
 mod schema;
 mod status;
+mod templates;
 mod up;
 
 use std::process::ExitCode;
@@ -55,6 +56,7 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Status => status::run(&common).await,
         Command::Node(command) => node::run(&common, command).await,
         Command::Lab(command) => lab::run(&common, command).await,
+        Command::Templates(command) => templates::run(&common, &command),
         Command::Schema => schema::run(&common),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::attached;
 use super::check::{Problem, check};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::model::Inventory;
@@ -55,13 +56,35 @@ impl Surroundings {
     }
 }
 
-/// Reads and checks the inventory at `path`.
+/// Reads and checks the inventory at `path`, and what it says in further files.
 ///
 /// # Errors
 /// Everything that is wrong with it, warnings included, in the order of the file; or that it cannot be read.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
-    let text = text_of(path).map_err(|diagnostic| Diagnostics::new(vec![*diagnostic], ""))?;
+    let mut loaded = load_alone(path)?;
+    attach(&mut loaded.inventory)?;
+    Ok(loaded)
+}
+
+/// As [`load`], but leaves further files unread, for [`attach`].
+///
+/// # Errors
+/// As [`load`].
+pub fn load_alone(path: &Path) -> Result<Loaded, Diagnostics> {
+    let text = text_of(path).map_err(alone)?;
     read(path, &text, &Surroundings::of(path))
+}
+
+/// Reads what the inventory says in further files: templates and scripts of hooks.
+///
+/// # Errors
+/// The first that cannot be read.
+pub fn attach(inventory: &mut Inventory) -> Result<(), Diagnostics> {
+    attached::attach(inventory).map_err(alone)
+}
+
+fn alone(diagnostic: Box<Diagnostic>) -> Diagnostics {
+    Diagnostics::new(vec![*diagnostic], "")
 }
 
 fn text_of(path: &Path) -> Result<String, Box<Diagnostic>> {
@@ -91,7 +114,7 @@ fn text_of(path: &Path) -> Result<String, Box<Diagnostic>> {
     })
 }
 
-/// Checks `text` as if it were read from `path`. Does no input or output.
+/// Checks `text` as if it were read from `path`. Does no input or output, so templates and scripts of hooks stay unread.
 ///
 /// # Errors
 /// Everything that is wrong with it, warnings included, in the order of the file.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::PhaseName;
 use super::distribution;
-use super::templates::render;
+use super::templates::{TemplateError, Texts};
 use crate::facts::{Facts, Support};
 use crate::inventory::model::{EngineSource, Inventory, Node, NodeName, Share, ShareMount};
 use crate::resource::{
@@ -42,6 +42,12 @@ pub(super) struct Traits {
 }
 
 impl Traits {
+    /// Those of a host that has nothing and lacks nothing, of which everything may be wanted.
+    fn bare() -> Self {
+        let modules = MODULES.iter().map(|(name, _)| *name).collect();
+        Self { engine_present: false, client_apart: true, apparmor: true, nfs: true, modules }
+    }
+
     /// Those of a host.
     fn of(inventory: &Inventory, node: &Node, facts: &Facts) -> Self {
         let loadable = |option: &str| facts.kernel.options.get(option) == Some(&Support::Module);
@@ -57,10 +63,9 @@ impl Traits {
 
 /// All that has to be observed on a node before it can be known what it should have.
 pub fn keys(inventory: &Inventory, node: &Node) -> Vec<Key> {
-    let modules: Vec<_> = MODULES.iter().map(|(name, _)| *name).collect();
-    let bare = Traits { engine_present: false, client_apart: true, apparmor: true, nfs: true, modules };
+    let bare = Traits::bare();
     let mut keys = Vec::new();
-    for (_, resource) in want(inventory, node, &bare) {
+    for (_, resource) in want(inventory, node, &bare, &Texts::new(&inventory.templates)) {
         let key = resource.key();
         if !keys.contains(&key) {
             keys.push(key);
@@ -69,9 +74,21 @@ pub fn keys(inventory: &Inventory, node: &Node) -> Vec<Key> {
     keys
 }
 
-/// What a node should have, given what it is.
-pub(super) fn resources(inventory: &Inventory, node: &Node, facts: &Facts) -> Vec<(PhaseName, Resource)> {
-    want(inventory, node, &Traits::of(inventory, node, facts))
+/// What a node should have, given what it is. What is wrong with its templates is left with `texts`.
+pub(super) fn resources(
+    inventory: &Inventory,
+    node: &Node,
+    facts: &Facts,
+    texts: &Texts<'_>,
+) -> Vec<(PhaseName, Resource)> {
+    want(inventory, node, &Traits::of(inventory, node, facts), texts)
+}
+
+/// What is wrong with the templates of a node, as far as the inventory alone tells.
+pub(super) fn template_errors(inventory: &Inventory, node: &Node) -> Vec<TemplateError> {
+    let texts = Texts::new(&inventory.templates);
+    want(inventory, node, &Traits::bare(), &texts);
+    texts.errors()
 }
 
 /// The kernel options that the inventory's shares need on this node and its kernel lacks.
@@ -86,7 +103,12 @@ pub(super) fn missing_nfs(inventory: &Inventory, node: &Node, facts: &Facts) -> 
 }
 
 /// Everything, in the order in which a node does it.
-fn want(inventory: &Inventory, node: &Node, traits: &Traits) -> Vec<(PhaseName, Resource)> {
+fn want(
+    inventory: &Inventory,
+    node: &Node,
+    traits: &Traits,
+    texts: &Texts<'_>,
+) -> Vec<(PhaseName, Resource)> {
     let mut wanted = Vec::new();
     // Options come before the engine's first start, so that it need not be restarted for them. Without any, the file
     // is still looked at: what it holds already may keep a host out of every swarm.
@@ -97,8 +119,10 @@ fn want(inventory: &Inventory, node: &Node, traits: &Traits) -> Vec<(PhaseName, 
     wanted.extend(kernel(traits).into_iter().map(|resource| (PhaseName::Kernel, resource)));
     wanted.push((PhaseName::Engine, running("docker.service")));
     if traits.nfs {
-        wanted.extend(exporting(inventory, node).into_iter().map(|resource| (PhaseName::Exports, resource)));
-        wanted.extend(mounting(inventory, node).into_iter().map(|resource| (PhaseName::Mounts, resource)));
+        let exports = exporting(inventory, node, texts);
+        wanted.extend(exports.into_iter().map(|resource| (PhaseName::Exports, resource)));
+        let mounts = mounting(inventory, node, texts);
+        wanted.extend(mounts.into_iter().map(|resource| (PhaseName::Mounts, resource)));
     }
     wanted
 }
@@ -151,7 +175,7 @@ fn mounts<'a>(
     mounted.filter(move |(_, mount)| mount.on.contains(node))
 }
 
-fn exporting(inventory: &Inventory, node: &Node) -> Vec<Resource> {
+fn exporting(inventory: &Inventory, node: &Node, texts: &Texts<'_>) -> Vec<Resource> {
     let shares: Vec<_> = served(inventory, &node.name).collect();
     let directories = shares.iter().map(|share| {
         Resource::Directory(directory::Desired {
@@ -161,22 +185,22 @@ fn exporting(inventory: &Inventory, node: &Node) -> Vec<Resource> {
             gid: share.owner.gid,
         })
     });
-    let exports = Resource::Exports(exports(&shares));
+    let exports = Resource::Exports(exports(node, &shares, texts));
     let server = (!shares.is_empty()).then(|| running("nfs-server.service"));
     directories.chain(server).chain([exports]).collect()
 }
 
 /// The one file of a server's exports; without shares it is to be removed.
-fn exports(shares: &[&Share]) -> exports::Desired {
+fn exports(node: &Node, shares: &[&Share], texts: &Texts<'_>) -> exports::Desired {
     let lines: Vec<_> = shares
         .iter()
         .map(|share| {
             let lines: Vec<_> = entries(share).map(|entry| entry.to_string()).collect();
-            json!({ "name": share.name, "entries": lines })
+            json!({ "name": share.name, "path": share.path, "entries": lines })
         })
         .collect();
-    let text =
-        if lines.is_empty() { String::new() } else { render("exports.j2", json!({ "shares": lines })) };
+    let context = json!({ "node": node.name, "shares": lines });
+    let text = if lines.is_empty() { String::new() } else { texts.render("exports.j2", &context) };
     let entries = shares.iter().flat_map(|share| entries(share)).collect();
     exports::Desired { path: exports::FILE.into(), text, entries }
 }
@@ -190,20 +214,30 @@ fn entries(share: &Share) -> impl Iterator<Item = exports::Entry> {
     })
 }
 
-fn mounting(inventory: &Inventory, node: &Node) -> Vec<Resource> {
+fn mounting(inventory: &Inventory, node: &Node, texts: &Texts<'_>) -> Vec<Resource> {
     let mounts: Vec<_> = mounts(inventory, &node.name).collect();
     let units: Vec<_> = mounts.iter().map(|(_, mount)| mount::unit_name(&mount.at)).collect();
     let after = (!units.is_empty()).then(|| {
         Resource::Dropin(dropin::Desired {
             unit: "docker.service".to_owned(),
             name: "10-skep-mounts.conf".to_owned(),
-            text: render("docker-after-mounts.conf.j2", json!({ "mounts": units.join(" ") })),
+            text: texts.render(
+                "docker-after-mounts.conf.j2",
+                &json!({ "node": node.name, "mounts": units.join(" ") }),
+            ),
         })
     });
-    mounts.into_iter().map(|(share, mount)| mounted(inventory, share, mount)).chain(after).collect()
+    let mounted = |(share, mount)| mounted(inventory, node, share, mount, texts);
+    mounts.into_iter().map(mounted).chain(after).collect()
 }
 
-fn mounted(inventory: &Inventory, share: &Share, mount: &ShareMount) -> Resource {
+fn mounted(
+    inventory: &Inventory,
+    node: &Node,
+    share: &Share,
+    mount: &ShareMount,
+    texts: &Texts<'_>,
+) -> Resource {
     let server = inventory.node(&share.server).map(reached_at).unwrap_or_default();
     let source = format!("{server}:{}", mount.remote.display());
     let version = nfs_version(&mount.options);
@@ -214,9 +248,10 @@ fn mounted(inventory: &Inventory, share: &Share, mount: &ShareMount) -> Resource
         .chain(version.is_none().then_some(vers.as_str()))
         .chain(mount.options.iter().map(String::as_str))
         .collect();
-    let text = render(
+    let text = texts.render(
         "nfs.mount.j2",
-        json!({
+        &json!({
+            "node": node.name,
             "name": share.name,
             "server": share.server.0,
             "source": systemd_value(&source),

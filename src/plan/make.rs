@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::desire;
+use super::templates::{TemplateError, Texts};
 use super::validate::{self, list};
 use super::view::{Host, View};
-use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION};
+use super::{Action, Finding, Origin, Phase, PhaseName, Plan, Step, VERSION};
 use crate::facts::Support;
 use crate::inventory::model::{Node, NodeName};
 use crate::resource::Resource;
@@ -19,10 +20,11 @@ pub fn make(view: &View<'_>) -> Plan {
         refusals: validate::refusals(view),
         problems: Vec::new(),
         warnings: Vec::new(),
+        origins: Vec::new(),
     };
     let mut phases: BTreeMap<PhaseName, Vec<Step>> = BTreeMap::new();
     for (node, host) in seen(view) {
-        plan_host(node, host, view, &mut phases, &mut plan.problems);
+        plan_host(node, host, view, &mut phases, &mut plan);
     }
     plan.warnings.extend(kernel_warnings(view));
     plan.problems.extend(nfs_problems(view));
@@ -54,20 +56,42 @@ fn plan_host(
     host: &Host,
     view: &View<'_>,
     phases: &mut BTreeMap<PhaseName, Vec<Step>>,
-    problems: &mut Vec<Finding>,
+    plan: &mut Plan,
 ) {
-    for (phase, resource) in desire::resources(view.inventory, node, &host.facts) {
+    let texts = Texts::new(&view.inventory.templates);
+    for (phase, resource) in desire::resources(view.inventory, node, &host.facts, &texts) {
         match change(&resource, host) {
             Ok(None) => {}
             Ok(Some(action)) => {
+                plan.origins.extend(origin(node, &action, &texts));
                 phases.entry(phase).or_default().push(Step { node: node.name.clone(), action });
             }
-            Err((message, help)) => problems.push(Finding {
+            Err((message, help)) => plan.problems.push(Finding {
                 nodes: vec![node.name.clone()],
                 message: format!("{}: {message}", node.name),
                 help,
             }),
         }
+    }
+    for error in texts.errors() {
+        refuse_template(node, &error, &mut plan.refusals);
+    }
+}
+
+/// Where the text that a step writes comes from.
+fn origin(node: &Node, action: &Action, texts: &Texts<'_>) -> Option<Origin> {
+    let change = action.describe().text?;
+    let lines = texts.origin(&change.after?)?;
+    Some(Origin { node: node.name.clone(), path: change.path, lines })
+}
+
+/// A template that cannot be used is one mistake, on however many nodes it shows.
+fn refuse_template(node: &Node, error: &TemplateError, refusals: &mut Vec<Finding>) {
+    let (message, help) = (error.message(), error.help().to_owned());
+    match refusals.iter_mut().find(|refusal| refusal.message == message) {
+        Some(refusal) if refusal.nodes.contains(&node.name) => {}
+        Some(refusal) => refusal.nodes.push(node.name.clone()),
+        None => refusals.push(Finding { nodes: vec![node.name.clone()], message, help }),
     }
 }
 
@@ -149,6 +173,7 @@ fn keep_to_limit(view: &View<'_>, phases: &mut BTreeMap<PhaseName, Vec<Step>>, p
     let concerns = |finding: &Finding| {
         finding.nodes.is_empty() || finding.nodes.iter().any(|node| view.choices.includes(node))
     };
+    plan.origins.retain(|origin| view.choices.includes(&origin.node));
     plan.refusals.retain(concerns);
     plan.problems.retain(concerns);
     plan.warnings.retain(concerns);

@@ -5,11 +5,13 @@
 pub mod desire;
 mod distribution;
 mod make;
-mod templates;
+pub mod templates;
 #[cfg(test)]
 mod tests;
 mod validate;
 mod view;
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +38,20 @@ pub struct Plan {
     pub problems: Vec<Finding>,
     /// What the user should know.
     pub warnings: Vec<Finding>,
+    /// Which templates the texts that are to be written come from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<Origin>,
+}
+
+/// Where the lines of a text that is to be written come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The node.
+    pub node: NodeName,
+    /// The file that is written.
+    pub path: PathBuf,
+    /// For each line of its new text the template's line: `exports.j2:7`.
+    pub lines: Vec<String>,
 }
 
 /// Steps that may be done on all nodes at once; the next phase begins when all have ended.

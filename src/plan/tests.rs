@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::facts::{Engine, Support};
 use crate::inventory::model::{Inventory, NodeName, Owner, Place, Share, ShareMount};
+use crate::plan::templates::Texts;
 use crate::plan::{Host, PhaseName, Plan, desire, make};
 use crate::resource::{
     Change, Key, Observed, Resource, daemon, directory, dropin, exports, file, module, mount, packages,
@@ -110,7 +111,7 @@ fn see(host: &mut Host, keys: Vec<Key>, observe: impl Fn(&Key) -> Observed) {
 }
 
 /// Every host of the world has nothing of what is wanted.
-fn on_bare_hosts(mut world: World) -> World {
+pub(super) fn on_bare_hosts(mut world: World) -> World {
     for node in &world.inventory.nodes {
         let host = world.hosts.get_mut(&node.name).unwrap();
         host.facts.engine = Engine::Absent { swarm: false };
@@ -123,10 +124,11 @@ fn on_bare_hosts(mut world: World) -> World {
 fn on_settled_hosts(mut world: World) -> World {
     for node in &world.inventory.nodes {
         let host = world.hosts.get_mut(&node.name).unwrap();
-        let wanted: BTreeMap<Key, Resource> = desire::resources(&world.inventory, node, &host.facts)
-            .into_iter()
-            .map(|(_, resource)| (resource.key(), resource))
-            .collect();
+        let wanted: BTreeMap<Key, Resource> =
+            desire::resources(&world.inventory, node, &host.facts, &Texts::new(&world.inventory.templates))
+                .into_iter()
+                .map(|(_, resource)| (resource.key(), resource))
+                .collect();
         see(host, desire::keys(&world.inventory, node), |key| match wanted.get(key) {
             None | Some(Resource::Module(_)) => bare(key),
             Some(Resource::Sysctl(wanted)) => Observed::Sysctl(set(wanted)),
@@ -144,7 +146,7 @@ fn set(wanted: &sysctl::Desired) -> sysctl::Observed {
     sysctl::Observed { running: Some(wanted.value.clone()), configured }
 }
 
-fn share(inventory: &mut Inventory) {
+pub(super) fn share(inventory: &mut Inventory) {
     inventory.shares.push(Share {
         name: "shared".to_owned(),
         place: Place { line: 9, column: 3 },

@@ -33,6 +33,8 @@ impl World {
             engine,
             shares: Vec::new(),
             swarm: model::Swarm::default(),
+            templates: model::Templates::default(),
+            hooks: Vec::new(),
         };
         Self { inventory, hosts: BTreeMap::new(), choices: Choices::default() }
     }
