@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::desire;
+use super::hooks;
 use super::templates::{TemplateError, Texts};
 use super::validate::{self, list};
 use super::view::{Host, View};
@@ -37,6 +38,7 @@ pub fn make(view: &View<'_>) -> Plan {
     plan.warnings.extend(swarm.warnings);
 
     keep_to_limit(view, &mut phases, &mut plan);
+    hooks::insert(view.inventory, view.run, &mut phases);
     plan.phases = phases
         .into_iter()
         .filter(|(_, steps)| !steps.is_empty())

@@ -4,6 +4,7 @@
 
 pub mod desire;
 mod distribution;
+mod hooks;
 mod make;
 pub mod templates;
 #[cfg(test)]
@@ -16,9 +17,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::model::NodeName;
-use crate::resource::{Change, Description};
+use crate::resource::{Change, Description, Kind, hook};
 use crate::swarm::SwarmAction;
 
+pub use hooks::CONTROLLER;
 pub use make::make;
 pub use view::{Choices, Host, View};
 
@@ -66,7 +68,7 @@ pub struct Phase {
 /// One step on one node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// The node.
+    /// The node; [`CONTROLLER`] for [`Action::Local`].
     pub node: NodeName,
     /// What is done.
     pub action: Action,
@@ -80,6 +82,8 @@ pub enum Action {
     Change(Change),
     /// The controller asks the engine to change the swarm.
     Swarm(SwarmAction),
+    /// The controller runs a hook itself.
+    Local(hook::Change),
 }
 
 impl Plan {
@@ -95,11 +99,17 @@ impl Plan {
 }
 
 impl Action {
+    /// Whether it is a command of the user's own.
+    pub fn is_hook(&self) -> bool {
+        matches!(self, Self::Local(_) | Self::Change(Change::Hook(_)))
+    }
+
     /// What it does, for people.
     pub fn describe(&self) -> Description {
         match self {
             Self::Change(change) => change.describe(),
             Self::Swarm(action) => action.describe(),
+            Self::Local(change) => hook::Hook::describe(change),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::inventory::model::{Inventory, NodeName, Owner, Place, Share, ShareMou
 use crate::plan::templates::Texts;
 use crate::plan::{Host, PhaseName, Plan, desire, make};
 use crate::resource::{
-    Change, Key, Observed, Resource, daemon, directory, dropin, exports, file, module, mount, packages,
+    Change, Key, Observed, Resource, daemon, directory, dropin, exports, file, hook, module, mount, packages,
 };
 use crate::resource::{Kind, sysctl, unit};
 use crate::swarm::world::World;
@@ -46,6 +46,7 @@ fn bare(key: &Key) -> Observed {
             stale: false,
             reload_pending: false,
         }),
+        Key::Hook(_) => Observed::Hook(hook::Observed::default()),
     }
 }
 
@@ -100,7 +101,7 @@ fn settled(resource: &Resource) -> Observed {
             reload_pending: false,
         }),
         // Written files are compared byte for byte in their own rooms.
-        Resource::File(_) | Resource::Module(_) | Resource::Sysctl(_) => {
+        Resource::File(_) | Resource::Module(_) | Resource::Sysctl(_) | Resource::Hook(_) => {
             unreachable!("settled by what a plan would write: {resource:?}")
         }
     }

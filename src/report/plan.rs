@@ -10,7 +10,7 @@ use super::seen::Nodes;
 use super::surface::{Surface, Tone};
 use super::text::{clean, count, names, pad, wrap};
 use crate::inventory::model::NodeName;
-use crate::plan::{Action, Origin, PhaseName, Plan, Step};
+use crate::plan::{Action, CONTROLLER, Origin, PhaseName, Plan, Step};
 use crate::resource::Description;
 use crate::swarm::SwarmAction;
 
@@ -164,7 +164,7 @@ fn verdict(sections: &[Section], said: &Plan, nodes: &Nodes, surface: &Surface) 
     if rows.is_empty() && problems == 0 {
         return nothing_to_do(nodes, surface);
     }
-    let touched: BTreeSet<_> = rows.iter().map(|row| &row.node).collect();
+    let touched: BTreeSet<_> = rows.iter().map(|row| &row.node).filter(|node| node.0 != CONTROLLER).collect();
     let mut line = match rows.len() {
         0 => "Nothing can be done".to_owned(),
         changes => format!("Plan: {} on {}", count(changes, "change"), count(touched.len(), "node")),

@@ -263,4 +263,6 @@ kinds! {
     Exports = exports,
     /// A mounted share.
     Mount = mount,
+    /// A command of the user's own.
+    Hook = hook,
 }

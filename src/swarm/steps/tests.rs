@@ -41,7 +41,7 @@ fn short(steps: &[Step]) -> Vec<String> {
             let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
             format!("label {} {}", node_id.as_deref().unwrap_or("?"), labels.join(" "))
         }
-        Action::Change(change) => panic!("{change:?} in the swarm's steps"),
+        Action::Change(_) | Action::Local(_) => panic!("{action:?} in the swarm's steps"),
     };
     steps.iter().map(|step| format!("{} {}", step.node, action(&step.action))).collect()
 }
