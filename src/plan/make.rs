@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::architecture;
 use super::desire;
 use super::hooks;
 use super::templates::{TemplateError, Texts};
@@ -28,6 +29,7 @@ pub fn make(view: &View<'_>) -> Plan {
         plan_host(node, host, view, &mut phases, &mut plan);
     }
     plan.warnings.extend(kernel_warnings(view));
+    plan.warnings.extend(architecture::warnings(view));
     plan.problems.extend(nfs_problems(view));
 
     let swarm = steps::steps(view);

@@ -2,10 +2,13 @@
 //!
 //! `skep plan` prints a [`Plan`], `skep up` executes it and the journal records it: the same value.
 
+mod architecture;
 pub mod desire;
 mod distribution;
 mod hooks;
 mod make;
+#[cfg(test)]
+mod systems;
 pub mod templates;
 #[cfg(test)]
 mod tests;

@@ -91,7 +91,8 @@ impl<'a> Texts<'a> {
     /// Where a built-in template does not fit its context, or has no entry in [`TEMPLATES`]: the tests rule it out.
     pub(super) fn render(&self, name: &str, context: &Value) -> String {
         let template = Template::named(name).expect("every template has an entry");
-        debug_assert!(fits(template, context), "{name} is given {context}, and has {:?}", template.variables);
+        // Not what is given: a value may be a secret.
+        debug_assert!(fits(template, context), "{name} is given other names than {:?}", template.variables);
         match self.own.get(name) {
             None => {
                 let (text, origin) =
