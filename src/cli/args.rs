@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use clap_complete::engine::ArgValueCandidates;
 
+use super::complete;
 use crate::inventory::model::{NodeName, Role};
 use crate::inventory::{DEFAULT_PATH, HostArg};
 use crate::report::Printer;
@@ -40,7 +42,7 @@ pub(super) struct Common {
     #[arg(long, global = true, value_name = "DIR", hide_short_help = true)]
     pub(super) templates: Option<PathBuf>,
     /// Change these nodes only (comma-separated); the others are still looked at
-    #[arg(long, global = true, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name)]
+    #[arg(long, global = true, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name, add = ArgValueCandidates::new(complete::nodes))]
     pub(super) limit: Vec<NodeName>,
     /// Print events as JSON, one a line, on standard output; what asks needs --yes then
     #[arg(long, global = true)]
@@ -104,11 +106,19 @@ pub(super) enum Command {
     Templates(Templates),
     /// Print the JSON Schema of the inventory, for editors
     Schema,
-    /// Print completions for a shell
-    #[command(after_help = "Example:\n  skep completions bash > /etc/bash_completion.d/skep")]
+    /// Print completions for a shell; names of nodes come from the inventory
+    #[command(
+        after_help = "Examples:\n  skep completions bash > /etc/bash_completion.d/skep\n  skep completions zsh > /usr/local/share/zsh/site-functions/_skep\n  skep completions fish > ~/.config/fish/completions/skep.fish"
+    )]
     Completions {
         /// The shell
         shell: Shell,
+    },
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder
+        folder: PathBuf,
     },
     /// What the exit codes mean
     #[command(name = "exit-codes", after_help = super::exit::table(), help_template = "{about}{after-help}")]
@@ -132,7 +142,7 @@ pub(super) struct Changing {
     #[arg(long, value_name = "SWARM-ID")]
     pub(super) adopt: Option<String>,
     /// Vouch that these nodes, which cannot be reached, hold no swarm
-    #[arg(long, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name)]
+    #[arg(long, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name, add = ArgValueCandidates::new(complete::nodes))]
     pub(super) assume_new: Vec<NodeName>,
 }
 
@@ -206,6 +216,7 @@ pub(super) enum Lab {
         #[command(flatten)]
         which: WhichLab,
         /// The node
+        #[arg(add = ArgValueCandidates::new(complete::lab_nodes))]
         node: NodeName,
         /// The command; a shell where absent. Options of skep go before the node
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -233,7 +244,7 @@ pub(super) enum Lab {
 #[derive(Debug, Args)]
 pub(super) struct WhichLab {
     /// Name of the lab
-    #[arg(long, default_value = "lab")]
+    #[arg(long, default_value = "lab", add = ArgValueCandidates::new(complete::labs))]
     pub(super) name: String,
 }
 
