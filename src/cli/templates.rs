@@ -35,16 +35,18 @@ fn named(name: &str) -> Result<&'static Template, Failure> {
 }
 
 /// Where the user's own templates are, if the command line or the inventory tells.
-fn folder(common: &Common) -> Option<PathBuf> {
-    let told = || match inventory::load_alone(&common.inventory) {
-        Ok(Loaded { inventory, .. }) => inventory.templates.folder,
-        Err(_) => None,
-    };
-    common.templates.clone().or_else(told)
+fn folder(common: &Common) -> Result<Option<PathBuf>, Failure> {
+    if common.templates.is_some() || !common.inventory.exists() {
+        return Ok(common.templates.clone());
+    }
+    let colour = common.printer().stderr().colour;
+    let Loaded { inventory, .. } = inventory::load_alone(&common.inventory)
+        .map_err(|diagnostics| Failure::told(exit::USAGE, diagnostics.render(colour)))?;
+    Ok(inventory.templates.folder)
 }
 
 fn ls(common: &Common) -> Result<u8, Failure> {
-    let own = folder(common).and_then(|folder| Templates::read(&folder).ok()).unwrap_or_default();
+    let own = folder(common)?.and_then(|folder| Templates::read(&folder).ok()).unwrap_or_default();
     let printer = common.printer();
     if common.json {
         for Template { name, about, variables, .. } in TEMPLATES {
@@ -69,7 +71,7 @@ fn ls(common: &Common) -> Result<u8, Failure> {
 
 /// Copies a template to where the user can change it; one that is there stays.
 fn eject(common: &Common, template: &Template) -> Result<u8, Failure> {
-    let folder = folder(common).ok_or_else(|| {
+    let folder = folder(common)?.ok_or_else(|| {
         Failure::new(exit::USAGE, "it is not known where your templates are").help(format!(
             "write `templates: ./templates` into {}, or give `--templates DIR`",
             common.inventory.display()

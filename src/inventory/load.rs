@@ -71,7 +71,7 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
 /// # Errors
 /// As [`load`].
 pub fn load_alone(path: &Path) -> Result<Loaded, Diagnostics> {
-    let text = text_of(path).map_err(alone)?;
+    let text = text_of(path).map_err(|diagnostic| alone(*diagnostic))?;
     read(path, &text, &Surroundings::of(path))
 }
 
@@ -80,11 +80,11 @@ pub fn load_alone(path: &Path) -> Result<Loaded, Diagnostics> {
 /// # Errors
 /// The first that cannot be read.
 pub fn attach(inventory: &mut Inventory) -> Result<(), Diagnostics> {
-    attached::attach(inventory).map_err(alone)
+    attached::attach(inventory).map_err(|diagnostic| alone(*diagnostic))
 }
 
-fn alone(diagnostic: Box<Diagnostic>) -> Diagnostics {
-    Diagnostics::new(vec![*diagnostic], "")
+fn alone(diagnostic: Diagnostic) -> Diagnostics {
+    Diagnostics::new(vec![diagnostic], "")
 }
 
 fn text_of(path: &Path) -> Result<String, Box<Diagnostic>> {

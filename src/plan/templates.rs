@@ -161,7 +161,8 @@ fn fits(template: &Template, context: &Value) -> bool {
     let given = context.as_object().map(|names| names.keys().map(String::as_str).collect::<Vec<_>>());
     given.is_some_and(|mut given| {
         let mut told: Vec<_> = template.names().collect();
-        (given.sort_unstable(), told.sort_unstable());
+        given.sort_unstable();
+        told.sort_unstable();
         given == told
     })
 }
