@@ -9,12 +9,15 @@ use futures_util::stream;
 use secrecy::SecretString;
 
 use super::agents::Agents;
+use super::elevation::Elevation;
+use super::password::{Keyring, Passwords};
+use super::place::PLACES;
 use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
 use crate::inventory::SecretSource;
-use crate::inventory::model::{Login, Node, NodeName, Sudo};
+use crate::inventory::model::{Node, NodeName};
 use crate::resource::Fault;
-use crate::ssh::{self, AskHostKey, ConnectError, Identities, OnRetry, Target};
+use crate::ssh::{self, AskHostKey, AskSecret, ConnectError, Identities, OnRetry, Target};
 
 /// How hosts are connected to.
 #[derive(Clone)]
@@ -29,6 +32,8 @@ pub struct Options {
     pub accept_new_host_keys: bool,
     /// Who is asked about such a key otherwise. Nobody: it is refused.
     pub ask: Option<AskHostKey>,
+    /// Who is asked for the passwords that sudo wants. Nobody: such a host is left out.
+    pub ask_secret: Option<AskSecret>,
     /// Where the user says that the agents are.
     pub agent_dir: Option<PathBuf>,
 }
@@ -54,10 +59,11 @@ pub async fn connect(
         on_retry: Some(tell_retries(Arc::clone(&sink))),
         ..ssh::Options::new(identities)
     };
-    let passwords = Passwords::resolve(nodes).await;
+    let secrets = Secrets::resolve(nodes).await;
+    let keyring = Arc::new(Keyring::new(options.ask_secret.clone()));
     let opened = stream::iter(nodes).map(|node| async {
-        let session = match passwords.of(node) {
-            Ok(password) => open(node, password, &ssh, Arc::clone(&agents), &sink).await,
+        let session = match secrets.passwords(node, Arc::clone(&keyring)) {
+            Ok(passwords) => open(node, passwords, &ssh, Arc::clone(&agents), &sink).await,
             Err(fault) => Err(fault),
         };
         (node.name.clone(), session)
@@ -73,18 +79,24 @@ fn tell_retries(sink: Sink) -> OnRetry {
 
 async fn open(
     node: &Node,
-    password: Option<SecretString>,
+    passwords: Passwords,
     ssh: &ssh::Options,
     agents: Arc<Agents>,
     sink: &Sink,
 ) -> Result<HostSession, Fault> {
     let begun = Instant::now();
     sink(Event::Connecting { node: node.name.clone() });
-    let session = ssh::connect(&target(node, password), ssh).await.map_err(|error| unreachable(&error))?;
+    let session = ssh::connect(&target(node, passwords.login.clone()), ssh)
+        .await
+        .map_err(|error| unreachable(&error))?;
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
+    let privilege = Privilege {
+        elevation: Elevation::of(node.login.sudo, &node.login.user),
+        passwords,
+        places: PLACES.map(str::to_owned).to_vec(),
+    };
     let opened =
-        HostSession::open(node.name.clone(), Box::new(session), agents, privilege(&node.login), &mut on_push)
-            .await;
+        HostSession::open(node.name.clone(), Box::new(session), agents, privilege, &mut on_push).await;
     let opened = opened.map_err(|error| error.fault(&node.name.0))?;
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     sink(Event::Connected { node: node.name.clone(), ms });
@@ -113,44 +125,45 @@ fn default_known_hosts() -> PathBuf {
     std::env::home_dir().unwrap_or_default().join(".ssh/known_hosts")
 }
 
-fn privilege(login: &Login) -> Privilege {
-    let sudo = match login.sudo {
-        Sudo::Always => true,
-        Sudo::Never => false,
-        Sudo::Auto => login.user != "root",
-    };
-    Privilege { sudo, directory: super::DIRECTORY.to_owned() }
-}
-
 fn unreachable(error: &ConnectError) -> Fault {
     let ConnectError { node, user, host, port, cause } = error;
     Fault::new(node, format!("cannot log in as {user} on {host} port {port}: {cause}")).help(error.help())
 }
 
-/// The passwords that the nodes' logins name.
+/// The secrets that the nodes' logins name.
 #[derive(Default)]
-struct Passwords(Vec<(SecretSource, Result<SecretString, String>)>);
+struct Secrets(Vec<(SecretSource, Result<SecretString, String>)>);
 
-impl Passwords {
+impl Secrets {
     /// Fetches each once, one after the other: a command may ask the user for a passphrase.
     async fn resolve(nodes: &[Node]) -> Self {
-        let mut passwords = Self::default();
-        for source in nodes.iter().filter_map(|node| node.login.password.as_ref()) {
-            if passwords.find(source).is_none() {
-                let password = source.resolve().await.map_err(|error| error.to_string());
-                passwords.0.push((source.clone(), password));
+        let mut secrets = Self::default();
+        for source in
+            nodes.iter().flat_map(|node| [&node.login.password, &node.login.sudo_password]).flatten()
+        {
+            if secrets.find(source).is_none() {
+                let secret = source.resolve().await.map_err(|error| error.to_string());
+                secrets.0.push((source.clone(), secret));
             }
         }
-        passwords
+        secrets
     }
 
     fn find(&self, source: &SecretSource) -> Option<&Result<SecretString, String>> {
-        self.0.iter().find(|(known, _)| known == source).map(|(_, password)| password)
+        self.0.iter().find(|(known, _)| known == source).map(|(_, secret)| secret)
     }
 
-    fn of(&self, node: &Node) -> Result<Option<SecretString>, Fault> {
-        let password = node.login.password.as_ref().and_then(|source| self.find(source));
-        password.cloned().transpose().map_err(|cause| Fault::new(&node.name, cause))
+    fn of(&self, node: &Node, source: &Option<SecretSource>) -> Result<Option<SecretString>, Fault> {
+        let secret = source.as_ref().and_then(|source| self.find(source));
+        secret.cloned().transpose().map_err(|cause| Fault::new(&node.name, cause))
+    }
+
+    fn passwords(&self, node: &Node, keyring: Arc<Keyring>) -> Result<Passwords, Fault> {
+        Ok(Passwords {
+            sudo: self.of(node, &node.login.sudo_password)?,
+            login: self.of(node, &node.login.password)?,
+            ..Passwords::of(&node.name.0, &node.login.user, keyring)
+        })
     }
 }
 

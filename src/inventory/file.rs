@@ -63,8 +63,10 @@ pub struct Defaults {
     pub password: Option<Spot<Secret>>,
     /// The known_hosts file to read and to add to. Default: `~/.ssh/known_hosts`.
     pub known_hosts: Option<Spot<PathBuf>>,
-    /// Whether commands run through sudo. Default: `auto`, unless the user is root.
+    /// How commands run as root. Default: `auto`.
     pub sudo: Option<Sudo>,
+    /// Where the password for sudo comes from; never the password itself. Default: asked for where sudo wants one.
+    pub sudo_password: Option<Spot<Secret>>,
     /// Labels of the swarm node; a node's own are added to these.
     #[serde(default)]
     pub labels: Entries<Spot<String>>,
@@ -96,8 +98,10 @@ pub struct Node {
     pub host_key: Option<Spot<String>>,
     /// The known_hosts file to read and to add to.
     pub known_hosts: Option<Spot<PathBuf>>,
-    /// Whether commands run through sudo.
+    /// How commands run as root.
     pub sudo: Option<Sudo>,
+    /// Where the password for sudo comes from; never the password itself.
+    pub sudo_password: Option<Spot<Secret>>,
     /// Labels of the swarm node, added to those of `defaults`.
     #[serde(default)]
     pub labels: Entries<Spot<String>>,
@@ -122,16 +126,18 @@ impl From<Role> for model::Role {
     }
 }
 
-/// Whether commands run through sudo.
+/// How commands run as root.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sudo {
-    /// Unless the user is root.
+    /// Through sudo, or doas where there is no sudo, unless the user is root.
     Auto,
-    /// Always.
+    /// Through sudo, whoever the user is.
     Always,
-    /// Never.
+    /// As the user.
     Never,
+    /// Through doas.
+    Doas,
 }
 
 impl From<Sudo> for model::Sudo {
@@ -140,6 +146,7 @@ impl From<Sudo> for model::Sudo {
             Sudo::Auto => Self::Auto,
             Sudo::Always => Self::Always,
             Sudo::Never => Self::Never,
+            Sudo::Doas => Self::Doas,
         }
     }
 }

@@ -126,19 +126,23 @@ pub struct Login {
     pub host_key: Option<String>,
     /// The known_hosts file to read and to add to; `~/.ssh/known_hosts` where absent.
     pub known_hosts: Option<PathBuf>,
-    /// Whether commands run through sudo.
+    /// How commands run as root.
     pub sudo: Sudo,
+    /// Where the password for sudo comes from, if it is not to be asked for.
+    pub sudo_password: Option<SecretSource>,
 }
 
-/// Whether commands run through sudo.
+/// How commands run as root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sudo {
-    /// Unless the user is root.
+    /// Through sudo, or doas where there is no sudo, unless the user is root.
     Auto,
-    /// Always.
+    /// Through sudo, whoever the user is.
     Always,
-    /// Never.
+    /// As the user.
     Never,
+    /// Through doas.
+    Doas,
 }
 
 /// The Docker engine.

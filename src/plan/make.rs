@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::architecture;
 use super::desire;
 use super::hooks;
+use super::storage;
 use super::templates::{TemplateError, Texts};
 use super::validate::{self, list};
 use super::view::{Host, View};
@@ -27,6 +28,10 @@ pub fn make(view: &View<'_>) -> Plan {
     let mut phases: BTreeMap<PhaseName, Vec<Step>> = BTreeMap::new();
     for (node, host) in seen(view) {
         plan_host(node, host, view, &mut phases, &mut plan);
+        let has_steps = |phase: PhaseName| {
+            phases.get(&phase).is_some_and(|steps| steps.iter().any(|step| step.node == node.name))
+        };
+        plan.refusals.extend(storage::refusal(node, host, has_steps));
     }
     plan.warnings.extend(kernel_warnings(view));
     plan.warnings.extend(architecture::warnings(view));

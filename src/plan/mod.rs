@@ -7,6 +7,7 @@ pub mod desire;
 mod distribution;
 mod hooks;
 mod make;
+mod storage;
 #[cfg(test)]
 mod systems;
 pub mod templates;

@@ -3,6 +3,7 @@
 //! [`connect`] gives a [`Session`]; [`Session::exec`] runs one command over it, as often and as many at once
 //! as wanted. What cannot be had is told by [`ConnectError`] and [`ExecError`], each with what helps.
 
+mod ask;
 mod auth;
 mod connect;
 mod error;
@@ -15,6 +16,7 @@ mod pump;
 mod session;
 mod target;
 
+pub use ask::{AskSecret, Question};
 pub use connect::connect;
 pub use error::{ConnectError, ConnectFailure, ExecError, Unreachable};
 pub use exec::{Exec, Exit, ExitStatus, Stdin, Stdout};

@@ -249,6 +249,7 @@ fn node(name: &str, role: Role, place: usize) -> Node {
             host_key: None,
             known_hosts: None,
             sudo: Sudo::Auto,
+            sudo_password: None,
         },
         advertise: None,
         labels: BTreeMap::new(),
@@ -286,5 +287,6 @@ fn facts(name: &str, ip: IpAddr) -> Facts {
         clock: Clock { unix_ms: 0, synchronised: true },
         network: vec![interface("eth0", &[&format!("{ip}/24")])],
         engine: Engine::Absent { swarm: false },
+        storage: Vec::new(),
     }
 }

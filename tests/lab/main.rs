@@ -7,6 +7,7 @@ mod bare;
 mod faults;
 mod hooks;
 mod interrupted;
+mod privilege;
 mod support;
 mod swarm;
 mod systems;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         swarm::trials(),
         faults::trials(),
         interrupted::trials(),
+        privilege::trials(),
         systems::trials(),
         hooks::trials(),
     ]

@@ -113,6 +113,7 @@ impl Checker<'_> {
         let user = node.user.as_ref().or(defaults.user.as_ref());
         let port = node.port.as_ref().or(defaults.port.as_ref());
         let password = node.password.as_ref().or(defaults.password.as_ref());
+        let sudo_password = node.sudo_password.as_ref().or(defaults.sudo_password.as_ref());
         let known_hosts = node.known_hosts.as_ref().or(defaults.known_hosts.as_ref());
         if let Some(user) = user {
             self.user(user);
@@ -131,6 +132,7 @@ impl Checker<'_> {
             host_key: node.host_key.as_ref().map(|text| text.value.clone()),
             known_hosts: known_hosts.map(|path| self.local_path(path)),
             sudo: node.sudo.or(defaults.sudo).map_or(Sudo::Auto, Sudo::from),
+            sudo_password: sudo_password.and_then(|secret| self.secret(secret)),
         }
     }
 
