@@ -14,18 +14,20 @@ use super::password::{Keyring, Passwords};
 use super::place::PLACES;
 use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
-use crate::inventory::SecretSource;
-use crate::inventory::model::{Node, NodeName};
+use crate::inventory::model::{self, Node, NodeName};
+use crate::inventory::{HostArg, SecretSource};
 use crate::resource::Fault;
-use crate::ssh::{self, AskHostKey, AskSecret, ConnectError, Identities, OnRetry, Target};
+use crate::ssh::{
+    self, AskHostKey, AskSecret, ConnectError, Given, HopSpec, Identities, OnRetry, SshConfig, Target,
+};
 
 /// How hosts are connected to.
 #[derive(Clone)]
 pub struct Options {
     /// How many at once.
     pub forks: usize,
-    /// How long a host may take to answer.
-    pub connect_timeout: Duration,
+    /// How long a host may take to answer; by ssh's configuration, else ten seconds, where absent.
+    pub connect_timeout: Option<Duration>,
     /// How long to try again while a host may still be booting. Zero: one try.
     pub retry_for: Duration,
     /// Trust and record the keys of hosts that are not known yet.
@@ -52,21 +54,26 @@ pub async fn connect(
     let agents = Arc::new(Agents::find(options.agent_dir.as_deref())?);
     let identities = Arc::new(Identities::from_env());
     let ssh = ssh::Options {
-        connect_timeout: options.connect_timeout,
         retry_for: options.retry_for,
         accept_new_host_keys: options.accept_new_host_keys,
         ask: options.ask.clone(),
         on_retry: Some(tell_retries(Arc::clone(&sink))),
         ..ssh::Options::new(identities)
     };
+    let config = SshConfig::of_user();
     let secrets = Secrets::resolve(nodes).await;
     let keyring = Arc::new(Keyring::new(options.ask_secret.clone()));
     let opened = stream::iter(nodes).map(|node| async {
-        let session = match secrets.passwords(node, Arc::clone(&keyring)) {
-            Ok(passwords) => open(node, passwords, &ssh, Arc::clone(&agents), &sink).await,
-            Err(fault) => Err(fault),
+        let session = async {
+            let password = secrets.of(node, &node.login.password)?;
+            let given = Given { connect_timeout: options.connect_timeout, ..given(node, password) };
+            let target = config.target(given).await;
+            let target =
+                target.map_err(|error| Fault::new(&node.name, error.to_string()).help(error.help()))?;
+            let passwords = secrets.passwords(node, &target.user, Arc::clone(&keyring))?;
+            open(node, &target, passwords, &ssh, Arc::clone(&agents), &sink).await
         };
-        (node.name.clone(), session)
+        (node.name.clone(), session.await)
     });
     Ok(opened.buffered(options.forks.max(1)).collect().await)
 }
@@ -79,6 +86,7 @@ fn tell_retries(sink: Sink) -> OnRetry {
 
 async fn open(
     node: &Node,
+    target: &Target,
     passwords: Passwords,
     ssh: &ssh::Options,
     agents: Arc<Agents>,
@@ -86,12 +94,10 @@ async fn open(
 ) -> Result<HostSession, Fault> {
     let begun = Instant::now();
     sink(Event::Connecting { node: node.name.clone() });
-    let session = ssh::connect(&target(node, passwords.login.clone()), ssh)
-        .await
-        .map_err(|error| unreachable(&error))?;
+    let session = ssh::connect(target, ssh).await.map_err(|error| unreachable(&error))?;
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
     let privilege = Privilege {
-        elevation: Elevation::of(node.login.sudo, &node.login.user),
+        elevation: Elevation::of(node.login.sudo, &target.user),
         passwords,
         places: PLACES.map(str::to_owned).to_vec(),
     };
@@ -103,31 +109,34 @@ async fn open(
     Ok(opened)
 }
 
-/// What the ssh room wants to know of a node.
-fn target(node: &Node, password: Option<SecretString>) -> Target {
+/// What the inventory says about a node.
+fn given(node: &Node, password: Option<SecretString>) -> Given {
     let login = &node.login;
-    Target {
+    Given {
         node: node.name.0.clone(),
-        host: node.address.clone(),
-        port: login.port,
+        address: node.address.clone(),
         user: login.user.clone(),
+        port: login.port,
         keys: login.keys.clone(),
-        certificates: Vec::new(),
-        identities_only: false,
-        agent: None,
         password,
         host_key: login.host_key.clone(),
-        known_hosts: login.known_hosts.clone().unwrap_or_else(default_known_hosts),
+        known_hosts: login.known_hosts.clone(),
+        jump: login.jump.as_ref().map(jump),
+        proxy_command: login.proxy_command.clone(),
+        connect_timeout: None,
     }
 }
 
-fn default_known_hosts() -> PathBuf {
-    std::env::home_dir().unwrap_or_default().join(".ssh/known_hosts")
+fn jump(jump: &model::Jump) -> ssh::Jump {
+    let hop = |hop: &HostArg| HopSpec { user: hop.user.clone(), host: hop.host.clone(), port: hop.port };
+    match jump {
+        model::Jump::None => ssh::Jump::None,
+        model::Jump::Via(hops) => ssh::Jump::Via(hops.iter().map(hop).collect()),
+    }
 }
 
 fn unreachable(error: &ConnectError) -> Fault {
-    let ConnectError { node, user, host, port, cause } = error;
-    Fault::new(node, format!("cannot log in as {user} on {host} port {port}: {cause}")).help(error.help())
+    Fault::new(&error.node, error.what()).help(error.help())
 }
 
 /// The secrets that the nodes' logins name.
@@ -158,11 +167,11 @@ impl Secrets {
         secret.cloned().transpose().map_err(|cause| Fault::new(&node.name, cause))
     }
 
-    fn passwords(&self, node: &Node, keyring: Arc<Keyring>) -> Result<Passwords, Fault> {
+    fn passwords(&self, node: &Node, user: &str, keyring: Arc<Keyring>) -> Result<Passwords, Fault> {
         Ok(Passwords {
             sudo: self.of(node, &node.login.sudo_password)?,
             login: self.of(node, &node.login.password)?,
-            ..Passwords::of(&node.name.0, &node.login.user, keyring)
+            ..Passwords::of(&node.name.0, user, keyring)
         })
     }
 }

@@ -50,9 +50,9 @@ pub struct File {
 pub struct Defaults {
     /// Role in the swarm.
     pub role: Option<Role>,
-    /// User to log in as. Default: your own user name.
+    /// User to log in as. Default: by your ssh configuration, else your own user name.
     pub user: Option<Spot<String>>,
-    /// TCP port of the SSH server. Default: 22.
+    /// TCP port of the SSH server. Default: by your ssh configuration, else 22.
     #[schemars(range(min = 1))]
     pub port: Option<Spot<u16>>,
     /// Private key file; relative to the inventory's folder, `~/` is your home.
@@ -61,8 +61,13 @@ pub struct Defaults {
     pub keys: Option<Vec<Spot<PathBuf>>>,
     /// Where the password for SSH comes from; never the password itself.
     pub password: Option<Spot<Secret>>,
-    /// The known_hosts file to read and to add to. Default: `~/.ssh/known_hosts`.
+    /// The known_hosts file to read and to add to. Default: by your ssh configuration, else `~/.ssh/known_hosts`.
     pub known_hosts: Option<Spot<PathBuf>>,
+    /// Jump hosts to go through, `[USER@]HOST[:PORT]`, several with commas; `none` for none. Default: by your ssh
+    /// configuration.
+    pub jump: Option<Spot<String>>,
+    /// Command whose standard streams lead to the SSH server, as ProxyCommand in ssh_config(5).
+    pub proxy_command: Option<Spot<String>>,
     /// How commands run as root. Default: `auto`.
     pub sudo: Option<Sudo>,
     /// Where the password for sudo comes from; never the password itself. Default: asked for where sudo wants one.
@@ -76,7 +81,7 @@ pub struct Defaults {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// Where SSH connects to: an IP address or a host name.
+    /// Where SSH connects to: an IP address, a host name, or a name that your ssh configuration knows.
     #[schemars(required)]
     pub address: Option<Spot<String>>,
     /// Role in the swarm: an odd number of managers, the rest workers.
@@ -98,6 +103,10 @@ pub struct Node {
     pub host_key: Option<Spot<String>>,
     /// The known_hosts file to read and to add to.
     pub known_hosts: Option<Spot<PathBuf>>,
+    /// Jump hosts to go through, `[USER@]HOST[:PORT]`, several with commas; `none` for none.
+    pub jump: Option<Spot<String>>,
+    /// Command whose standard streams lead to the SSH server, as ProxyCommand in ssh_config(5).
+    pub proxy_command: Option<Spot<String>>,
     /// How commands run as root.
     pub sudo: Option<Sudo>,
     /// Where the password for sudo comes from; never the password itself.

@@ -257,7 +257,7 @@ impl Tail {
         self.0.more.notify_waiters();
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         self.kept().text()
     }
 
