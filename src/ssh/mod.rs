@@ -8,6 +8,7 @@ mod config;
 mod connect;
 mod error;
 mod exec;
+mod exec_error;
 mod handler;
 mod host_certificate;
 mod host_key;
@@ -21,8 +22,9 @@ mod target;
 
 pub use config::{ConfigError, Given, HopSpec, Jump, SshConfig};
 pub use connect::connect;
-pub use error::{ConnectError, ConnectFailure, ExecError, Unreachable};
+pub use error::{ConnectError, ConnectFailure, Unreachable};
 pub use exec::{Exec, Exit, ExitStatus, Stdin, Stdout};
+pub use exec_error::ExecError;
 pub use identity::Identities;
 pub use jump::Jumps;
 pub use known_hosts::KnownHostsError;

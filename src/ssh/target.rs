@@ -81,6 +81,13 @@ impl Target {
         }
     }
 
+    /// What `ssh` is told to go the same way.
+    pub(super) fn arguments(&self) -> String {
+        let Self { user, port, asked, asked_with, .. } = self;
+        let with = asked_with.as_ref().map(|with| format!("{with} ")).unwrap_or_default();
+        format!("{with}-p {port} {user}@{asked}")
+    }
+
     /// The name that a certificate of the host must hold.
     pub(super) fn certified_name(&self) -> &str {
         self.known_hosts.alias.as_deref().unwrap_or(&self.host)

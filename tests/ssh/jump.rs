@@ -57,7 +57,9 @@ async fn the_hop_that_fails_is_named() {
 
     server.stop();
     let error = refusal(&target, &trusting()).await;
-    let ConnectFailure::Unreachable(Unreachable::Beyond { hop }) = &*error.cause else { panic!("{error}") };
+    let ConnectFailure::Unreachable(Unreachable::Beyond { hop, .. }) = &*error.cause else {
+        panic!("{error}")
+    };
     assert_eq!(hop, "second");
     assert!(error.is_unreachable() && error.is_transient());
     assert!(error.to_string().contains("jump host second gets no connection to it"), "{error}");
