@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use skep::event::{Event, Sink};
-use skep::fleet::{self, Agents, Bootstrap, Build, HostSession, Privilege, SessionError};
+use skep::fleet::{
+    self, Agents, Bootstrap, Build, Denied, Elevation, HostSession, Passwords, Privilege, SessionError,
+};
 use skep::inventory::model::{Login, Node, NodeName, Place, Role};
 use skep::resource::Key;
 use skep::ssh::{self, Identities, Options, Route, Target};
@@ -62,18 +64,26 @@ impl Scene {
     }
 
     /// Opens a session; tells the bytes pushed too.
-    async fn open(&self, sudo: bool) -> (Result<HostSession, Bootstrap>, u64) {
+    async fn open(&self, elevation: Elevation) -> (Result<HostSession, Bootstrap>, u64) {
+        self.open_over(self.log_in().await, elevation).await
+    }
+
+    async fn open_over(
+        &self,
+        remote: ssh::Session,
+        elevation: Elevation,
+    ) -> (Result<HostSession, Bootstrap>, u64) {
         let mut pushed = 0;
-        let privilege = Privilege { sudo, directory: self.directory() };
-        let remote = Box::new(self.log_in().await);
+        let passwords = Passwords::of("n1", &this_user(), Arc::default());
+        let privilege = Privilege { elevation, passwords, places: vec![self.directory()] };
         let mut on_push = |done, _| pushed = done;
-        let agents = Arc::clone(&self.agents);
+        let (agents, remote) = (Arc::clone(&self.agents), Box::new(remote));
         let opened = HostSession::open(NodeName::from("n1"), remote, agents, privilege, &mut on_push).await;
         (opened, pushed)
     }
 
     async fn session(&self) -> HostSession {
-        self.open(false).await.0.expect("an agent")
+        self.open(Elevation::None).await.0.expect("an agent")
     }
 
     /// A program that the server's commands find first.
@@ -89,7 +99,7 @@ impl Scene {
 async fn brought_once_then_found() {
     let Some(scene) = Scene::new("") else { return };
     for round in 0..2 {
-        let (session, pushed) = scene.open(false).await;
+        let (session, pushed) = scene.open(Elevation::None).await;
         let session = session.expect("an agent");
         assert_eq!(pushed > 0, round == 0, "round {round}");
         let keys = vec![Key::Directory("/etc".into()), Key::File("/etc/hostname".into())];
@@ -108,12 +118,7 @@ async fn brought_once_then_found() {
 async fn agents_behind_a_jump_host() {
     let (Some(hop), Some(scene)) = (Scene::new(""), Scene::new("")) else { return };
     let target = Target { route: Route::Jump(Arc::new(hop.target())), ..scene.target() };
-    let remote = Box::new(scene.log_in_to(target).await);
-    let privilege = Privilege { sudo: false, directory: scene.directory() };
-    let mut pushed = 0;
-    let mut on_push = |done, _| pushed = done;
-    let agents = Arc::clone(&scene.agents);
-    let opened = HostSession::open(NodeName::from("n1"), remote, agents, privilege, &mut on_push).await;
+    let (opened, pushed) = scene.open_over(scene.log_in_to(target).await, Elevation::None).await;
     let survey = opened.expect("an agent").survey(vec![Key::Directory("/etc".into())]).await;
     assert!(survey.expect("an answer").observed.len() == 1 && pushed > 0);
     assert!(!fs::exists(hop.directory()).expect("it can be looked for"), "the jump host needs no agent");
@@ -246,16 +251,16 @@ async fn sudo_is_used_or_its_refusal_explained() {
         fs::rename(scene.sshd.path("bin/sudo"), bin.join("sudo")).expect("the same file system");
     };
     sudo("echo 'sudo: a password is required' >&2; exit 1");
-    let failure = scene.open(true).await.0.expect_err("it wants a password");
-    assert!(matches!(failure, Bootstrap::SudoPassword), "{failure:?}");
+    let failure = scene.open(Elevation::Sudo).await.0.expect_err("it wants a password");
+    assert!(matches!(failure, Bootstrap::Denied(Denied::Password { .. })), "{failure:?}");
     sudo("echo \"$USER is not in the sudoers file.\" >&2; exit 1");
-    let failure = scene.open(true).await.0.expect_err("it is not allowed");
-    assert!(matches!(failure, Bootstrap::SudoForbidden(_)), "{failure:?}");
+    let failure = scene.open(Elevation::Sudo).await.0.expect_err("it is not allowed");
+    assert!(matches!(failure, Bootstrap::Denied(Denied::Forbidden { .. })), "{failure:?}");
     sudo(&format!(
         "[ \"$LC_ALL $1\" = \"C -n\" ] || exit 9; touch {}/used; shift; exec \"$@\"",
         bin.display()
     ));
-    let session = scene.open(true).await.0.expect("sudo lets it");
+    let session = scene.open(Elevation::Sudo).await.0.expect("sudo lets it");
     assert!(matches!(session.request(Body::Time, |_| ()).await, Ok(Answer::Time { .. })));
     assert!(bin.join("used").exists());
 }
@@ -289,6 +294,7 @@ async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
         retry_for: Duration::from_secs(1),
         accept_new_host_keys: false,
         ask: None,
+        ask_secret: None,
         agent_dir: None,
     };
     let opened = fleet::connect(&[node("n1"), node("n2")], &options, sink).await.expect("it can be tried");

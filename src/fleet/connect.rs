@@ -9,12 +9,17 @@ use futures_util::stream;
 use secrecy::SecretString;
 
 use super::agents::Agents;
+use super::elevation::Elevation;
+use super::password::{Keyring, Passwords};
+use super::place::PLACES;
 use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
-use crate::inventory::model::{self, Login, Node, NodeName, Sudo};
+use crate::inventory::model::{self, Node, NodeName};
 use crate::inventory::{HostArg, SecretSource};
 use crate::resource::Fault;
-use crate::ssh::{self, AskHostKey, ConnectError, Given, HopSpec, Identities, OnRetry, SshConfig, Target};
+use crate::ssh::{
+    self, AskHostKey, AskSecret, ConnectError, Given, HopSpec, Identities, OnRetry, SshConfig, Target,
+};
 
 /// How hosts are connected to.
 #[derive(Clone)]
@@ -29,6 +34,8 @@ pub struct Options {
     pub accept_new_host_keys: bool,
     /// Who is asked about such a key otherwise. Nobody: it is refused.
     pub ask: Option<AskHostKey>,
+    /// Who is asked for the passwords that sudo wants. Nobody: such a host is left out.
+    pub ask_secret: Option<AskSecret>,
     /// Where the user says that the agents are.
     pub agent_dir: Option<PathBuf>,
 }
@@ -54,15 +61,17 @@ pub async fn connect(
         ..ssh::Options::new(identities)
     };
     let config = SshConfig::of_user();
-    let passwords = Passwords::resolve(nodes).await;
+    let secrets = Secrets::resolve(nodes).await;
+    let keyring = Arc::new(Keyring::new(options.ask_secret.clone()));
     let opened = stream::iter(nodes).map(|node| async {
         let session = async {
-            let given =
-                Given { connect_timeout: options.connect_timeout, ..given(node, passwords.of(node)?) };
+            let password = secrets.of(node, &node.login.password)?;
+            let given = Given { connect_timeout: options.connect_timeout, ..given(node, password) };
             let target = config.target(given).await;
             let target =
                 target.map_err(|error| Fault::new(&node.name, error.to_string()).help(error.help()))?;
-            open(node, &target, &ssh, Arc::clone(&agents), &sink).await
+            let passwords = secrets.passwords(node, &target.user, Arc::clone(&keyring))?;
+            open(node, &target, passwords, &ssh, Arc::clone(&agents), &sink).await
         };
         (node.name.clone(), session.await)
     });
@@ -78,6 +87,7 @@ fn tell_retries(sink: Sink) -> OnRetry {
 async fn open(
     node: &Node,
     target: &Target,
+    passwords: Passwords,
     ssh: &ssh::Options,
     agents: Arc<Agents>,
     sink: &Sink,
@@ -86,14 +96,13 @@ async fn open(
     sink(Event::Connecting { node: node.name.clone() });
     let session = ssh::connect(target, ssh).await.map_err(|error| unreachable(&error))?;
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
-    let opened = HostSession::open(
-        node.name.clone(),
-        Box::new(session),
-        agents,
-        privilege(&node.login, &target.user),
-        &mut on_push,
-    )
-    .await;
+    let privilege = Privilege {
+        elevation: Elevation::of(node.login.sudo, &target.user),
+        passwords,
+        places: PLACES.map(str::to_owned).to_vec(),
+    };
+    let opened =
+        HostSession::open(node.name.clone(), Box::new(session), agents, privilege, &mut on_push).await;
     let opened = opened.map_err(|error| error.fault(&node.name.0))?;
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     sink(Event::Connected { node: node.name.clone(), ms });
@@ -126,44 +135,45 @@ fn jump(jump: &model::Jump) -> ssh::Jump {
     }
 }
 
-/// `user` is who logs in, by whatever says so.
-fn privilege(login: &Login, user: &str) -> Privilege {
-    let sudo = match login.sudo {
-        Sudo::Always => true,
-        Sudo::Never => false,
-        Sudo::Auto => user != "root",
-    };
-    Privilege { sudo, directory: super::DIRECTORY.to_owned() }
-}
-
 fn unreachable(error: &ConnectError) -> Fault {
     Fault::new(&error.node, error.what()).help(error.help())
 }
 
-/// The passwords that the nodes' logins name.
+/// The secrets that the nodes' logins name.
 #[derive(Default)]
-struct Passwords(Vec<(SecretSource, Result<SecretString, String>)>);
+struct Secrets(Vec<(SecretSource, Result<SecretString, String>)>);
 
-impl Passwords {
+impl Secrets {
     /// Fetches each once, one after the other: a command may ask the user for a passphrase.
     async fn resolve(nodes: &[Node]) -> Self {
-        let mut passwords = Self::default();
-        for source in nodes.iter().filter_map(|node| node.login.password.as_ref()) {
-            if passwords.find(source).is_none() {
-                let password = source.resolve().await.map_err(|error| error.to_string());
-                passwords.0.push((source.clone(), password));
+        let mut secrets = Self::default();
+        for source in
+            nodes.iter().flat_map(|node| [&node.login.password, &node.login.sudo_password]).flatten()
+        {
+            if secrets.find(source).is_none() {
+                let secret = source.resolve().await.map_err(|error| error.to_string());
+                secrets.0.push((source.clone(), secret));
             }
         }
-        passwords
+        secrets
     }
 
     fn find(&self, source: &SecretSource) -> Option<&Result<SecretString, String>> {
-        self.0.iter().find(|(known, _)| known == source).map(|(_, password)| password)
+        self.0.iter().find(|(known, _)| known == source).map(|(_, secret)| secret)
     }
 
-    fn of(&self, node: &Node) -> Result<Option<SecretString>, Fault> {
-        let password = node.login.password.as_ref().and_then(|source| self.find(source));
-        password.cloned().transpose().map_err(|cause| Fault::new(&node.name, cause))
+    fn of(&self, node: &Node, source: &Option<SecretSource>) -> Result<Option<SecretString>, Fault> {
+        let secret = source.as_ref().and_then(|source| self.find(source));
+        secret.cloned().transpose().map_err(|cause| Fault::new(&node.name, cause))
+    }
+
+    /// Those for a node and `user`, who logs in there by whatever says so.
+    fn passwords(&self, node: &Node, user: &str, keyring: Arc<Keyring>) -> Result<Passwords, Fault> {
+        Ok(Passwords {
+            sudo: self.of(node, &node.login.sudo_password)?,
+            login: self.of(node, &node.login.password)?,
+            ..Passwords::of(&node.name.0, user, keyring)
+        })
     }
 }
 

@@ -62,8 +62,10 @@ pub struct Defaults {
     pub jump: Option<Spot<String>>,
     /// Command whose standard streams lead to the SSH server, as ProxyCommand in ssh_config(5).
     pub proxy_command: Option<Spot<String>>,
-    /// Whether commands run through sudo. Default: `auto`, unless the user is root.
+    /// How commands run as root. Default: `auto`.
     pub sudo: Option<Sudo>,
+    /// Where the password for sudo comes from; never the password itself. Default: asked for where sudo wants one.
+    pub sudo_password: Option<Spot<Secret>>,
     /// Labels of the swarm node; a node's own are added to these.
     #[serde(default)]
     pub labels: Entries<Spot<String>>,
@@ -99,8 +101,10 @@ pub struct Node {
     pub jump: Option<Spot<String>>,
     /// Command whose standard streams lead to the SSH server, as ProxyCommand in ssh_config(5).
     pub proxy_command: Option<Spot<String>>,
-    /// Whether commands run through sudo.
+    /// How commands run as root.
     pub sudo: Option<Sudo>,
+    /// Where the password for sudo comes from; never the password itself.
+    pub sudo_password: Option<Spot<Secret>>,
     /// Labels of the swarm node, added to those of `defaults`.
     #[serde(default)]
     pub labels: Entries<Spot<String>>,
@@ -125,16 +129,18 @@ impl From<Role> for model::Role {
     }
 }
 
-/// Whether commands run through sudo.
+/// How commands run as root.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sudo {
-    /// Unless the user is root.
+    /// Through sudo, or doas where there is no sudo, unless the user is root.
     Auto,
-    /// Always.
+    /// Through sudo, whoever the user is.
     Always,
-    /// Never.
+    /// As the user.
     Never,
+    /// Through doas.
+    Doas,
 }
 
 impl From<Sudo> for model::Sudo {
@@ -143,6 +149,7 @@ impl From<Sudo> for model::Sudo {
             Sudo::Auto => Self::Auto,
             Sudo::Always => Self::Always,
             Sudo::Never => Self::Never,
+            Sudo::Doas => Self::Doas,
         }
     }
 }

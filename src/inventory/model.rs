@@ -125,8 +125,10 @@ pub struct Login {
     pub jump: Option<Jump>,
     /// A command whose standard streams lead to sshd, instead of a jump host.
     pub proxy_command: Option<String>,
-    /// Whether commands run through sudo.
+    /// How commands run as root.
     pub sudo: Sudo,
+    /// Where the password for sudo comes from, if it is not to be asked for.
+    pub sudo_password: Option<SecretSource>,
 }
 
 /// The jump hosts on the way to a node.
@@ -138,16 +140,18 @@ pub enum Jump {
     Via(Vec<HostArg>),
 }
 
-/// Whether commands run through sudo.
+/// How commands run as root.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Sudo {
-    /// Unless the user is root.
+    /// Through sudo, or doas where there is no sudo, unless the user is root.
     #[default]
     Auto,
-    /// Always.
+    /// Through sudo, whoever the user is.
     Always,
-    /// Never.
+    /// As the user.
     Never,
+    /// Through doas.
+    Doas,
 }
 
 /// The Docker engine.

@@ -195,7 +195,7 @@ impl SshConfig {
         let Settings { host_name, port, user, .. } = settings;
         Target {
             asked: question.host.clone(),
-            asked_with: question.jump.as_ref().map(|jump| format!("-o ProxyJump={jump}")),
+            asked_with: question.jump.as_ref().map(|jump| format!("-o {}", jump.option())),
             configured: self.configured(question, settings),
             route,
             keys: settings.keys.clone().unwrap_or_default(),

@@ -3,6 +3,7 @@
 //! [`connect`] gives a [`Session`]; [`Session::exec`] runs one command over it, as often and as many at once
 //! as wanted. What cannot be had is told by [`ConnectError`] and [`ExecError`], each with what helps.
 
+mod ask;
 mod auth;
 mod config;
 mod connect;
@@ -20,6 +21,7 @@ mod route;
 mod session;
 mod target;
 
+pub use ask::{AskSecret, Question};
 pub use config::{ConfigError, Given, HopSpec, Jump, SshConfig};
 pub use connect::connect;
 pub use error::{ConnectError, ConnectFailure, Unreachable};

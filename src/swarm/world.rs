@@ -268,5 +268,6 @@ fn facts(name: &str, ip: IpAddr) -> Facts {
         clock: Clock { unix_ms: 0, synchronised: true },
         network: vec![interface("eth0", &[&format!("{ip}/24")])],
         engine: Engine::Absent { swarm: false },
+        storage: Vec::new(),
     }
 }

@@ -115,6 +115,7 @@ impl Checker<'_> {
         let user = node.user.as_ref().or(defaults.user.as_ref());
         let port = node.port.as_ref().or(defaults.port.as_ref());
         let password = node.password.as_ref().or(defaults.password.as_ref());
+        let sudo_password = node.sudo_password.as_ref().or(defaults.sudo_password.as_ref());
         let known_hosts = node.known_hosts.as_ref().or(defaults.known_hosts.as_ref());
         if let Some(user) = user {
             self.user(user);
@@ -136,6 +137,7 @@ impl Checker<'_> {
             jump,
             proxy_command,
             sudo: node.sudo.or(defaults.sudo).map_or(Sudo::Auto, Sudo::from),
+            sudo_password: sudo_password.and_then(|secret| self.secret(secret)),
         }
     }
 

@@ -210,7 +210,7 @@ fn the_parser_agrees_with_ssh() {
         "User (x|y)",
         "Port (1|22|2222)",
         "HostName (h|%h\\.lan|a%%b)",
-        "ProxyJump (j|u@j:3|none)",
+        "ProxyJump (j|u@j:3)",
         "ProxyCommand (nc %h|none)",
         "IdentityFile (/k|~/k_%r)",
         "IdentitiesOnly (yes|no)",
