@@ -295,6 +295,7 @@ async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
         accept_new_host_keys: false,
         ask: None,
         ask_secret: None,
+        identities: Arc::new(Identities::default()),
         agent_dir: None,
     };
     let opened = fleet::connect(&[node("n1"), node("n2")], &options, sink).await.expect("it can be tried");

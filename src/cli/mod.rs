@@ -8,6 +8,7 @@ mod complete;
 mod demo;
 mod end;
 mod failure;
+mod hidden;
 mod init;
 mod inputs;
 mod lab;
@@ -16,6 +17,7 @@ mod node;
 mod plan;
 mod run;
 mod schema;
+mod shared;
 mod status;
 mod up;
 

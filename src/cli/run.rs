@@ -1,13 +1,14 @@
 //! One run of a command over the hosts of an inventory: its events, its journal, its agents, what they saw.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
 use super::args::Common;
 use super::failure::Failure;
+use super::shared::SharedReporter;
 use super::{ask, exit};
 use crate::apply::{Journal, Sessions, Stop, state_dir};
 use crate::event::{Event, Sink};
@@ -15,12 +16,10 @@ use crate::fleet::{self, HostSession, SessionError};
 use crate::inventory::Surroundings;
 use crate::inventory::model::{Inventory, NodeName};
 use crate::plan::{self, Choices, View, desire};
-use crate::report::{self, Reporter};
+use crate::report;
 use crate::resource::Fault;
+use crate::ssh::Identities;
 use crate::wire::{Answer, Body, LockOwner};
-
-/// The reader of a run's events, which has to keep still while the user is asked something.
-pub(super) type SharedReporter = Arc<Mutex<Box<dyn Reporter + Send>>>;
 
 /// One run of a command over the hosts of an inventory.
 pub(super) struct Run<'a> {
@@ -32,6 +31,8 @@ pub(super) struct Run<'a> {
     pub(super) stop: Stop,
     pub(super) command: &'static str,
     pub(super) begun: Instant,
+    /// Kept for the whole run, so that the user is asked once for each passphrase and password.
+    identities: Arc<Identities>,
     id: String,
 }
 
@@ -96,13 +97,13 @@ impl<'a> Run<'a> {
         let journal = journal.then(|| Journal::begin(&state_dir(), &id)).transpose();
         let journal = journal.map_err(|error| Failure::new(exit::FAILED, error))?;
         let names: Vec<_> = inventory.nodes.iter().map(|node| node.name.clone()).collect();
-        let reporter: SharedReporter = Arc::new(Mutex::new(report::reporter(&printer)));
-        let shown = Arc::clone(&reporter);
+        let reporter = SharedReporter::new(report::reporter(&printer));
+        let shown = reporter.clone();
         let sink: Sink = Arc::new(move |event| {
             if let Some(journal) = &journal {
                 journal.record(&event);
             }
-            shown.lock().unwrap_or_else(PoisonError::into_inner).event(&event);
+            shown.event(event);
         });
         let stop = Stop::default();
         stop.on_signals(Arc::clone(&sink), i32::from(exit::INTERRUPTED));
@@ -112,7 +113,9 @@ impl<'a> Run<'a> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             nodes: names,
         });
-        Ok(Self { common, inventory, choices, reporter, sink, stop, id, command, begun: Instant::now() })
+        let identities = Arc::new(Identities::from_env());
+        let begun = Instant::now();
+        Ok(Self { common, inventory, choices, reporter, sink, stop, command, begun, identities, id })
     }
 
     /// Connects to all hosts at once and asks each what it is and has. With `lock`, takes the run lock of each: what is
@@ -135,6 +138,7 @@ impl<'a> Run<'a> {
             accept_new_host_keys: self.common.accept_new_host_keys,
             ask: ask::host_key(self.common, &self.reporter),
             ask_secret: ask::secret(self.common, &self.reporter),
+            identities: Arc::clone(&self.identities),
             agent_dir: self.common.agent_dir.clone(),
         };
         let connected = fleet::connect(&self.inventory.nodes, &options, Arc::clone(&self.sink)).await;

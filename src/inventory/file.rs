@@ -55,6 +55,8 @@ pub struct Defaults {
     pub keys: Option<Vec<Spot<PathBuf>>>,
     /// Where the password for SSH comes from; never the password itself.
     pub password: Option<Spot<Secret>>,
+    /// Where the passphrase of encrypted key files comes from. Default: you are asked for it.
+    pub key_passphrase: Option<Spot<Secret>>,
     /// The known_hosts file to read and to add to. Default: by your ssh configuration, else `~/.ssh/known_hosts`.
     pub known_hosts: Option<Spot<PathBuf>>,
     /// Jump hosts to go through, `[USER@]HOST[:PORT]`, several with commas; `none` for none. Default: by your ssh
@@ -93,6 +95,8 @@ pub struct Node {
     pub keys: Option<Vec<Spot<PathBuf>>>,
     /// Where the password for SSH comes from; never the password itself.
     pub password: Option<Spot<Secret>>,
+    /// Where the passphrase of encrypted key files comes from. Default: you are asked for it.
+    pub key_passphrase: Option<Spot<Secret>>,
     /// Fingerprint that the host's key must have, as `ssh-keygen -lf` prints it: `SHA256:…`.
     pub host_key: Option<Spot<String>>,
     /// The known_hosts file to read and to add to.

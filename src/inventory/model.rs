@@ -117,6 +117,8 @@ pub struct Login {
     pub keys: Vec<PathBuf>,
     /// Where the password comes from, if one is wanted.
     pub password: Option<SecretSource>,
+    /// Where the passphrase of encrypted key files comes from; the user is asked where absent.
+    pub key_passphrase: Option<SecretSource>,
     /// Fingerprint (`SHA256:…`) the host's key must have.
     pub host_key: Option<String>,
     /// The known_hosts file to read and to add to; without a configuration `~/.ssh/known_hosts`.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 
+use super::ask::AskSecret;
 use super::error::ConnectError;
 use super::identity::Identities;
 use super::jump::Jumps;
@@ -32,6 +33,9 @@ pub struct Target {
     pub user: String,
     /// The way there.
     pub route: Route,
+    /// Whether it only leads to others. It is no host of the swarm then: a password that was typed for those is never
+    /// given to it, nor the other way round.
+    pub jump_host: bool,
     /// Private key files to try, in this order. Empty: the usual ones in `~/.ssh`.
     pub keys: Vec<PathBuf>,
     /// Certificates of the user's keys, besides those that lie next to their keys as `KEY-cert.pub`.
@@ -40,8 +44,10 @@ pub struct Target {
     pub identities_only: bool,
     /// The agent to ask.
     pub agent: WhichAgent,
-    /// Password of the login, tried after the keys.
+    /// Password of the login, tried after the keys. Absent: the user is asked where it is wanted.
     pub password: Option<SecretString>,
+    /// Passphrase of encrypted key files. Absent, or of no avail: the user is asked where it is wanted.
+    pub key_passphrase: Option<SecretString>,
     /// Fingerprint (`SHA256:…`) that the host's key must have. It takes the place of an entry in
     /// known_hosts; an entry that contradicts it is still refused.
     pub host_key: Option<String>,
@@ -68,11 +74,13 @@ impl Target {
             port,
             user: user.to_owned(),
             route: Route::Direct,
+            jump_host: false,
             keys: Vec::new(),
             certificates: Vec::new(),
             identities_only: false,
             agent: WhichAgent::Usual,
             password: None,
+            key_passphrase: None,
             host_key: None,
             known_hosts: KnownHosts::file(known_hosts),
             new_host_keys: NewHostKeys::Ask,
@@ -86,6 +94,12 @@ impl Target {
         let Self { user, port, asked, asked_with, .. } = self;
         let with = asked_with.as_ref().map(|with| format!("{with} ")).unwrap_or_default();
         format!("{with}-p {port} {user}@{asked}")
+    }
+
+    /// Whose password it is that opens it: the same for all hosts of one user.
+    pub(super) fn password_owner(&self) -> String {
+        let Self { user, host, port, .. } = self;
+        if self.jump_host { format!("{user}@{host}:{port}") } else { user.clone() }
     }
 
     /// The name that a certificate of the host must hold.
@@ -225,6 +239,8 @@ pub struct Options {
     pub accept_new_host_keys: bool,
     /// Who is asked about such a key otherwise. Nobody: it is refused.
     pub ask: Option<AskHostKey>,
+    /// Who is asked for passphrases, passwords and codes. Nobody: what needs them is left out.
+    pub ask_secret: Option<AskSecret>,
     /// Key files and agent of this user, loaded once for all hosts.
     pub identities: Arc<Identities>,
     /// The sessions on jump hosts, shared by all hosts behind them.
@@ -242,6 +258,7 @@ impl Options {
             on_retry: None,
             accept_new_host_keys: false,
             ask: None,
+            ask_secret: None,
             identities,
             jumps: Arc::default(),
         }
@@ -257,6 +274,7 @@ impl fmt::Debug for Options {
             .field("retry_for", &self.retry_for)
             .field("accept_new_host_keys", &self.accept_new_host_keys)
             .field("ask", &self.ask.is_some())
+            .field("ask_secret", &self.ask_secret.is_some())
             .finish_non_exhaustive()
     }
 }
