@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::{FutureExt, StreamExt, stream};
 use secrecy::SecretString;
 
 use super::agents::Agents;
 use super::elevation::Elevation;
 use super::password::{Keyring, Passwords};
 use super::place::PLACES;
+use super::reconnect::{LogIn, Refusal};
+use super::remote::Remote;
 use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
 use crate::inventory::model::{self, Login, Node, NodeName};
@@ -77,7 +78,7 @@ pub async fn connect(
             let target =
                 target.map_err(|error| Fault::new(&node.name, error.to_string()).help(error.help()))?;
             let passwords = secrets.passwords(node, &target.user, Arc::clone(&keyring))?;
-            open(node, &target, passwords, &ssh, Arc::clone(&agents), &sink).await
+            open(node, target, passwords, &ssh, Arc::clone(&agents), &sink).await
         };
         (node.name.clone(), session.await)
     });
@@ -92,7 +93,7 @@ fn tell_retries(sink: Sink) -> OnRetry {
 
 async fn open(
     node: &Node,
-    target: &Target,
+    target: Target,
     passwords: Passwords,
     ssh: &ssh::Options,
     agents: Arc<Agents>,
@@ -100,7 +101,7 @@ async fn open(
 ) -> Result<HostSession, Fault> {
     let begun = Instant::now();
     sink(Event::Connecting { node: node.name.clone() });
-    let session = ssh::connect(target, ssh).await.map_err(|error| unreachable(&error))?;
+    let session = ssh::connect(&target, ssh).await.map_err(|error| unreachable(&error))?;
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
     let privilege = Privilege {
         elevation: Elevation::of(node.login.sudo, &target.user),
@@ -112,7 +113,22 @@ async fn open(
     let opened = opened.map_err(|error| error.fault(&node.name.0))?;
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     sink(Event::Connected { node: node.name.clone(), ms });
-    Ok(opened)
+    Ok(opened.reopened_by(again(target, ssh)))
+}
+
+/// Logs in once more, in the middle of a run: one try each time, and nobody is asked about keys that were settled.
+fn again(target: Target, ssh: &ssh::Options) -> LogIn {
+    let ssh = ssh::Options { retry_for: Duration::ZERO, on_retry: None, ask: None, ..ssh.clone() };
+    Arc::new(move || {
+        let (target, ssh) = (target.clone(), ssh.clone());
+        async move {
+            let session = ssh::connect(&target, &ssh).await;
+            session
+                .map(|session| Box::new(session) as Box<dyn Remote>)
+                .map_err(|error| Refusal { fault: unreachable(&error), passing: error.is_transient() })
+        }
+        .boxed()
+    })
 }
 
 /// What the inventory says about a node.
