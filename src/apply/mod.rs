@@ -198,8 +198,7 @@ impl Executor<'_> {
         match &step.action {
             Action::Change(change) => {
                 let receipt = self.change(&step.node, change).await?;
-                // Other disruptions leave the engine as it is, or take it away for good, as an undo may.
-                if sort(step) == Sort::Restart && matches!(change, Change::Daemon(_)) {
+                if sort(step) == Sort::Restart && comes_back(change) {
                     self.through(&step.node, async |again| self.swarm.await_back(&step.node, again).await)
                         .await?;
                 }
@@ -224,7 +223,10 @@ impl Executor<'_> {
         let (node, sort) = (&failed.node, sort(failed));
         let cause = match (&failed.action, sort) {
             (Action::Swarm(SwarmAction::Init { .. }), _) => format!("{node} did not make the swarm"),
-            (Action::Change(Change::Daemon(_)), Sort::Restart) => {
+            (Action::Swarm(SwarmAction::Drain { .. }), _) => {
+                format!("{node} could not be drained, so this one keeps its engine")
+            }
+            (Action::Change(change), Sort::Restart) if comes_back(change) => {
                 format!("{node} did not come back from its restart, so this one keeps running")
             }
             _ => return,
@@ -265,9 +267,19 @@ fn goes_along(step: &Step) -> bool {
 
 fn sort(step: &Step) -> Sort {
     match &step.action {
+        Action::Swarm(SwarmAction::Drain { .. } | SwarmAction::Undrain { .. }) => Sort::Restart,
         Action::Swarm(_) => Sort::Swarm,
         Action::Change(change) if change.describe().disrupts.is_some() => Sort::Restart,
         Action::Change(_) => Sort::Harmless,
+    }
+}
+
+/// Whether the engine runs again after a change that disrupts it: an undo may take it away for good.
+fn comes_back(change: &Change) -> bool {
+    match change {
+        Change::Daemon(_) | Change::Dropin(_) => true,
+        Change::Packages(packages) => !packages.install.is_empty(),
+        _ => false,
     }
 }
 

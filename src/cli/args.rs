@@ -95,7 +95,7 @@ pub(super) enum Command {
     Plan(Plan),
     /// Make the hosts what the inventory says: show the plan, ask, do it, verify it
     #[command(
-        after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --json --yes | jq .\n  skep up --take-over   from a run that sleeps or hangs"
+        after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --replace-engine     engines from another source go, node by node\n  skep up --json --yes | jq .\n  skep up --take-over          from a run that sleeps or hangs"
     )]
     Up(Changing),
     /// Draw the cluster: nodes, roles, leader, quorum, and how many losses it survives
@@ -186,6 +186,9 @@ pub(super) struct Changing {
     /// Vouch that these nodes, which cannot be reached, hold no swarm
     #[arg(long, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name, add = ArgValueCandidates::new(complete::nodes))]
     pub(super) assume_new: Vec<NodeName>,
+    /// Replace engines from another source than `engine.source`, or newer than `engine.version`
+    #[arg(long)]
+    pub(super) replace_engine: bool,
 }
 
 #[derive(Debug, Default, Args)]

@@ -25,6 +25,12 @@ pub struct System {
     pub id_like: Vec<String>,
     /// os-release `VERSION_CODENAME`: `bookworm`; empty on sid.
     pub codename: String,
+    /// os-release `UBUNTU_CODENAME`: the release of Ubuntu that this system was made from.
+    #[serde(default)]
+    pub ubuntu_codename: Option<String>,
+    /// os-release `DEBIAN_CODENAME`: the release of Debian that this system was made from.
+    #[serde(default)]
+    pub debian_codename: Option<String>,
     /// os-release `PRETTY_NAME`.
     pub pretty_name: String,
     /// Board name of `/etc/armbian-release`, where the host runs Armbian.
@@ -70,6 +76,8 @@ impl System {
             id: of("ID"),
             id_like: of("ID_LIKE").split_whitespace().map(str::to_owned).collect(),
             codename: of("VERSION_CODENAME"),
+            ubuntu_codename: release.get("UBUNTU_CODENAME").cloned(),
+            debian_codename: release.get("DEBIAN_CODENAME").cloned(),
             pretty_name: of("PRETTY_NAME"),
             armbian_board: armbian.get("BOARD_NAME").or_else(|| armbian.get("BOARD")).cloned(),
             architecture: native_architecture(&text(host, "/var/lib/dpkg/status")),

@@ -5,6 +5,8 @@
 mod again;
 pub mod desire;
 mod distribution;
+mod engine;
+mod in_turn;
 mod make;
 mod storage;
 mod templates;

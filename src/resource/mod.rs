@@ -290,4 +290,10 @@ kinds! {
     Exports = exports,
     /// A mounted share.
     Mount = mount,
+    /// An apt repository.
+    Repository = repository,
+    /// Packages that apt leaves as they are.
+    Hold = hold,
+    /// Users in a group.
+    Member = member,
 }
