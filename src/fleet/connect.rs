@@ -193,6 +193,7 @@ impl Secrets {
         secret.cloned().transpose().map_err(|cause| Fault::new(&node.name, cause))
     }
 
+    /// Those for a node and `user`, who logs in there by whatever says so.
     fn passwords(&self, node: &Node, user: &str, keyring: Arc<Keyring>) -> Result<Passwords, Fault> {
         Ok(Passwords {
             sudo: self.of(node, &node.login.sudo_password)?,

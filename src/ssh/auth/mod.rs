@@ -107,7 +107,7 @@ impl<'a> Login<'a> {
     }
 
     fn known_password(&self) -> Option<SecretString> {
-        self.target.password.clone().or_else(|| self.identities.typed_password(&self.target.user))
+        self.target.password.clone().or_else(|| self.identities.typed_password(self.target))
     }
 
     /// Opens the agent and lists its keys; an agent that does not answer is noted and left out.
