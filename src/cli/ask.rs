@@ -96,9 +96,10 @@ pub(super) fn secret(common: &Common, reporter: &SharedReporter) -> Option<AskSe
 }
 
 fn question(key: &UnknownKey) -> String {
-    let UnknownKey { node, host, algorithm, fingerprint, known_hosts, .. } = key;
+    let UnknownKey { node, host, algorithm, fingerprint, known_hosts, certificate, .. } = key;
+    let certificate = certificate.as_ref().map(|why| format!("\n{why}")).unwrap_or_default();
     format!(
-        "{node} ({host}) has an {algorithm} key that {} does not list: {fingerprint}\nTrust it from now on?",
+        "{node} ({host}) has an {algorithm} key that {} does not list: {fingerprint}{certificate}\nTrust it from now on?",
         known_hosts.display()
     )
 }

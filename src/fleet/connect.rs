@@ -9,27 +9,33 @@ use futures_util::stream;
 use secrecy::SecretString;
 
 use super::agents::Agents;
+use super::elevation::Elevation;
+use super::password::{Keyring, Passwords};
+use super::place::PLACES;
 use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
-use crate::inventory::SecretSource;
-use crate::inventory::model::{Login, Node, NodeName, Sudo};
+use crate::inventory::model::{self, Node, NodeName};
+use crate::inventory::{HostArg, SecretSource};
 use crate::resource::Fault;
-use crate::ssh::{self, AskHostKey, AskSecret, ConnectError, Identities, OnRetry, Target};
+use crate::ssh::{
+    self, AskHostKey, AskSecret, ConnectError, Given, HopSpec, Identities, OnRetry, SshConfig, Target,
+};
 
 /// How hosts are connected to.
 #[derive(Clone)]
 pub struct Options {
     /// How many at once.
     pub forks: usize,
-    /// How long a host may take to answer.
-    pub connect_timeout: Duration,
+    /// How long a host may take to answer; by ssh's configuration, else ten seconds, where absent.
+    pub connect_timeout: Option<Duration>,
     /// How long to try again while a host may still be booting. Zero: one try.
     pub retry_for: Duration,
     /// Trust and record the keys of hosts that are not known yet.
     pub accept_new_host_keys: bool,
     /// Who is asked about such a key otherwise. Nobody: it is refused.
     pub ask: Option<AskHostKey>,
-    /// Who is asked for passphrases, passwords and codes. Nobody: what needs them is left out.
+    /// Who is asked for passphrases, codes, and the passwords that logins and sudo want. Nobody: a host that wants one is
+    /// left out.
     pub ask_secret: Option<AskSecret>,
     /// Key files, agent, and what was typed already: the same for as long as the process runs.
     pub identities: Arc<Identities>,
@@ -50,7 +56,6 @@ pub async fn connect(
 ) -> Result<Vec<(NodeName, Result<HostSession, Fault>)>, std::io::Error> {
     let agents = Arc::new(Agents::find(options.agent_dir.as_deref())?);
     let ssh = ssh::Options {
-        connect_timeout: options.connect_timeout,
         retry_for: options.retry_for,
         accept_new_host_keys: options.accept_new_host_keys,
         ask: options.ask.clone(),
@@ -58,13 +63,22 @@ pub async fn connect(
         on_retry: Some(tell_retries(Arc::clone(&sink))),
         ..ssh::Options::new(Arc::clone(&options.identities))
     };
+    let config = SshConfig::of_user();
     let secrets = Secrets::resolve(nodes).await;
+    let keyring = Arc::new(Keyring::new(options.ask_secret.clone()));
     let opened = stream::iter(nodes).map(|node| async {
-        let session = match secrets.of(node) {
-            Ok(secrets) => open(node, secrets, &ssh, Arc::clone(&agents), &sink).await,
-            Err(fault) => Err(fault),
+        let session = async {
+            let password = secrets.of(node, &node.login.password)?;
+            let key_passphrase = secrets.of(node, &node.login.key_passphrase)?;
+            let connect_timeout = options.connect_timeout;
+            let given = Given { key_passphrase, connect_timeout, ..given(node, password) };
+            let target = config.target(given).await;
+            let target =
+                target.map_err(|error| Fault::new(&node.name, error.to_string()).help(error.help()))?;
+            let passwords = secrets.passwords(node, &target.user, Arc::clone(&keyring))?;
+            open(node, &target, passwords, &ssh, Arc::clone(&agents), &sink).await
         };
-        (node.name.clone(), session)
+        (node.name.clone(), session.await)
     });
     Ok(opened.buffered(options.forks.max(1)).collect().await)
 }
@@ -77,68 +91,63 @@ fn tell_retries(sink: Sink) -> OnRetry {
 
 async fn open(
     node: &Node,
-    secrets: LoginSecrets,
+    target: &Target,
+    mut passwords: Passwords,
     ssh: &ssh::Options,
     agents: Arc<Agents>,
     sink: &Sink,
 ) -> Result<HostSession, Fault> {
     let begun = Instant::now();
     sink(Event::Connecting { node: node.name.clone() });
-    let session = ssh::connect(&target(node, secrets), ssh).await.map_err(|error| unreachable(&error))?;
+    let session = ssh::connect(target, ssh).await.map_err(|error| unreachable(&error))?;
+    // What was typed for the login is what sudo wants as a rule.
+    passwords.login = passwords.login.or_else(|| ssh.identities.typed_password(target));
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
+    let privilege = Privilege {
+        elevation: Elevation::of(node.login.sudo, &target.user),
+        passwords,
+        places: PLACES.map(str::to_owned).to_vec(),
+    };
     let opened =
-        HostSession::open(node.name.clone(), Box::new(session), agents, privilege(&node.login), &mut on_push)
-            .await;
+        HostSession::open(node.name.clone(), Box::new(session), agents, privilege, &mut on_push).await;
     let opened = opened.map_err(|error| error.fault(&node.name.0))?;
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     sink(Event::Connected { node: node.name.clone(), ms });
     Ok(opened)
 }
 
-/// What the ssh room wants to know of a node.
-fn target(node: &Node, secrets: LoginSecrets) -> Target {
+/// What the inventory says about a node.
+fn given(node: &Node, password: Option<SecretString>) -> Given {
     let login = &node.login;
-    Target {
+    Given {
         node: node.name.0.clone(),
-        host: node.address.clone(),
-        port: login.port,
+        address: node.address.clone(),
         user: login.user.clone(),
+        port: login.port,
         keys: login.keys.clone(),
-        certificates: Vec::new(),
-        identities_only: false,
-        agent: None,
-        password: secrets.password,
-        key_passphrase: secrets.key_passphrase,
+        password,
+        key_passphrase: None,
         host_key: login.host_key.clone(),
-        known_hosts: login.known_hosts.clone().unwrap_or_else(default_known_hosts),
+        known_hosts: login.known_hosts.clone(),
+        jump: login.jump.as_ref().map(jump),
+        proxy_command: login.proxy_command.clone(),
+        connect_timeout: None,
     }
 }
 
-fn default_known_hosts() -> PathBuf {
-    std::env::home_dir().unwrap_or_default().join(".ssh/known_hosts")
-}
-
-fn privilege(login: &Login) -> Privilege {
-    let sudo = match login.sudo {
-        Sudo::Always => true,
-        Sudo::Never => false,
-        Sudo::Auto => login.user != "root",
-    };
-    Privilege { sudo, directory: super::DIRECTORY.to_owned() }
+fn jump(jump: &model::Jump) -> ssh::Jump {
+    let hop = |hop: &HostArg| HopSpec { user: hop.user.clone(), host: hop.host.clone(), port: hop.port };
+    match jump {
+        model::Jump::None => ssh::Jump::None,
+        model::Jump::Via(hops) => ssh::Jump::Via(hops.iter().map(hop).collect()),
+    }
 }
 
 fn unreachable(error: &ConnectError) -> Fault {
-    let ConnectError { node, user, host, port, cause } = error;
-    Fault::new(node, format!("cannot log in as {user} on {host} port {port}: {cause}")).help(error.help())
+    Fault::new(&error.node, error.what()).help(error.help())
 }
 
-/// What one node's login names.
-struct LoginSecrets {
-    password: Option<SecretString>,
-    key_passphrase: Option<SecretString>,
-}
-
-/// The passwords and passphrases that the nodes' logins name.
+/// The secrets that the nodes' logins name.
 #[derive(Default)]
 struct Secrets(Vec<(SecretSource, Result<SecretString, String>)>);
 
@@ -146,11 +155,13 @@ impl Secrets {
     /// Fetches each once, one after the other: a command may ask the user for a passphrase.
     async fn resolve(nodes: &[Node]) -> Self {
         let mut secrets = Self::default();
-        let sources = nodes.iter().flat_map(|node| [&node.login.password, &node.login.key_passphrase]);
-        for source in sources.flatten() {
-            if secrets.find(source).is_none() {
+        let sources = |login: &model::Login| {
+            [&login.password, &login.key_passphrase, &login.sudo_password].map(Option::clone)
+        };
+        for source in nodes.iter().flat_map(|node| sources(&node.login)).flatten() {
+            if secrets.find(&source).is_none() {
                 let secret = source.resolve().await.map_err(|error| error.to_string());
-                secrets.0.push((source.clone(), secret));
+                secrets.0.push((source, secret));
             }
         }
         secrets
@@ -160,13 +171,17 @@ impl Secrets {
         self.0.iter().find(|(known, _)| known == source).map(|(_, secret)| secret)
     }
 
-    fn of(&self, node: &Node) -> Result<LoginSecrets, Fault> {
-        let get = |source: &Option<SecretSource>| {
-            let secret = source.as_ref().and_then(|source| self.find(source));
-            secret.cloned().transpose().map_err(|cause| Fault::new(&node.name, cause))
-        };
-        let login = &node.login;
-        Ok(LoginSecrets { password: get(&login.password)?, key_passphrase: get(&login.key_passphrase)? })
+    fn of(&self, node: &Node, source: &Option<SecretSource>) -> Result<Option<SecretString>, Fault> {
+        let secret = source.as_ref().and_then(|source| self.find(source));
+        secret.cloned().transpose().map_err(|cause| Fault::new(&node.name, cause))
+    }
+
+    fn passwords(&self, node: &Node, user: &str, keyring: Arc<Keyring>) -> Result<Passwords, Fault> {
+        Ok(Passwords {
+            sudo: self.of(node, &node.login.sudo_password)?,
+            login: self.of(node, &node.login.password)?,
+            ..Passwords::of(&node.name.0, user, keyring)
+        })
     }
 }
 

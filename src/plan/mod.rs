@@ -5,6 +5,7 @@
 pub mod desire;
 mod distribution;
 mod make;
+mod storage;
 mod templates;
 #[cfg(test)]
 mod tests;

@@ -5,23 +5,31 @@
 
 mod ask;
 mod auth;
+mod config;
 mod connect;
 mod error;
 mod exec;
 mod handler;
+mod host_certificate;
 mod host_key;
 mod identity;
+mod jump;
 mod known_hosts;
 mod pump;
+mod route;
 mod session;
 mod target;
 
 pub use ask::{AskSecret, Question};
 pub use auth::Attempt;
+pub use config::{ConfigError, Given, HopSpec, Jump, SshConfig};
 pub use connect::connect;
 pub use error::{ConnectError, ConnectFailure, ExecError, Unreachable};
 pub use exec::{Exec, Exit, ExitStatus, Stdin, Stdout};
 pub use identity::Identities;
+pub use jump::Jumps;
 pub use known_hosts::KnownHostsError;
 pub use session::{Output, Session};
-pub use target::{AskHostKey, OnRetry, Options, Target, UnknownKey};
+pub use target::{
+    AskHostKey, KnownHosts, NewHostKeys, OnRetry, Options, Route, Target, UnknownKey, WhichAgent,
+};

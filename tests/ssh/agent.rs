@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use skep::ssh::{Identities, Options, Target, connect};
+use skep::ssh::{Identities, Options, Target, WhichAgent, connect};
 
 use crate::support::sshd::{self, Sshd};
 use crate::support::{self};
@@ -180,17 +180,18 @@ async fn a_host_may_have_its_own_agent_or_none() {
     let Some(server) = Sshd::start_with(KEYS_ONLY) else { return };
     let mine = Agent::start(server.path("mine.sock"), &[server.path("client")]);
     let empty = Agent::start(server.path("empty.sock"), &[]);
-    let its = |agent: &Path| Target { agent: Some(agent.to_owned()), ..by_agent(&server) };
-    connect(&its(&mine.socket), &empty.options()).await.expect("a session by the host's own agent");
-    for agent in [&empty.socket, Path::new("none")] {
+    let its = |agent: WhichAgent| Target { agent, ..by_agent(&server) };
+    let at = |socket: &Path| WhichAgent::At(socket.to_owned());
+    connect(&its(at(&mine.socket)), &empty.options()).await.expect("a session by the host's own agent");
+    for agent in [at(&empty.socket), WhichAgent::None] {
         let error = refusal(&its(agent), &mine.options()).await;
         assert!(error.to_string().contains("tried: keys: there is none to offer; make one"), "{error}");
     }
     let dead = server.path("dead.sock");
-    let error = refusal(&its(&dead), &mine.options()).await;
+    let error = refusal(&its(at(&dead)), &mine.options()).await;
     assert!(error.to_string().contains(&format!("tried: agent at {}: ", dead.display())), "{error}");
     // A key file works all the same.
-    let by_file = Target { agent: Some(dead), ..target(&server) };
+    let by_file = Target { agent: at(&dead), ..target(&server) };
     connect(&by_file, &mine.options()).await.expect("a session by the key file");
 }
 

@@ -46,7 +46,8 @@ impl Remedy {
 }
 
 /// What helps against a refused login: what the attempts call for, each thing once, or else a look at user and keys.
-pub(in crate::ssh) fn help(user: &str, host: &str, port: u16, tried: &[Attempt]) -> String {
+/// `login` is what `ssh` is told to get there.
+pub(in crate::ssh) fn help(login: &str, tried: &[Attempt]) -> String {
     let mut clauses: Vec<String> = Vec::new();
     let mut installed = false;
     for remedy in tried.iter().filter_map(|attempt| attempt.remedy.as_ref()) {
@@ -55,7 +56,7 @@ pub(in crate::ssh) fn help(user: &str, host: &str, port: u16, tried: &[Attempt])
             Remedy::Install(_) if installed => continue,
             Remedy::Install(file) => {
                 installed = true;
-                format!("install the key there: `ssh-copy-id -i {} -p {port} {user}@{host}`", file.display())
+                format!("install the key there: `ssh-copy-id -i {} {login}`", file.display())
             }
             Remedy::Do(clause) => clause.clone(),
         };
@@ -64,9 +65,7 @@ pub(in crate::ssh) fn help(user: &str, host: &str, port: u16, tried: &[Attempt])
         }
     }
     if clauses.is_empty() {
-        clauses.push(format!(
-            "check user and keys: `ssh -p {port} {user}@{host}`, or install a key: `ssh-copy-id -p {port} {user}@{host}`"
-        ));
+        clauses.push(format!("check user and keys: `ssh {login}`, or install a key: `ssh-copy-id {login}`"));
     }
     clauses.join("; or ")
 }
@@ -88,7 +87,7 @@ mod tests {
                 "install the key there: `ssh-copy-id -i /a -p 22 pi@n1`; or do this",
             ),
         ] {
-            assert_eq!(help("pi", "n1", 22, &tried), expected);
+            assert_eq!(help("-p 22 pi@n1", &tried), expected);
         }
     }
 }

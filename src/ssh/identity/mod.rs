@@ -34,7 +34,7 @@ pub struct Identities {
     ssh_dir: Option<PathBuf>,
     agent_socket: Option<PathBuf>,
     files: Mutex<HashMap<PathBuf, Arc<KeyFile>>>,
-    /// Passwords that were asked for, by user; none where the user gave none.
+    /// Passwords that were asked for, by owner; none where the user gave none.
     passwords: tokio::sync::Mutex<HashMap<String, Option<SecretString>>>,
 }
 
@@ -54,13 +54,8 @@ impl Identities {
         Self::new(home.map(|home| home.join(".ssh")), socket.map(PathBuf::from))
     }
 
-    /// The agent to ask about `target`, if any: `none` as its agent's path is OpenSSH's word for no agent.
-    pub(crate) fn agent_socket<'a>(&'a self, target: &'a Target) -> Option<&'a Path> {
-        match &target.agent {
-            Some(none) if none.as_os_str().is_empty() || none == Path::new("none") => None,
-            Some(agent) => Some(agent),
-            None => self.agent_socket.as_deref(),
-        }
+    pub(crate) fn agent_socket(&self) -> Option<&Path> {
+        self.agent_socket.as_deref()
     }
 
     /// The key files for a host: those named for it, or else the usual ones that exist.
@@ -82,12 +77,12 @@ impl Identities {
         paths.into_iter().map(|path| (path.clone(), read_certificate(&path))).collect()
     }
 
-    /// The password of `user` that was typed before, if one was.
-    pub(crate) fn typed_password(&self, user: &str) -> Option<SecretString> {
-        self.passwords.try_lock().ok()?.get(user).cloned().flatten()
+    /// The password that was typed for `target`, if one was.
+    pub(crate) fn typed_password(&self, target: &Target) -> Option<SecretString> {
+        self.passwords.try_lock().ok()?.get(&owner(target)).cloned().flatten()
     }
 
-    /// The password of `user`, asked for once for all hosts. Also tells whether an answer was waited for.
+    /// The password for `target`, asked for once for all hosts of its user. Also tells whether an answer was waited for.
     pub(crate) async fn ask_password(
         &self,
         target: &Target,
@@ -100,13 +95,14 @@ impl Identities {
             Ok(passwords) => (passwords, false),
             Err(_) => (asker.patience.pause(self.passwords.lock()).await, true),
         };
-        if let Some(password) = passwords.get(&target.user) {
+        let owner = owner(target);
+        if let Some(password) = passwords.get(&owner) {
             return (password.clone(), waited);
         }
-        let prompt =
-            format!("Password of {} (for {} and each host that asks for it): ", target.user, target.node);
+        let others = if target.password_shared { " and each host that asks for it" } else { "" };
+        let prompt = format!("Password of {} (for {}{others}): ", target.user, target.node);
         let password = asker.ask(Question { prompt, echo: false }).await;
-        passwords.insert(target.user.clone(), password.clone());
+        passwords.insert(owner, password.clone());
         (password, true)
     }
 
@@ -122,6 +118,14 @@ impl Identities {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let file = files.entry(path).or_insert_with_key(|path| Arc::new(KeyFile::read(path)));
         Arc::clone(file)
+    }
+}
+
+/// Whose password is typed: that of a user of all hosts, or of this one alone.
+fn owner(target: &Target) -> String {
+    match target.password_shared {
+        true => target.user.clone(),
+        false => format!("{}@{}:{}", target.user, target.host, target.port),
     }
 }
 
