@@ -29,7 +29,7 @@ pub enum Event {
         /// The node.
         node: NodeName,
     },
-    /// Connecting failed in a way that may pass; it is tried again.
+    /// Connecting failed in a way that may pass, or a connection was lost; it is tried again.
     Retrying {
         /// The node.
         node: NodeName,
@@ -91,6 +91,13 @@ pub enum Event {
         node: NodeName,
         /// How far it has come.
         progress: Progress,
+    },
+    /// The connection was lost in the middle of a step and is back: what became of the step.
+    Resumed {
+        /// The node.
+        node: NodeName,
+        /// What became of it, and how the run goes on.
+        how: String,
     },
     /// A step is done.
     StepDone {

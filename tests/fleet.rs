@@ -3,6 +3,9 @@
 #[expect(dead_code, reason = "shared with other test files, which use the rest")]
 mod support;
 
+#[path = "fleet/lost.rs"]
+mod lost;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
@@ -13,14 +16,16 @@ use std::thread;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use nix::sys::signal::{Signal, kill};
 use skep::event::{Event, Sink};
 use skep::fleet::{
-    self, Agents, Bootstrap, Build, Denied, Elevation, HostSession, Passwords, Privilege, SessionError,
+    self, Agents, Bootstrap, Build, Denied, Elevation, HostSession, LogIn, Passwords, Privilege, Refusal,
+    Remote, SessionError,
 };
 use skep::inventory::model::{Login, Node, NodeName, Place, Role};
-use skep::resource::Key;
+use skep::resource::{Fault, Key};
 use skep::ssh::{self, Identities, Options, Route, Target};
-use skep::wire::{Answer, Body};
+use skep::wire::{Answer, Body, Claim, LockOwner};
 use support::sshd::{Sshd, this_user};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -28,6 +33,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 struct Scene {
     sshd: Sshd,
     agents: Arc<Agents>,
+    /// After how much silence a connection is asked for a word.
+    keepalive: Duration,
 }
 
 /// Read and compressed once for all tests: unoptimised, it is large.
@@ -39,7 +46,7 @@ static AGENTS: LazyLock<Arc<Agents>> = LazyLock::new(|| {
 impl Scene {
     fn new(config: &str) -> Option<Self> {
         let sshd = Sshd::start_with(config)?;
-        Some(Self { sshd, agents: Arc::clone(&AGENTS) })
+        Some(Self { sshd, agents: Arc::clone(&AGENTS), keepalive: Duration::from_secs(15) })
     }
 
     fn directory(&self) -> String {
@@ -59,8 +66,28 @@ impl Scene {
     }
 
     async fn log_in_to(&self, target: Target) -> ssh::Session {
-        let options = Options { accept_new_host_keys: true, ..Options::new(Arc::new(Identities::default())) };
-        ssh::connect(&target, &options).await.expect("a session")
+        ssh::connect(&target, &self.options()).await.expect("a session")
+    }
+
+    fn options(&self) -> Options {
+        let options = Options::new(Arc::new(Identities::default()));
+        Options { accept_new_host_keys: true, keepalive: self.keepalive, ..options }
+    }
+
+    /// How a lost session logs in again.
+    fn log_in_again(&self) -> LogIn {
+        let (target, options) = (self.target(), self.options());
+        Arc::new(move || {
+            let (target, options) = (target.clone(), options.clone());
+            let connected = async move {
+                let session = ssh::connect(&target, &options).await;
+                session.map(|session| Box::new(session) as Box<dyn Remote>).map_err(|error| Refusal {
+                    fault: Fault::new("n1", &error.cause),
+                    passing: error.is_transient(),
+                })
+            };
+            Box::pin(connected)
+        })
     }
 
     /// Opens a session; tells the bytes pushed too.
@@ -77,6 +104,16 @@ impl Scene {
 
     async fn session(&self) -> HostSession {
         self.open(Elevation::None).await.0.expect("an agent")
+    }
+
+    /// Sends a signal to all connections, but not to what runs over them; the server goes on.
+    fn signal_connections(&self, signal: Signal) {
+        for process in self.sshd.descendants().into_iter().skip(1) {
+            let name = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+            if name.starts_with("sshd") {
+                let _ = kill(process, signal);
+            }
+        }
     }
 
     /// A program that the server's commands find first.
@@ -216,19 +253,11 @@ async fn a_lost_host_is_noticed_by_all_that_wait() {
 #[tokio::test]
 async fn the_lock_is_freed_when_the_connection_is_lost() {
     let Some(scene) = Scene::new("") else { return };
-    let owner = |who: &str| skep::wire::LockOwner {
-        finishing: false,
-        who: who.to_owned(),
-        host: "laptop".to_owned(),
-        reason: "skep up".to_owned(),
-        since: "2026-11-23T01:00:00Z".to_owned(),
-        run: "r".to_owned(),
-    };
-    let ask = |owner| Body::Lock { owner };
+    let ask = |owner| Body::Lock { owner, claim: Claim::Free };
     let (first, second) = (scene.session().await, scene.session().await);
     assert_eq!(first.request(ask(owner("first")), |_| ()).await.expect("an answer"), Answer::Locked);
     let held = second.request(ask(owner("second")), |_| ()).await.expect("an answer");
-    assert_eq!(held, Answer::LockHeld(owner("first")));
+    assert!(matches!(held, Answer::LockHeld(holder) if holder.same_run(&owner("first"))));
     drop(first);
     loop {
         match second.request(ask(owner("second")), |_| ()).await.expect("an answer") {
@@ -236,6 +265,18 @@ async fn the_lock_is_freed_when_the_connection_is_lost() {
             Answer::LockHeld(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             other => panic!("{other:?}"),
         }
+    }
+}
+
+fn owner(who: &str) -> LockOwner {
+    LockOwner {
+        finishing: false,
+        who: who.to_owned(),
+        host: "laptop".to_owned(),
+        reason: "skep up".to_owned(),
+        since: "2026-11-23T01:00:00Z".to_owned(),
+        run: "r".to_owned(),
+        holder: None,
     }
 }
 

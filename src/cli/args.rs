@@ -68,6 +68,12 @@ pub(super) struct Common {
     /// Seconds to keep trying hosts that refuse connections, such as those still booting
     #[arg(long, global = true, value_name = "SECONDS", default_value = "0", value_parser = seconds, hide_short_help = true)]
     pub(super) wait: Duration,
+    /// Seconds to keep trying a host whose connection is lost in the middle of a run; 0: not at all
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "300", value_parser = seconds, hide_short_help = true)]
+    pub(super) reconnect: Duration,
+    /// Take the run lock of hosts from a run that was not heard of for two minutes; its step in hand is finished first
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(super) take_over: bool,
 }
 
 impl Common {
@@ -88,7 +94,9 @@ pub(super) enum Command {
     )]
     Plan(Plan),
     /// Make the hosts what the inventory says: show the plan, ask, do it, verify it
-    #[command(after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --json --yes | jq .")]
+    #[command(
+        after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --json --yes | jq .\n  skep up --take-over   from a run that sleeps or hangs"
+    )]
     Up(Changing),
     /// Draw the cluster: nodes, roles, leader, quorum, and how many losses it survives
     Status,

@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::hidden::read_line;
 use super::run::Run;
 use super::shared::SharedReporter;
+use crate::resource::Fault;
 use crate::ssh::{AskHostKey, AskSecret, Question, UnknownKey};
 
 /// Asks before something is done; with `--yes` it is not asked. Says so where the answer is no, or where nobody can be
@@ -93,6 +94,16 @@ pub(super) fn secret(common: &Common, reporter: &SharedReporter) -> Option<AskSe
         Box::pin(async move { asked.await.ok().flatten() })
     });
     can_ask(common).then_some(ask)
+}
+
+/// Asks whether a run lock is taken from a run that is silent; no where nobody can be asked.
+pub(super) async fn take_over(common: &Common, reporter: &SharedReporter, held: &Fault) -> bool {
+    if !can_ask(common) {
+        return false;
+    }
+    let reporter = reporter.clone();
+    let question = format!("{held}\nTake over, once its step in hand is finished?");
+    tokio::task::spawn_blocking(move || confirm(&reporter, &question)).await.unwrap_or(false)
 }
 
 fn question(key: &UnknownKey) -> String {

@@ -110,7 +110,7 @@ impl Error {
     }
 
     /// Whether the way to the engine failed, so that nothing is known of what it did.
-    pub(super) fn is_relay(&self) -> bool {
+    pub(crate) fn is_relay(&self) -> bool {
         matches!(self, Self::Relay { .. } | Self::Timeout { .. })
     }
 

@@ -182,6 +182,22 @@ impl Engine {
         joined.await
     }
 
+    /// Whether an engine that was asked to make or join a swarm, and whose answer was lost, has begun to. One that never
+    /// heard of it does not begin late: it is looked for a while, since what was sent may still be on its way.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub async fn begun(&self) -> Result<bool, Error> {
+        let begun = self.patience.poll("tell its state", self.patience.begin, async || {
+            let state = self.local().await?.state;
+            Ok((state != SwarmState::Inactive).then_some(true))
+        });
+        match begun.await {
+            Err(Error::Timeout { .. }) => Ok(self.local().await?.state != SwarmState::Inactive),
+            other => other,
+        }
+    }
+
     /// What this engine knows of itself in the swarm.
     ///
     /// # Errors

@@ -166,6 +166,34 @@ async fn a_join_whose_relay_broke_is_waited_for() {
 }
 
 #[tokio::test]
+async fn whether_something_was_begun_is_told_by_the_engine_alone() {
+    let broken = || Answer::Broken;
+    let table: Vec<(&str, Patience, Fake, bool)> = vec![
+        ("never heard of it", ONCE, script(vec![("GET /info", || info("inactive", ""))]), false),
+        ("at it", ONCE, script(vec![("GET /info", || info("pending", ""))]), true),
+        ("done", ONCE, script(vec![("GET /info", || info("active", ""))]), true),
+        ("failed", ONCE, script(vec![("GET /info", || info("error", "x509"))]), true),
+        (
+            "late",
+            Patience { begin: std::time::Duration::from_secs(600), ..EAGER },
+            script(vec![
+                ("GET /info", || info("inactive", "")),
+                ("GET /info", broken),
+                ("GET /info", || info("pending", "")),
+            ]),
+            true,
+        ),
+    ];
+    for (name, patience, fake, begun) in table {
+        let engine = fake.connect(patience).await.unwrap();
+        assert_eq!(engine.begun().await.unwrap(), begun, "{name}");
+    }
+    // What cannot be asked is not taken for a no.
+    let engine = script(vec![("GET /info", || Answer::Broken)]).connect(ONCE).await.unwrap();
+    assert!(matches!(engine.begun().await, Err(Error::Relay { .. })));
+}
+
+#[tokio::test]
 async fn joins_that_fail_tell_why_without_the_token() {
     let said = || refuse(400, &format!("rpc error: invalid join token {TOKEN}"));
     let table: Vec<(&str, Fake, &str)> = vec![

@@ -4,17 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::{FutureExt, StreamExt, stream};
 use secrecy::SecretString;
 
 use super::agents::Agents;
 use super::elevation::Elevation;
 use super::password::{Keyring, Passwords};
 use super::place::PLACES;
+use super::reconnect::{LogIn, Refusal};
+use super::remote::Remote;
 use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
-use crate::inventory::model::{self, Node, NodeName};
+use crate::inventory::model::{self, Login, Node, NodeName};
 use crate::inventory::{HostArg, SecretSource};
 use crate::resource::Fault;
 use crate::ssh::{
@@ -34,8 +35,7 @@ pub struct Options {
     pub accept_new_host_keys: bool,
     /// Who is asked about such a key otherwise. Nobody: it is refused.
     pub ask: Option<AskHostKey>,
-    /// Who is asked for passphrases, codes, and the passwords that logins and sudo want. Nobody: a host that wants one is
-    /// left out.
+    /// Who is asked for passphrases, passwords and codes. Nobody: what needs them is left out.
     pub ask_secret: Option<AskSecret>,
     /// Key files, agent, and what was typed already: the same for as long as the process runs.
     pub identities: Arc<Identities>,
@@ -68,15 +68,17 @@ pub async fn connect(
     let keyring = Arc::new(Keyring::new(options.ask_secret.clone()));
     let opened = stream::iter(nodes).map(|node| async {
         let session = async {
-            let password = secrets.of(node, &node.login.password)?;
-            let key_passphrase = secrets.of(node, &node.login.key_passphrase)?;
-            let connect_timeout = options.connect_timeout;
-            let given = Given { key_passphrase, connect_timeout, ..given(node, password) };
+            let given = Given {
+                password: secrets.of(node, &node.login.password)?,
+                key_passphrase: secrets.of(node, &node.login.key_passphrase)?,
+                connect_timeout: options.connect_timeout,
+                ..given(node)
+            };
             let target = config.target(given).await;
             let target =
                 target.map_err(|error| Fault::new(&node.name, error.to_string()).help(error.help()))?;
             let passwords = secrets.passwords(node, &target.user, Arc::clone(&keyring))?;
-            open(node, &target, passwords, &ssh, Arc::clone(&agents), &sink).await
+            open(node, target, passwords, &ssh, Arc::clone(&agents), &sink).await
         };
         (node.name.clone(), session.await)
     });
@@ -91,7 +93,7 @@ fn tell_retries(sink: Sink) -> OnRetry {
 
 async fn open(
     node: &Node,
-    target: &Target,
+    target: Target,
     mut passwords: Passwords,
     ssh: &ssh::Options,
     agents: Arc<Agents>,
@@ -99,9 +101,9 @@ async fn open(
 ) -> Result<HostSession, Fault> {
     let begun = Instant::now();
     sink(Event::Connecting { node: node.name.clone() });
-    let session = ssh::connect(target, ssh).await.map_err(|error| unreachable(&error))?;
+    let session = ssh::connect(&target, ssh).await.map_err(|error| unreachable(&error))?;
     // What was typed for the login is what sudo wants as a rule.
-    passwords.login = passwords.login.or_else(|| ssh.identities.typed_password(target));
+    passwords.login = passwords.login.or_else(|| ssh.identities.typed_password(&target));
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
     let privilege = Privilege {
         elevation: Elevation::of(node.login.sudo, &target.user),
@@ -113,11 +115,26 @@ async fn open(
     let opened = opened.map_err(|error| error.fault(&node.name.0))?;
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     sink(Event::Connected { node: node.name.clone(), ms });
-    Ok(opened)
+    Ok(opened.reopened_by(again(target, ssh)))
+}
+
+/// Logs in once more, in the middle of a run: one try each time, and nobody is asked about keys that were settled.
+fn again(target: Target, ssh: &ssh::Options) -> LogIn {
+    let ssh = ssh::Options { retry_for: Duration::ZERO, on_retry: None, ask: None, ..ssh.clone() };
+    Arc::new(move || {
+        let (target, ssh) = (target.clone(), ssh.clone());
+        async move {
+            let session = ssh::connect(&target, &ssh).await;
+            session
+                .map(|session| Box::new(session) as Box<dyn Remote>)
+                .map_err(|error| Refusal { fault: unreachable(&error), passing: error.is_transient() })
+        }
+        .boxed()
+    })
 }
 
 /// What the inventory says about a node.
-fn given(node: &Node, password: Option<SecretString>) -> Given {
+fn given(node: &Node) -> Given {
     let login = &node.login;
     Given {
         node: node.name.0.clone(),
@@ -125,7 +142,7 @@ fn given(node: &Node, password: Option<SecretString>) -> Given {
         user: login.user.clone(),
         port: login.port,
         keys: login.keys.clone(),
-        password,
+        password: None,
         key_passphrase: None,
         host_key: login.host_key.clone(),
         known_hosts: login.known_hosts.clone(),
@@ -151,17 +168,19 @@ fn unreachable(error: &ConnectError) -> Fault {
 #[derive(Default)]
 struct Secrets(Vec<(SecretSource, Result<SecretString, String>)>);
 
+/// Where the secrets of a login come from.
+fn sources(login: &Login) -> impl Iterator<Item = &SecretSource> {
+    [&login.password, &login.key_passphrase, &login.sudo_password].into_iter().flatten()
+}
+
 impl Secrets {
     /// Fetches each once, one after the other: a command may ask the user for a passphrase.
     async fn resolve(nodes: &[Node]) -> Self {
         let mut secrets = Self::default();
-        let sources = |login: &model::Login| {
-            [&login.password, &login.key_passphrase, &login.sudo_password].map(Option::clone)
-        };
-        for source in nodes.iter().flat_map(|node| sources(&node.login)).flatten() {
-            if secrets.find(&source).is_none() {
+        for source in nodes.iter().flat_map(|node| sources(&node.login)) {
+            if secrets.find(source).is_none() {
                 let secret = source.resolve().await.map_err(|error| error.to_string());
-                secrets.0.push((source, secret));
+                secrets.0.push((source.clone(), secret));
             }
         }
         secrets

@@ -189,7 +189,7 @@ impl From<SessionError> for Fault {
             SessionError::Fault(fault) => *fault,
             SessionError::Gone { ref node, .. } => Self::new(node.clone(), error)
                 .help("the agent there finishes the step in hand; run `skep up` again, it carries on"),
-            SessionError::Held(_) => Self::new("the run lock", error),
+            SessionError::Held(_) | SessionError::Passed(_) => Self::new("the run lock", error),
             SessionError::Unexpected { ref node } => Self::new(node.clone(), error),
         }
     }
@@ -212,6 +212,9 @@ pub enum SessionError {
     /// Another run holds the host.
     #[error("{} on {} holds it: {} since {}", .0.who, .0.host, .0.reason, .0.since)]
     Held(Box<LockOwner>),
+    /// Another run has had the host since this one lost its connection to it.
+    #[error("{} on {} has had it since: {} of {}", .0.who, .0.host, .0.reason, .0.since)]
+    Passed(Box<LockOwner>),
     /// The agent gave an answer that is none to the question.
     #[error("the agent on {node} answered out of turn")]
     Unexpected {

@@ -86,6 +86,7 @@ impl Plain {
             Event::Pushing { node, total, .. } => {
                 self.once(node, "connect", &format!("push the agent, {}", bytes(*total)))
             }
+            Event::Resumed { node, how } => self.once(node, "connect", &clean(how)),
             Event::Connected { node, ms } => self.step(|plain| plain.done(node, "connect", "", *ms)),
             Event::Unreachable { node, fault } => {
                 self.step(|plain| plain.failed(node, "connect", "", &fault.to_string()))

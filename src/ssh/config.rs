@@ -52,7 +52,7 @@ pub struct Given {
     pub keys: Vec<PathBuf>,
     /// Password of the login; never given to a jump host.
     pub password: Option<SecretString>,
-    /// Passphrase of encrypted key files, those for jump hosts too: it is used on this computer only.
+    /// Passphrase of encrypted key files, on the jump hosts too.
     pub key_passphrase: Option<SecretString>,
     /// Fingerprint of the host's key.
     pub host_key: Option<String>,

@@ -180,7 +180,7 @@ async fn a_host_may_have_its_own_agent_or_none() {
     let Some(server) = Sshd::start_with(KEYS_ONLY) else { return };
     let mine = Agent::start(server.path("mine.sock"), &[server.path("client")]);
     let empty = Agent::start(server.path("empty.sock"), &[]);
-    let its = |agent: WhichAgent| Target { agent, ..by_agent(&server) };
+    let its = |agent| Target { agent, ..by_agent(&server) };
     let at = |socket: &Path| WhichAgent::At(socket.to_owned());
     connect(&its(at(&mine.socket)), &empty.options()).await.expect("a session by the host's own agent");
     for agent in [at(&empty.socket), WhichAgent::None] {
@@ -191,7 +191,7 @@ async fn a_host_may_have_its_own_agent_or_none() {
     let error = refusal(&its(at(&dead)), &mine.options()).await;
     assert!(error.to_string().contains(&format!("tried: agent at {}: ", dead.display())), "{error}");
     // A key file works all the same.
-    let by_file = Target { agent: at(&dead), ..target(&server) };
+    let by_file = Target { agent: WhichAgent::At(dead), ..target(&server) };
     connect(&by_file, &mine.options()).await.expect("a session by the key file");
 }
 

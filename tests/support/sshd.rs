@@ -153,7 +153,7 @@ impl Sshd {
     }
 
     /// The server's process, its children, their children.
-    fn descendants(&self) -> Vec<Pid> {
+    pub(crate) fn descendants(&self) -> Vec<Pid> {
         let parents = parents();
         let mut found = vec![Pid::from_raw(self.child.id() as i32)];
         let mut next = 0;

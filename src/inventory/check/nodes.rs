@@ -115,8 +115,8 @@ impl Checker<'_> {
         let user = node.user.as_ref().or(defaults.user.as_ref());
         let port = node.port.as_ref().or(defaults.port.as_ref());
         let password = node.password.as_ref().or(defaults.password.as_ref());
-        let key_passphrase = node.key_passphrase.as_ref().or(defaults.key_passphrase.as_ref());
         let sudo_password = node.sudo_password.as_ref().or(defaults.sudo_password.as_ref());
+        let key_passphrase = node.key_passphrase.as_ref().or(defaults.key_passphrase.as_ref());
         let known_hosts = node.known_hosts.as_ref().or(defaults.known_hosts.as_ref());
         if let Some(user) = user {
             self.user(user);

@@ -77,7 +77,7 @@ impl<'a> Login<'a> {
             tried: Vec::new(),
             waited: false,
         };
-        let agent = match target.agent.socket(identities.agent_socket()) {
+        let agent = match identities.agent_socket(target) {
             Some(socket) => login.connect_agent(socket).await,
             None => Vec::new(),
         };

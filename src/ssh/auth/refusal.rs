@@ -46,7 +46,6 @@ impl Remedy {
 }
 
 /// What helps against a refused login: what the attempts call for, each thing once, or else a look at user and keys.
-/// `login` is what `ssh` is told to get there.
 pub(in crate::ssh) fn help(login: &str, tried: &[Attempt]) -> String {
     let mut clauses: Vec<String> = Vec::new();
     let mut installed = false;

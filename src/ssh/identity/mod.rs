@@ -54,8 +54,9 @@ impl Identities {
         Self::new(home.map(|home| home.join(".ssh")), socket.map(PathBuf::from))
     }
 
-    pub(crate) fn agent_socket(&self) -> Option<&Path> {
-        self.agent_socket.as_deref()
+    /// The agent to ask about `target`, if any.
+    pub(crate) fn agent_socket<'a>(&'a self, target: &'a Target) -> Option<&'a Path> {
+        target.agent.socket(self.agent_socket.as_deref())
     }
 
     /// The key files for a host: those named for it, or else the usual ones that exist.
