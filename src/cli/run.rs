@@ -15,9 +15,10 @@ use crate::event::{Event, Sink};
 use crate::fleet::{self, HostSession, Locked, SessionError};
 use crate::inventory::Surroundings;
 use crate::inventory::model::{Inventory, NodeName};
+use crate::plan::undo::Deeds;
 use crate::plan::{self, Choices, View, desire};
 use crate::report;
-use crate::resource::Fault;
+use crate::resource::{Fault, Key};
 use crate::ssh::Identities;
 use crate::wire::{Claim, LockOwner};
 
@@ -33,6 +34,10 @@ pub(super) struct Run<'a> {
     pub(super) begun: Instant,
     /// Kept for the whole run, so that the user is asked once for each passphrase and password.
     identities: Arc<Identities>,
+    /// The run that this one undoes.
+    undoes: Option<String>,
+    /// What the nodes are asked about, where that is not told by the inventory.
+    keys: Option<BTreeMap<NodeName, Vec<Key>>>,
     id: String,
     since: String,
 }
@@ -82,6 +87,29 @@ impl<'a> Run<'a> {
         command: &'static str,
         journal: bool,
     ) -> Result<Self, Failure> {
+        Self::begin_as(common, inventory, choices, (command, None), journal)
+    }
+
+    /// Begins a run that puts back what another one did; without a journal where it is only to show what that would be.
+    pub(super) fn undoing(
+        common: &'a Common,
+        inventory: &'a Inventory,
+        choices: Choices,
+        deeds: &Deeds,
+        journal: bool,
+    ) -> Result<Self, Failure> {
+        let command = if journal { "undo" } else { "undo --plan" };
+        let run = Self::begin_as(common, inventory, choices, (command, Some(deeds.run.clone())), journal)?;
+        Ok(Self { keys: Some(deeds.keys()), ..run })
+    }
+
+    fn begin_as(
+        common: &'a Common,
+        inventory: &'a Inventory,
+        choices: Choices,
+        (command, undoes): (&'static str, Option<String>),
+        journal: bool,
+    ) -> Result<Self, Failure> {
         let printer = common.printer();
         let id = run_id();
         let journal = journal.then(|| Journal::begin(&state_dir(), &id)).transpose();
@@ -102,10 +130,25 @@ impl<'a> Run<'a> {
             command: command.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             nodes: names,
+            inventory: std::path::absolute(&common.inventory).unwrap_or_else(|_| common.inventory.clone()),
+            cluster: inventory.name.clone(),
+            undoes: undoes.clone(),
         });
-        let identities = Arc::new(Identities::from_env());
-        let (begun, since) = (Instant::now(), jiff::Timestamp::now().to_string());
-        Ok(Self { common, inventory, choices, reporter, sink, stop, command, begun, identities, id, since })
+        Ok(Self {
+            common,
+            inventory,
+            choices,
+            reporter,
+            sink,
+            stop,
+            command,
+            begun: Instant::now(),
+            identities: Arc::new(Identities::from_env()),
+            undoes,
+            keys: None,
+            id,
+            since: jiff::Timestamp::now().to_string(),
+        })
     }
 
     /// Connects to all hosts at once and asks each what it is and has. With `lock`, takes the run lock of each: what is
@@ -178,6 +221,24 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The command as the user has to type it again, without `skep`.
+    pub(super) fn again(&self) -> String {
+        match &self.undoes {
+            Some(run) => format!("undo {run}"),
+            None => self.command.to_owned(),
+        }
+    }
+
+    /// What a node is asked about.
+    fn keys(&self, name: &NodeName) -> Vec<Key> {
+        match &self.keys {
+            Some(keys) => keys.get(name).cloned().unwrap_or_default(),
+            None => {
+                self.inventory.node(name).map(|node| desire::keys(self.inventory, node)).unwrap_or_default()
+            }
+        }
+    }
+
     async fn survey_again(&self, name: &NodeName, session: &HostSession) -> Result<plan::Host, Missed> {
         session.back().await.map_err(Missed::Failed)?;
         match self.survey(name, session, None).await {
@@ -219,8 +280,7 @@ impl<'a> Run<'a> {
         session: &HostSession,
         lock: Option<Claim>,
     ) -> Result<plan::Host, Missed> {
-        let keys =
-            || self.inventory.node(name).map(|node| desire::keys(self.inventory, node)).unwrap_or_default();
+        let keys = || self.keys(name);
         // Both are sent at once, the lock first: what is seen under it stays as it was seen.
         let take = async {
             match lock {
@@ -234,7 +294,8 @@ impl<'a> Run<'a> {
             seen = session.survey(keys()).await;
         }
         let fleet::Survey { facts, observed, clock_offset_ms, .. } = seen?;
-        (self.sink)(Event::Surveyed { node: name.clone() });
+        let machine = Some(facts.system.fingerprint()).filter(|known| !known.is_empty());
+        (self.sink)(Event::Surveyed { node: name.clone(), machine });
         Ok(plan::Host { facts, observed, clock_offset_ms })
     }
 

@@ -100,7 +100,8 @@ fn absent() -> Observed {
 }
 
 fn present() -> Observed {
-    Observed::Directory(directory::Observed::Directory(directory::Attributes { mode: 0o755, uid: 0, gid: 0 }))
+    let now = directory::Present { mode: 0o755, uid: 0, gid: 0, filled: false };
+    Observed::Directory(directory::Observed::Directory(now))
 }
 
 fn change() -> Change {
