@@ -91,6 +91,11 @@ async fn a_hop_that_does_not_let_this_login_in_is_named_and_not_tried_again() {
         let text = error.to_string();
         assert!(text.contains(&format!("-p {} {}@hop`", hop.port, sshd::this_user())), "{text}");
         assert!(!text.contains("in the inventory"), "{text}");
+        let install =
+            format!("`ssh-copy-id -i {} -p {} {}@hop`", wrong.display(), hop.port, sshd::this_user());
+        assert!(error.to_string().contains(&install), "{error}");
+        // Said once, though two methods would take a password.
+        assert_eq!(error.to_string().matches("none is known").count(), 1, "{error}");
     }
     let log = std::fs::read_to_string(hop.path("log")).unwrap();
     assert_eq!(log.matches("Failed publickey").count(), 1, "{log}");

@@ -141,6 +141,7 @@ async fn a_jump_host_has_the_inventorys_keys_and_file_but_never_the_password() {
         keys: vec!["/k".into()],
         known_hosts: Some("/known".into()),
         password: Some("secret".into()),
+        key_passphrase: Some("phrase".into()),
         host_key: Some("SHA256:x".into()),
         ..given("pi")
     };
@@ -154,7 +155,8 @@ async fn a_jump_host_has_the_inventorys_keys_and_file_but_never_the_password() {
     assert_eq!(b.arguments(), format!("-o ProxyJump=a -p 22 {user}@b"));
     assert_eq!(a.arguments(), format!("-p 22 {user}@a"));
     for hop in [a, b] {
-        assert!(hop.password.is_none() && hop.host_key.is_none());
+        assert!(hop.password.is_none() && hop.jump_host && hop.host_key.is_none());
+        assert!(hop.key_passphrase.is_some());
         assert_eq!(hop.known_hosts.files, [PathBuf::from("/known")]);
     }
 }

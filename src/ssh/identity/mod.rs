@@ -4,6 +4,7 @@
 mod certificate;
 mod key_file;
 mod legacy_pem;
+mod short_scalar;
 mod signing_key;
 #[cfg(test)]
 mod tests;
