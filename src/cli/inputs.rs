@@ -11,7 +11,7 @@ use crate::plan::Choices;
 pub(super) fn load(common: &Common) -> Result<Inventory, Failure> {
     let printer = common.printer();
     let colour = printer.stderr().colour;
-    let Loaded { inventory, warnings } = inventory::load(&common.inventory)
+    let Loaded { inventory, warnings, .. } = inventory::load(&common.inventory)
         .map_err(|diagnostics| Failure::told(exit::USAGE, diagnostics.render(colour)))?;
     printer.note(&warnings.render(colour));
     for name in &common.limit {

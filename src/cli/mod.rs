@@ -9,6 +9,7 @@ mod end;
 mod failure;
 mod init;
 mod inputs;
+mod inventory;
 mod lab;
 mod node;
 mod plan;
@@ -53,6 +54,7 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Plan(command) => plan::run(&common, command).await,
         Command::Up(command) => up::run(&common, command).await,
         Command::Status => status::run(&common).await,
+        Command::Inventory(command) => inventory::run(&common, command),
         Command::Node(command) => node::run(&common, command).await,
         Command::Lab(command) => lab::run(&common, command).await,
         Command::Schema => schema::run(&common),

@@ -68,6 +68,11 @@ impl Diagnostic {
         }
     }
 
+    /// A warning about the file as a whole.
+    pub(super) fn warning_about_file(file: &Path, message: String, help: String) -> Self {
+        Self { severity: Severity::Warning, ..Self::about_file(file, message, help) }
+    }
+
     /// The message with the lines of `source` that it is about, as rustc shows its own.
     ///
     /// `source` is the text that the inventory was read from; passwords in it are blacked out.
@@ -148,6 +153,11 @@ impl Diagnostics {
     /// One after the other.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.list.iter()
+    }
+
+    /// The same and some more about the same text.
+    pub(super) fn and(self, more: Vec<Diagnostic>) -> Self {
+        Self::new(self.list.into_iter().chain(more).collect(), &self.source)
     }
 
     /// How many there are.

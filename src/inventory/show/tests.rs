@@ -1,0 +1,135 @@
+use std::path::PathBuf;
+
+use super::*;
+use crate::inventory::Loaded;
+use crate::inventory::load::{Surroundings, read};
+use crate::inventory::model::Place;
+
+fn loaded(text: &str) -> Loaded {
+    let here = Surroundings { folder: "/inv".into(), home: Some("/home/me".into()), user: "me".into() };
+    read(Path::new("cluster.yml"), text, &here)
+        .unwrap_or_else(|wrong| panic!("{text}\n{}", wrong.render(false)))
+}
+
+fn shown(text: &str) -> Value {
+    let Loaded { inventory, file, .. } = loaded(text);
+    Show { file: &file, inventory: &inventory, folder: Path::new("/inv") }.all()
+}
+
+/// What an inventory means, wherever it stands.
+fn meaning(text: &str) -> String {
+    let mut inventory = loaded(text).inventory;
+    let nowhere = Place { line: 0, column: 0 };
+    inventory.nodes.iter_mut().for_each(|node| node.place = nowhere);
+    inventory.shares.iter_mut().for_each(|share| share.place = nowhere);
+    format!("{inventory:#?}")
+}
+
+/// Every key once, in every form.
+const FULL: &str = r#"
+$schema: ./schema.json
+name: full.1
+defaults: {user: pi, key: ~/.ssh/a, password: {file: pw}, known_hosts: hosts, labels: {board: "1"}, role: worker}
+nodes:
+  n1: {address: "fd00::1", role: manager, advertise: "fd00::1", user: root, port: 2222, keys: [/k, b], sudo: never}
+  n2:
+    address: n2.lan
+    password: {env: PW}
+    host_key: "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    known_hosts: ~/known
+    sudo: always
+    labels: {a.b: x, "disk": "yes: no"}
+  n3: {address: 10.77.0.1, password: {command: 'pass show "pi"'}, port: 22}
+engine: {source: keep, version: "20.10.*", options: {log-driver: local, log-opts: {max-file: "3"}, mtu: 1400, debug: true}}
+shares:
+  root: {server: n1, path: /srv/nfs/, clients: [n2, 10.0.0.0/8], options: [fsid=root, rw], owner: "1:2", mode: "0700", mount: {at: /mnt/root, options: [ro]}}
+  below: {server: n1, path: /srv/nfs/a b, clients: ["@group"], mount: {at: /mnt/below, on: [n3]}}
+  told: {server: n2, path: /srv/c, clients: [n1], mount: {at: /mnt/told, remote: /other}}
+  bare: {server: n3, path: /srv/d, clients: ["*.lan"]}
+swarm: {address_pool: [10.200.0.0/16], subnet_size: 26, task_history: 3}
+"#;
+
+#[test]
+fn what_is_shown_means_the_same() {
+    let examples = ["minimal", "home", "boards"].map(|name| {
+        let path: PathBuf =
+            [env!("CARGO_MANIFEST_DIR"), "inventory", &format!("{name}.yml")].iter().collect();
+        std::fs::read_to_string(path).expect("an example")
+    });
+    for text in examples.into_iter().chain([FULL.to_owned()]) {
+        let shown = shown(&text);
+        let json = serde_json::to_string(&shown).expect("JSON");
+        // JSON is YAML.
+        for again in [shown.yaml(), json] {
+            assert_eq!(meaning(&again), meaning(&text), "{again}");
+        }
+    }
+}
+
+#[test]
+fn a_second_showing_shows_the_same() {
+    let keys = |yaml: &str| -> Vec<String> {
+        yaml.lines().map(|line| line.split(" #").next().unwrap_or_default().trim_end().to_owned()).collect()
+    };
+    let first = shown(FULL).yaml();
+    let uncommented = |yaml: &str| keys(yaml).into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>();
+    assert_eq!(uncommented(&shown(&first).yaml()), uncommented(&first));
+}
+
+#[test]
+fn values_say_where_they_come_from() {
+    let yaml = shown("defaults: {user: pi, keys: [a]}\nnodes:\n  n1: {address: n1, role: manager}\n  n2: {address: n2, role: worker, user: root, port: 23}\n").yaml();
+    let wanted = "\
+name: swarm  # default
+
+nodes:
+  n1:
+    address: n1
+    role: manager
+    # advertise: found out on the node
+    user: pi  # from `defaults`
+    port: 22  # default
+    keys: [/inv/a]  # from `defaults`
+    # known_hosts: ~/.ssh/known_hosts
+    sudo: auto  # default
+  n2:
+    address: n2
+    role: worker
+    # advertise: found out on the node
+    user: root
+    port: 23
+    keys: [/inv/a]  # from `defaults`
+    # known_hosts: ~/.ssh/known_hosts
+    sudo: auto  # default
+
+engine:
+  source: distro  # default
+  # version: whatever the source has
+
+swarm: {}
+  # address_pool: Docker's own, 10.0.0.0/8
+  # subnet_size: Docker's own, 24
+  # task_history: Docker's own, 5
+";
+    assert_eq!(yaml, wanted);
+}
+
+#[test]
+fn secrets_are_shown_by_their_source_alone() {
+    let text = "nodes: {n1: {address: n1, role: manager, password: {env: PW}}}\n\
+                engine: {options: {proxies: {http-proxy: \"http://bob:hunter2@proxy:1\"}}}\n";
+    let yaml = shown(text).yaml();
+    assert!(yaml.contains("password: {env: PW}") && yaml.contains("***@proxy"), "{yaml}");
+    assert!(!yaml.contains("hunter2") && yaml.contains("# *** stands where"), "{yaml}");
+    loaded(&yaml);
+}
+
+#[test]
+fn some_nodes_alone() {
+    let Loaded { inventory, file, .. } = loaded(FULL);
+    let show = Show { file: &file, inventory: &inventory, folder: Path::new("/") };
+    let yaml = show.nodes(&["n3".into(), "n9".into()]).yaml();
+    assert!(yaml.starts_with("n3:\n  address: 10.77.0.1\n") && !yaml.contains("n1:"), "{yaml}");
+    assert!(yaml.contains("known_hosts: /inv/hosts  # from `defaults`"), "{yaml}");
+    assert!(yaml.contains("labels: {board: \"1\"}  # some or all from `defaults`"), "{yaml}");
+}
