@@ -86,10 +86,10 @@ fn the_exit_codes_are_listed() {
 }
 
 #[test]
-fn completions_name_the_commands() {
+fn completions_ask_skep_itself() {
     for shell in ["bash", "zsh", "fish"] {
         let ran = skep(&folder(), &["completions", shell]);
-        assert!(ran.code == 0 && ran.stdout.contains("status"), "{shell}");
+        assert!(ran.code == 0 && ran.stdout.contains("COMPLETE="), "{shell}: {}", ran.stdout);
     }
 }
 
@@ -102,4 +102,45 @@ fn a_lab_that_is_not_there_is_a_usage_error() {
         command.env("SKEP_LAB_DIR", labs).args(["lab", "ssh", "--name", "none", "n1"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("skep lab ls"));
+}
+
+/// What bash offers after the words so far.
+fn offered(words: &[&str], folder: &TempDir) -> Vec<String> {
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_skep")).parent().unwrap();
+    let script = format!(
+        "PATH={}:$PATH; source <(skep completions bash); COMP_WORDS=({}); COMP_CWORD={}; COMP_TYPE=9; \
+         _clap_complete_skep skep {}; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        programs.display(),
+        words.join(" "),
+        words.len() - 1,
+        words.last().unwrap()
+    );
+    let output = Command::new("bash").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_commands_and_the_inventorys_nodes() {
+    let folder = folder();
+    let inventory =
+        "nodes:\n  mars: {address: 192.0.2.1, role: manager}\n  moon: {address: 192.0.2.2, role: worker}\n";
+    fs::write(folder.path().join("space.yml"), inventory).unwrap();
+    for (words, expected) in [
+        (&["skep", "sche"][..], &["schema"][..]),
+        (&["skep", "-i", "space.yml", "up", "--limit", "m"], &["mars", "moon"]),
+        (&["skep", "-i", "space.yml", "up", "--limit", "mars,mo"], &["mars,moon"]),
+        (&["skep", "-i", "missing.yml", "up", "--limit", "m"], &[]),
+    ] {
+        assert_eq!(offered(words, &folder), expected, "{words:?}");
+    }
+}
+
+#[test]
+fn there_is_a_manual_page_for_each_command() {
+    let folder = folder();
+    assert_eq!(skep(&folder, &["man", "pages"]).code, 0);
+    let page = fs::read_to_string(folder.path().join("pages/skep-up.1")).unwrap();
+    assert!(page.contains(".TH skep-up 1") && page.contains("\\-\\-limit"), "{page}");
+    assert!(folder.path().join("pages/skep.1").exists());
 }

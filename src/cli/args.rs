@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use clap_complete::engine::ArgValueCandidates;
 
+use super::complete;
 use crate::inventory::import::Format;
 use crate::inventory::model::{NodeName, Role};
 use crate::inventory::{DEFAULT_PATH, HostArg};
@@ -39,7 +41,7 @@ pub(super) struct Common {
     #[arg(short, long, global = true, value_name = "FILE", default_value = DEFAULT_PATH)]
     pub(super) inventory: PathBuf,
     /// Change these nodes only (comma-separated); the others are still looked at
-    #[arg(long, global = true, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name)]
+    #[arg(long, global = true, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name, add = ArgValueCandidates::new(complete::nodes))]
     pub(super) limit: Vec<NodeName>,
     /// Print events as JSON, one a line, on standard output; what asks needs --yes then
     #[arg(long, global = true)]
@@ -103,11 +105,19 @@ pub(super) enum Command {
     Lab(Lab),
     /// Print the JSON Schema of the inventory, for editors
     Schema,
-    /// Print completions for a shell
-    #[command(after_help = "Example:\n  skep completions bash > /etc/bash_completion.d/skep")]
+    /// Print completions for a shell; names of nodes come from the inventory
+    #[command(
+        after_help = "Examples:\n  skep completions bash > /etc/bash_completion.d/skep\n  skep completions zsh > /usr/local/share/zsh/site-functions/_skep\n  skep completions fish > ~/.config/fish/completions/skep.fish"
+    )]
     Completions {
         /// The shell
         shell: Shell,
+    },
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder
+        folder: PathBuf,
     },
     /// What the exit codes mean
     #[command(name = "exit-codes", after_help = super::exit::table(), help_template = "{about}{after-help}")]
@@ -131,7 +141,7 @@ pub(super) struct Changing {
     #[arg(long, value_name = "SWARM-ID")]
     pub(super) adopt: Option<String>,
     /// Vouch that these nodes, which cannot be reached, hold no swarm
-    #[arg(long, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name)]
+    #[arg(long, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name, add = ArgValueCandidates::new(complete::nodes))]
     pub(super) assume_new: Vec<NodeName>,
 }
 
@@ -154,7 +164,7 @@ pub(super) enum Inventory {
                             skep inventory show --json | jq .nodes")]
     Show {
         /// These nodes only
-        #[arg(value_name = "NODE", value_parser = node_name)]
+        #[arg(value_name = "NODE", value_parser = node_name, add = ArgValueCandidates::new(complete::nodes))]
         nodes: Vec<NodeName>,
     },
     /// Make an inventory of an Ansible inventory or of a list of hosts for k0sctl or launchpad
@@ -216,6 +226,7 @@ pub(super) enum Lab {
         #[command(flatten)]
         which: WhichLab,
         /// The node
+        #[arg(add = ArgValueCandidates::new(complete::lab_nodes))]
         node: NodeName,
         /// The command; a shell where absent. Options of skep go before the node
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -243,7 +254,7 @@ pub(super) enum Lab {
 #[derive(Debug, Args)]
 pub(super) struct WhichLab {
     /// Name of the lab
-    #[arg(long, default_value = "lab")]
+    #[arg(long, default_value = "lab", add = ArgValueCandidates::new(complete::labs))]
     pub(super) name: String,
 }
 

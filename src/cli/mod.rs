@@ -4,6 +4,7 @@ pub mod exit;
 
 mod args;
 mod ask;
+mod complete;
 mod demo;
 mod end;
 mod failure;
@@ -11,6 +12,7 @@ mod init;
 mod inputs;
 mod inventory;
 mod lab;
+mod man;
 mod node;
 mod plan;
 mod run;
@@ -20,13 +22,14 @@ mod up;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use args::{Arguments, Command};
 use failure::Failure;
 
 /// Parses, runs, and prints at most one error.
 pub fn main() -> ExitCode {
+    complete::answer();
     // clap's own exit code for usage errors is the same as [`exit::USAGE`].
     let arguments = Arguments::parse();
     let printer = arguments.common.printer();
@@ -59,11 +62,10 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Lab(command) => lab::run(&common, command).await,
         Command::Schema => schema::run(&common),
         Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "skep", &mut script);
-            common.printer().result(&String::from_utf8_lossy(&script));
+            common.printer().result(&complete::script(shell)?);
             Ok(exit::OK)
         }
+        Command::Man { folder } => man::run(&folder),
         Command::ExitCodes => {
             common.printer().result(&exit::table());
             Ok(exit::OK)

@@ -10,9 +10,10 @@ use crate::agents::Agents;
 use crate::arch::{self, Arch};
 use crate::build::{self, Build, Product};
 use crate::failure::{Failure, Result};
+use crate::release;
 use crate::toolchain::{Machine, Toolchain};
 
-/// Builds both binaries for both architectures into `target/dist`.
+/// Builds both binaries for both architectures into `target/dist`, and from them all that is published.
 pub(crate) fn dist() -> Result<()> {
     let machine = Machine::look()?;
     let ways = arch::ALL
@@ -30,8 +31,7 @@ pub(crate) fn dist() -> Result<()> {
         let binary = build_controller(arch, toolchain, &agents)?;
         copy(&binary, &directory.join(format!("skep-{}", arch.name)))?;
     }
-    eprintln!("all four are in {}", directory.display());
-    Ok(())
+    release::publish(&directory, machine.host)
 }
 
 /// Builds `skep` for this computer and becomes `skep lab demo ARGUMENTS`.
@@ -86,12 +86,12 @@ fn done(name: &str, arch: &Arch, binary: &Path, note: &str, started: Instant) ->
     Ok(())
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::copy(from, to).map(drop).map_err(Failure::io(to.display()))
 }
 
 /// A size as people read it, in decimal units.
-fn human(bytes: u64) -> String {
+pub(crate) fn human(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{} KB", bytes.div_ceil(1_000)),

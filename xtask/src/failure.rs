@@ -56,7 +56,8 @@ impl fmt::Display for Failure {
 
 const USAGE: &str = "usage: cargo xtask TASK
   demo [ARGS]   build skep with its agent, then run `skep lab demo ARGS`
-  dist          build skep and skep-agent for x86_64 and aarch64 into target/dist
+  dist          build skep and skep-agent for x86_64 and aarch64 into target/dist: binaries, archives,
+                .deb packages, a bill of materials, checksums
   policy        compare every dependency's licence and name with deny.toml";
 
 fn no_toolchain(f: &mut fmt::Formatter<'_>, arch: &Arch) -> fmt::Result {

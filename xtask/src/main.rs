@@ -1,11 +1,15 @@
-//! The tasks of skep's own development that plain cargo cannot do. It needs no crate, so that it builds in a second.
+//! The tasks of skep's own development that plain cargo cannot do. Its one crate reads cargo's JSON, so that it builds
+//! in seconds.
 
 mod agents;
 mod arch;
 mod build;
+mod deb;
 mod dist;
 mod failure;
 mod policy;
+mod release;
+mod sbom;
 mod spdx;
 mod toolchain;
 
