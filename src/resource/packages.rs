@@ -9,7 +9,7 @@ use super::{Description, Fault, Host, Kind, Problem, Progress};
 mod apt;
 mod glob;
 mod lock;
-mod status;
+pub(crate) mod status;
 
 use apt::Apt;
 use status::Status;

@@ -10,7 +10,7 @@ mod exec;
 mod handler;
 mod host_key;
 mod identity;
-mod known_hosts;
+pub(crate) mod known_hosts;
 mod pump;
 mod session;
 mod target;

@@ -3,7 +3,6 @@ use std::path::PathBuf;
 use super::*;
 use crate::inventory::Loaded;
 use crate::inventory::load::{Surroundings, read};
-use crate::inventory::model::Place;
 
 fn loaded(text: &str) -> Loaded {
     let here = Surroundings { folder: "/inv".into(), home: Some("/home/me".into()), user: "me".into() };
@@ -16,13 +15,8 @@ fn shown(text: &str) -> Value {
     Show { file: &file, inventory: &inventory, folder: Path::new("/inv") }.all()
 }
 
-/// What an inventory means, wherever it stands.
 fn meaning(text: &str) -> String {
-    let mut inventory = loaded(text).inventory;
-    let nowhere = Place { line: 0, column: 0 };
-    inventory.nodes.iter_mut().for_each(|node| node.place = nowhere);
-    inventory.shares.iter_mut().for_each(|share| share.place = nowhere);
-    format!("{inventory:#?}")
+    crate::fuzzing::meaning(loaded(text).inventory)
 }
 
 /// Every key once, in every form.

@@ -6,13 +6,13 @@ use super::super::{Fault, Host};
 
 /// What dpkg has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Status {
+pub(crate) struct Status {
     /// Versions of all packages that are wholly installed.
-    pub(super) installed: BTreeMap<String, String>,
+    pub(crate) installed: BTreeMap<String, String>,
     /// Packages left half way.
-    pub(super) unfinished: Vec<String>,
+    pub(crate) unfinished: Vec<String>,
     /// Those of them that lost files and must be unpacked anew.
-    pub(super) broken: Vec<String>,
+    pub(crate) broken: Vec<String>,
     /// Whether dpkg has changes that it has yet to write into its main record.
     pub(super) interrupted: bool,
 }
@@ -28,7 +28,8 @@ impl Status {
         Ok(status)
     }
 
-    fn parse(text: &str) -> Self {
+    /// What the text of dpkg's record says.
+    pub(crate) fn parse(text: &str) -> Self {
         let mut status = Self::default();
         for stanza in text.split("\n\n") {
             let field = |name: &str| {

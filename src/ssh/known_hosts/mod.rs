@@ -49,7 +49,8 @@ impl HostRecords {
         Ok(Self::find(&text, host, port))
     }
 
-    fn find(text: &str, host: &str, port: u16) -> Self {
+    /// What `text`, the content of a file, says about a host.
+    pub(crate) fn find(text: &str, host: &str, port: u16) -> Self {
         let name = recorded_name(host, port);
         let bare = recorded_name(host, 22);
         Self {
@@ -109,7 +110,8 @@ fn append(path: &Path, host: &str, port: u16, key: &PublicKey) -> io::Result<Ver
     Ok(verdict)
 }
 
-fn line(host: &str, port: u16, key: &PublicKey, missing_newline: bool) -> String {
+/// The line that records `key`, after what ends the line before it.
+pub(crate) fn line(host: &str, port: u16, key: &PublicKey, missing_newline: bool) -> String {
     let separator = if missing_newline { "\n" } else { "" };
     let name = recorded_name(host, port);
     let algorithm = key.algorithm();
