@@ -13,7 +13,7 @@ use crate::inventory::show::Show;
 use crate::inventory::{Diagnostics, Loaded, Surroundings, read};
 use crate::resource::exports::parse;
 use crate::resource::packages::status::Status;
-use crate::ssh::known_hosts::{HostRecords, Verdict, line};
+use crate::ssh::known_hosts::{HostRecords, Names, Records, Verdict, line};
 use crate::wire::{Reply, Request, frame, parse_hello};
 
 /// A fuzz target: takes any bytes.
@@ -39,15 +39,17 @@ pub fn known_hosts(bytes: &[u8]) {
     let (host, port) = first.rsplit_once(' ').unwrap_or((first, "22"));
     let port = port.parse().unwrap_or(22);
     let Ok(key) = russh::keys::parse_public_key_base64(KEY) else { unreachable!("the key is a key") };
-    let before = HostRecords::find(file, host, port);
+    let names = Names::of(host, port, None);
+    let before = HostRecords::find(file, &names);
     let verdict = before.judge(&key);
     before.algorithms().for_each(drop);
     before.authority();
+    Records::revocations(file);
     // A host that can be connected to: its own line is found again.
     let plain = |c: char| c.is_ascii_alphanumeric() || ".:-".contains(c);
     if verdict == Verdict::Unknown && !host.is_empty() && host.chars().all(plain) {
-        let more = format!("{file}{}", line(host, port, &key, !file.is_empty() && !file.ends_with('\n')));
-        assert_eq!(HostRecords::find(&more, host, port).judge(&key), Verdict::Known, "{more}");
+        let more = format!("{file}{}", line(names.own(), &key, !file.is_empty() && !file.ends_with('\n')));
+        assert_eq!(HostRecords::find(&more, &names).judge(&key), Verdict::Known, "{more}");
     }
 }
 

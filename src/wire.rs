@@ -14,7 +14,7 @@ use crate::facts::Facts;
 use crate::resource::{Change, Fault, Key, Observed, Progress, Receipt};
 
 /// Version of everything in here.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// First word of the agent's first line.
 const HELLO: &str = "skep-agent";
@@ -54,11 +54,24 @@ pub enum Body {
     Lock {
         /// For whom.
         owner: LockOwner,
+        /// What if it is held.
+        #[serde(default)]
+        claim: Claim,
     },
     /// Make a change; only under the run lock.
     Apply {
         /// The change.
         change: Change,
+        /// What the run calls this step, so that it can ask for the [`Outcome`] over another connection.
+        #[serde(default)]
+        step: u64,
+    },
+    /// What became of a step, for a controller that lost its connection in the middle of it.
+    Outcome {
+        /// The ID of its run.
+        run: String,
+        /// The step.
+        step: u64,
     },
     /// Release the run lock.
     Unlock,
@@ -80,6 +93,64 @@ pub struct LockOwner {
     /// Whether the run itself is gone, and its agent only finishes the step in hand.
     #[serde(default)]
     pub finishing: bool,
+    /// The agent that holds it; none in a request, and where it is none of skep's.
+    #[serde(default)]
+    pub holder: Option<Holder>,
+}
+
+/// An agent that holds a host's run lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Its process.
+    pub pid: u32,
+    /// When it last heard of its controller, in seconds since the host booted: a first boot may set the clock.
+    pub heard: u64,
+    /// How many seconds ago that was when it was asked about.
+    pub silent: u64,
+    /// The step in hand.
+    #[serde(default)]
+    pub step: Option<String>,
+}
+
+/// What to do where a host's run lock is held, or was held by another run in between.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Claim {
+    /// It is left to its holder.
+    #[default]
+    Free,
+    /// The run had it and lost its connection: the agent that still holds it for this run is told to leave. It is not
+    /// taken where another run has had it since.
+    Again,
+    /// A holder whose controller was not heard of for [`SILENCE_S`] is told to leave.
+    Silent,
+}
+
+/// Controllers are heard of every few seconds. One that was silent for this many is asleep, cut off or gone.
+pub const SILENCE_S: u64 = 120;
+
+impl LockOwner {
+    /// Whether both are the same run.
+    pub fn same_run(&self, other: &Self) -> bool {
+        (&self.who, &self.host, &self.run) == (&other.who, &other.host, &other.run)
+    }
+
+    /// How many seconds its controller has not been heard of, where that is known and long enough to take it for gone.
+    pub fn silent(&self) -> Option<u64> {
+        self.holder.as_ref().map(|holder| holder.silent).filter(|silent| *silent >= SILENCE_S)
+    }
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was done.
+    Done(Receipt),
+    /// It could not be done.
+    Failed(Fault),
+    /// Nobody knows: the host was rebooted, or its agent was killed in the middle of it.
+    Unknown,
 }
 
 /// Agent to controller.
@@ -111,6 +182,10 @@ pub enum Answer {
     Locked,
     /// To [`Body::Lock`]: it is another's.
     LockHeld(LockOwner),
+    /// To [`Body::Lock`] with [`Claim::Again`]: it is free, but this other run has had it since.
+    LockPassed(LockOwner),
+    /// To [`Body::Outcome`].
+    Outcome(Outcome),
     /// To [`Body::Apply`]: it is done.
     Applied(Receipt),
     /// To any: it could not be done.

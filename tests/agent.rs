@@ -7,11 +7,12 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use skep::resource::{Change, Key, Observed, Receipt, Resource, directory, file};
-use skep::wire::{self, Answer, Body, LockOwner, Reply, Request, frame};
+use skep::wire::{self, Answer, Body, Claim, LockOwner, Outcome, Reply, Request, frame};
 
 /// The agent to test: the one just built, or what `SKEP_TEST_AGENT` says, words apart by spaces, so that these tests
 /// hold for one that was built for another architecture (`qemu-aarch64-static target/dist/skep-agent-aarch64`).
@@ -92,8 +93,15 @@ fn lock_for(who: &str) -> Body {
         reason: text("skep up"),
         since: text("2026-11-23T01:00:00Z"),
         run: text("r1"),
+        holder: None,
     };
-    Body::Lock { owner }
+    Body::Lock { owner, claim: Claim::Free }
+}
+
+/// The same where it may be held already.
+fn claim(who: &str, claim: Claim) -> Body {
+    let Body::Lock { owner, .. } = lock_for(who) else { unreachable!() };
+    Body::Lock { owner, claim }
 }
 
 fn change(desired: Resource, observed: &Observed) -> Option<Change> {
@@ -120,7 +128,10 @@ fn a_file_is_surveyed_written_and_found_as_wanted() {
     let change_it = change(desired(), &before).expect("there is no such file");
 
     assert_eq!(agent.ask(2, lock_for("me")), Answer::Locked);
-    assert!(matches!(agent.ask(3, Body::Apply { change: change_it }), Answer::Applied(Receipt::File(_))));
+    assert!(matches!(
+        agent.ask(3, Body::Apply { change: change_it, step: 1 }),
+        Answer::Applied(Receipt::File(_))
+    ));
     assert_eq!(fs::read_to_string(&path).expect("it was written"), "a\n");
     let Answer::Survey { observed, .. } = agent.ask(4, survey) else { panic!("a survey was asked") };
     assert_eq!(observed[0].0, key);
@@ -146,7 +157,7 @@ fn what_it_makes_on_the_way_is_for_all_to_read_whatever_the_logins_umask() {
     let desired = Resource::Directory(directory::Desired { path: path.clone(), mode, uid, gid });
     let make = change(desired, &Observed::Directory(directory::Observed::Absent)).expect("it is absent");
     assert_eq!(agent.ask(1, lock_for("me")), Answer::Locked);
-    assert!(matches!(agent.ask(2, Body::Apply { change: make }), Answer::Applied(_)));
+    assert!(matches!(agent.ask(2, Body::Apply { change: make, step: 1 }), Answer::Applied(_)));
     let mode_of = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o7777;
     assert_eq!((mode_of(&above), mode_of(&path)), (0o755, mode));
     assert_eq!(mode_of(&directory.path().join("lock")), 0o600);
@@ -157,11 +168,10 @@ fn what_it_makes_on_the_way_is_for_all_to_read_whatever_the_logins_umask() {
 fn one_run_at_a_time_and_no_stale_lock() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let lock = directory.path().join("run/lock");
-    let Body::Lock { owner } = lock_for("first") else { unreachable!() };
     let mut first = Agent::serve(&lock);
     let mut second = Agent::serve(&lock);
     assert_eq!(first.ask(1, lock_for("first")), Answer::Locked);
-    assert_eq!(second.ask(1, lock_for("second")), Answer::LockHeld(owner));
+    assert_eq!(held(second.ask(1, lock_for("second"))).who, "first");
 
     kill(Pid::from_raw(first.child.id().cast_signed()), Signal::SIGKILL).expect("it runs");
     assert_eq!(first.end().0, None);
@@ -170,6 +180,105 @@ fn one_run_at_a_time_and_no_stale_lock() {
     let mut third = Agent::serve(&lock);
     assert_eq!(second.end().0, Some(0));
     assert_eq!(third.ask(1, lock_for("third")), Answer::Locked);
+}
+
+fn held(answer: Answer) -> LockOwner {
+    match answer {
+        Answer::LockHeld(owner) => owner,
+        other => panic!("it is held: {other:?}"),
+    }
+}
+
+/// Makes the lock's file say that the controller was last heard of that long ago.
+fn fall_silent(lock: &Path, seconds: u64) {
+    let text = fs::read_to_string(lock).expect("a file");
+    let mut owner: LockOwner = serde_json::from_str(&text).expect("an owner");
+    let holder = owner.holder.as_mut().expect("an agent holds it");
+    holder.heard = holder.heard.saturating_sub(seconds);
+    fs::write(lock, serde_json::to_string(&owner).expect("text")).expect("a file");
+}
+
+/// Asks until it is not held any more by an agent that was told to leave.
+fn until_free(agent: &mut Agent, lock: &Body) -> Answer {
+    loop {
+        match agent.ask(7, lock.clone()) {
+            Answer::LockHeld(owner) if owner.finishing => thread::sleep(Duration::from_millis(10)),
+            other => return other,
+        }
+    }
+}
+
+#[test]
+fn only_a_silent_holder_is_told_to_leave_and_only_where_that_is_wanted() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let lock = directory.path().join("lock");
+    let (mut first, mut second) = (Agent::serve(&lock), Agent::serve(&lock));
+    assert_eq!(first.ask(1, lock_for("first")), Answer::Locked);
+    // It was heard of just now.
+    let owner = held(second.ask(1, claim("second", Claim::Silent)));
+    assert!(!owner.finishing && owner.silent().is_none(), "{owner:?}");
+    fall_silent(&lock, 3600);
+    let owner = held(second.ask(2, lock_for("second")));
+    assert!(!owner.finishing && owner.silent().is_some_and(|silent| silent >= 3600), "{owner:?}");
+    assert!(held(second.ask(3, claim("second", Claim::Silent))).finishing);
+    assert_eq!(until_free(&mut second, &claim("second", Claim::Silent)), Answer::Locked);
+    let (code, words) = first.end();
+    assert_eq!((code, words.as_str()), (Some(0), ""), "it left by itself");
+}
+
+#[test]
+fn a_run_that_lost_its_connection_takes_its_own_lock_again_but_not_anothers() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let lock = directory.path().join("lock");
+    let (mut old, mut new) = (Agent::serve(&lock), Agent::serve(&lock));
+    assert_eq!(old.ask(1, lock_for("first")), Answer::Locked);
+    let uids = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
+    let path = directory.path().join("made");
+    let desired = Resource::Directory(directory::Desired { path, mode: 0o755, uid: uids.0, gid: uids.1 });
+    let make = change(desired, &Observed::Directory(directory::Observed::Absent)).expect("it is absent");
+    let Answer::Applied(receipt) = old.ask(2, Body::Apply { change: make, step: 4 }) else {
+        panic!("it is made")
+    };
+    // The old agent has not noticed that nobody is there any more.
+    assert!(!held(new.ask(1, claim("second", Claim::Again))).finishing);
+    assert_eq!(until_free(&mut new, &claim("first", Claim::Again)), Answer::Locked);
+    let outcome = Body::Outcome { run: "r1".to_owned(), step: 4 };
+    assert_eq!(new.ask(2, outcome), Answer::Outcome(Outcome::Done(receipt)));
+    assert_eq!(new.end(), (Some(0), String::new()));
+
+    let (mut other, mut late) = (Agent::serve(&lock), Agent::serve(&lock));
+    assert_eq!(other.ask(1, lock_for("second")), Answer::Locked);
+    assert_eq!(other.end(), (Some(0), String::new()));
+    match late.ask(1, claim("first", Claim::Again)) {
+        Answer::LockPassed(owner) => assert_eq!(owner.who, "second"),
+        answer => panic!("another run has had it: {answer:?}"),
+    }
+}
+
+#[test]
+fn a_holder_that_is_no_agent_is_never_ended() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let lock = directory.path().join("lock");
+    let mut sleeper =
+        Command::new("flock").arg("--no-fork").arg(&lock).args(["sleep", "60"]).spawn().expect("flock runs");
+    let mut agent = Agent::serve(&lock);
+    for (pid, words) in [(None, "does not say"), (Some(sleeper.id()), "no skep-agent")] {
+        let Body::Lock { mut owner, .. } = lock_for("first") else { unreachable!() };
+        owner.holder = pid.map(|pid| wire::Holder { pid, heard: 0, silent: 0, step: None });
+        // The lock may have to be waited for: flock opens the file first.
+        let answer = loop {
+            fs::write(&lock, serde_json::to_string(&owner).expect("text")).expect("a file");
+            match agent.ask(1, claim("first", Claim::Again)) {
+                Answer::Locked => assert_eq!(agent.ask(2, Body::Unlock), Answer::Unlocked),
+                other => break other,
+            }
+        };
+        let Answer::Fault(fault) = answer else { panic!("it cannot be told to leave: {answer:?}") };
+        assert!(fault.cause.contains(words), "{fault}");
+    }
+    assert!(sleeper.try_wait().expect("its own child").is_none(), "it runs on");
+    sleeper.kill().expect("it runs");
+    sleeper.wait().expect("its own child");
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn what_is_shown_can_be_used_again() {
 
     let json = skep(folder.path(), &["inventory", "show", "--json", "n2"]);
     let node: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!((&node["n2"]["port"], node.as_object().unwrap().len()), (&22.into(), 1));
+    assert_eq!((&node["n2"]["sudo"], node.as_object().unwrap().len()), (&"auto".into(), 1));
     let unknown = skep(folder.path(), &["inventory", "show", "n9"]);
     assert!(unknown.code == 2 && unknown.stderr.contains("n1, n2"), "{}", unknown.stderr);
 }

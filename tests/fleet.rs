@@ -3,6 +3,9 @@
 #[expect(dead_code, reason = "shared with other test files, which use the rest")]
 mod support;
 
+#[path = "fleet/lost.rs"]
+mod lost;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
@@ -13,12 +16,16 @@ use std::thread;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use nix::sys::signal::{Signal, kill};
 use skep::event::{Event, Sink};
-use skep::fleet::{self, Agents, Bootstrap, Build, HostSession, Privilege, SessionError};
-use skep::inventory::model::{Login, Node, NodeName, Place, Role, Sudo};
-use skep::resource::Key;
-use skep::ssh::{self, Identities, Options, Target};
-use skep::wire::{Answer, Body};
+use skep::fleet::{
+    self, Agents, Bootstrap, Build, Denied, Elevation, HostSession, LogIn, Passwords, Privilege, Refusal,
+    Remote, SessionError,
+};
+use skep::inventory::model::{Login, Node, NodeName, Place, Role};
+use skep::resource::{Fault, Key};
+use skep::ssh::{self, Identities, Options, Route, Target};
+use skep::wire::{Answer, Body, Claim, LockOwner};
 use support::sshd::{Sshd, this_user};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -26,6 +33,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 struct Scene {
     sshd: Sshd,
     agents: Arc<Agents>,
+    /// After how much silence a connection is asked for a word.
+    keepalive: Duration,
 }
 
 /// Read and compressed once for all tests: unoptimised, it is large.
@@ -37,35 +46,55 @@ static AGENTS: LazyLock<Arc<Agents>> = LazyLock::new(|| {
 impl Scene {
     fn new(config: &str) -> Option<Self> {
         let sshd = Sshd::start_with(config)?;
-        Some(Self { sshd, agents: Arc::clone(&AGENTS) })
+        Some(Self { sshd, agents: Arc::clone(&AGENTS), keepalive: Duration::from_secs(15) })
     }
 
     fn directory(&self) -> String {
         self.sshd.path("lib").to_str().expect("a plain path").to_owned()
     }
 
-    async fn log_in(&self) -> ssh::Session {
-        let target = Target {
-            node: "n1".into(),
-            host: "127.0.0.1".into(),
-            port: self.sshd.port,
-            user: this_user(),
+    fn target(&self) -> Target {
+        let known_hosts = self.sshd.path("known_hosts");
+        Target {
             keys: vec![self.sshd.path("client")],
-            certificates: Vec::new(),
-            identities_only: false,
-            agent: None,
-            password: None,
-            host_key: None,
-            known_hosts: self.sshd.path("known_hosts"),
-        };
-        let options = Options { accept_new_host_keys: true, ..Options::new(Arc::new(Identities::default())) };
-        ssh::connect(&target, &options).await.expect("a session")
+            ..Target::new("n1", &this_user(), "127.0.0.1", self.sshd.port, known_hosts)
+        }
+    }
+
+    async fn log_in(&self) -> ssh::Session {
+        self.log_in_to(self.target()).await
+    }
+
+    async fn log_in_to(&self, target: Target) -> ssh::Session {
+        ssh::connect(&target, &self.options()).await.expect("a session")
+    }
+
+    fn options(&self) -> Options {
+        let options = Options::new(Arc::new(Identities::default()));
+        Options { accept_new_host_keys: true, keepalive: self.keepalive, ..options }
+    }
+
+    /// How a lost session logs in again.
+    fn log_in_again(&self) -> LogIn {
+        let (target, options) = (self.target(), self.options());
+        Arc::new(move || {
+            let (target, options) = (target.clone(), options.clone());
+            let connected = async move {
+                let session = ssh::connect(&target, &options).await;
+                session.map(|session| Box::new(session) as Box<dyn Remote>).map_err(|error| Refusal {
+                    fault: Fault::new("n1", &error.cause),
+                    passing: error.is_transient(),
+                })
+            };
+            Box::pin(connected)
+        })
     }
 
     /// Opens a session; tells the bytes pushed too.
-    async fn open(&self, sudo: bool) -> (Result<HostSession, Bootstrap>, u64) {
+    async fn open(&self, elevation: Elevation) -> (Result<HostSession, Bootstrap>, u64) {
         let mut pushed = 0;
-        let privilege = Privilege { sudo, directory: self.directory() };
+        let passwords = Passwords::of("n1", &this_user(), Arc::default());
+        let privilege = Privilege { elevation, passwords, places: vec![self.directory()] };
         let remote = Box::new(self.log_in().await);
         let mut on_push = |done, _| pushed = done;
         let agents = Arc::clone(&self.agents);
@@ -74,7 +103,17 @@ impl Scene {
     }
 
     async fn session(&self) -> HostSession {
-        self.open(false).await.0.expect("an agent")
+        self.open(Elevation::None).await.0.expect("an agent")
+    }
+
+    /// Sends a signal to all connections, but not to what runs over them; the server goes on.
+    fn signal_connections(&self, signal: Signal) {
+        for process in self.sshd.descendants().into_iter().skip(1) {
+            let name = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+            if name.starts_with("sshd") {
+                let _ = kill(process, signal);
+            }
+        }
     }
 
     /// A program that the server's commands find first.
@@ -90,7 +129,7 @@ impl Scene {
 async fn brought_once_then_found() {
     let Some(scene) = Scene::new("") else { return };
     for round in 0..2 {
-        let (session, pushed) = scene.open(false).await;
+        let (session, pushed) = scene.open(Elevation::None).await;
         let session = session.expect("an agent");
         assert_eq!(pushed > 0, round == 0, "round {round}");
         let keys = vec![Key::Directory("/etc".into()), Key::File("/etc/hostname".into())];
@@ -103,6 +142,22 @@ async fn brought_once_then_found() {
         let gone = session.request(Body::Time, |_| ()).await;
         assert!(matches!(gone, Err(SessionError::Gone { .. })), "{gone:?}");
     }
+}
+
+#[tokio::test]
+async fn agents_behind_a_jump_host() {
+    let (Some(hop), Some(scene)) = (Scene::new(""), Scene::new("")) else { return };
+    let target = Target { route: Route::Jump(Arc::new(hop.target())), ..scene.target() };
+    let remote = Box::new(scene.log_in_to(target).await);
+    let (elevation, passwords) = (Elevation::None, Passwords::default());
+    let privilege = Privilege { elevation, passwords, places: vec![scene.directory()] };
+    let mut pushed = 0;
+    let mut on_push = |done, _| pushed = done;
+    let agents = Arc::clone(&scene.agents);
+    let opened = HostSession::open(NodeName::from("n1"), remote, agents, privilege, &mut on_push).await;
+    let survey = opened.expect("an agent").survey(vec![Key::Directory("/etc".into())]).await;
+    assert!(survey.expect("an answer").observed.len() == 1 && pushed > 0);
+    assert!(!fs::exists(hop.directory()).expect("it can be looked for"), "the jump host needs no agent");
 }
 
 #[tokio::test]
@@ -198,19 +253,11 @@ async fn a_lost_host_is_noticed_by_all_that_wait() {
 #[tokio::test]
 async fn the_lock_is_freed_when_the_connection_is_lost() {
     let Some(scene) = Scene::new("") else { return };
-    let owner = |who: &str| skep::wire::LockOwner {
-        finishing: false,
-        who: who.to_owned(),
-        host: "laptop".to_owned(),
-        reason: "skep up".to_owned(),
-        since: "2026-11-23T01:00:00Z".to_owned(),
-        run: "r".to_owned(),
-    };
-    let ask = |owner| Body::Lock { owner };
+    let ask = |owner| Body::Lock { owner, claim: Claim::Free };
     let (first, second) = (scene.session().await, scene.session().await);
     assert_eq!(first.request(ask(owner("first")), |_| ()).await.expect("an answer"), Answer::Locked);
     let held = second.request(ask(owner("second")), |_| ()).await.expect("an answer");
-    assert_eq!(held, Answer::LockHeld(owner("first")));
+    assert!(matches!(held, Answer::LockHeld(holder) if holder.same_run(&owner("first"))));
     drop(first);
     loop {
         match second.request(ask(owner("second")), |_| ()).await.expect("an answer") {
@@ -218,6 +265,18 @@ async fn the_lock_is_freed_when_the_connection_is_lost() {
             Answer::LockHeld(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             other => panic!("{other:?}"),
         }
+    }
+}
+
+fn owner(who: &str) -> LockOwner {
+    LockOwner {
+        finishing: false,
+        who: who.to_owned(),
+        host: "laptop".to_owned(),
+        reason: "skep up".to_owned(),
+        since: "2026-11-23T01:00:00Z".to_owned(),
+        run: "r".to_owned(),
+        holder: None,
     }
 }
 
@@ -232,16 +291,16 @@ async fn sudo_is_used_or_its_refusal_explained() {
         fs::rename(scene.sshd.path("bin/sudo"), bin.join("sudo")).expect("the same file system");
     };
     sudo("echo 'sudo: a password is required' >&2; exit 1");
-    let failure = scene.open(true).await.0.expect_err("it wants a password");
-    assert!(matches!(failure, Bootstrap::SudoPassword), "{failure:?}");
+    let failure = scene.open(Elevation::Sudo).await.0.expect_err("it wants a password");
+    assert!(matches!(failure, Bootstrap::Denied(Denied::Password { .. })), "{failure:?}");
     sudo("echo \"$USER is not in the sudoers file.\" >&2; exit 1");
-    let failure = scene.open(true).await.0.expect_err("it is not allowed");
-    assert!(matches!(failure, Bootstrap::SudoForbidden(_)), "{failure:?}");
+    let failure = scene.open(Elevation::Sudo).await.0.expect_err("it is not allowed");
+    assert!(matches!(failure, Bootstrap::Denied(Denied::Forbidden { .. })), "{failure:?}");
     sudo(&format!(
         "[ \"$LC_ALL $1\" = \"C -n\" ] || exit 9; touch {}/used; shift; exec \"$@\"",
         bin.display()
     ));
-    let session = scene.open(true).await.0.expect("sudo lets it");
+    let session = scene.open(Elevation::Sudo).await.0.expect("sudo lets it");
     assert!(matches!(session.request(Body::Time, |_| ()).await, Ok(Answer::Time { .. })));
     assert!(bin.join("used").exists());
 }
@@ -255,13 +314,11 @@ async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
         address: "127.0.0.1".into(),
         role: Role::Worker,
         login: Login {
-            user: this_user(),
-            port: off,
+            user: Some(this_user()),
+            port: Some(off),
             keys: vec!["/nowhere/key".into()],
-            password: None,
-            host_key: None,
             known_hosts: Some("/nowhere/known_hosts".into()),
-            sudo: Sudo::Auto,
+            ..Login::default()
         },
         advertise: None,
         labels: BTreeMap::new(),
@@ -273,10 +330,12 @@ async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
     };
     let options = fleet::Options {
         forks: 1,
-        connect_timeout: Duration::from_secs(5),
+        connect_timeout: Some(Duration::from_secs(5)),
         retry_for: Duration::from_secs(1),
         accept_new_host_keys: false,
         ask: None,
+        ask_secret: None,
+        identities: Arc::new(Identities::default()),
         agent_dir: None,
     };
     let opened = fleet::connect(&[node("n1"), node("n2")], &options, sink).await.expect("it can be tried");

@@ -7,10 +7,15 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use skep::wire::{Answer, Body, Reply, Request};
+use skep::wire::{Answer, Body, Outcome, PROTOCOL, Reply, Request};
 
+/// The samples of all versions so far.
 fn samples(kind: &str) -> Vec<(String, Value)> {
-    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/wire/v1").join(kind);
+    (1..=PROTOCOL).flat_map(|version| samples_of(version, kind)).collect()
+}
+
+fn samples_of(version: u32, kind: &str) -> Vec<(String, Value)> {
+    let directory = format!("{}/tests/fixtures/wire/v{version}/{kind}", env!("CARGO_MANIFEST_DIR"));
     let files = fs::read_dir(directory).expect("the samples are committed");
     let sample = |path: PathBuf| {
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
@@ -49,6 +54,7 @@ fn name_of_body(body: &Body) -> &'static str {
         Body::Lock { .. } => "lock",
         Body::Apply { .. } => "apply",
         Body::Unlock => "unlock",
+        Body::Outcome { .. } => "outcome",
     }
 }
 
@@ -62,13 +68,17 @@ fn name_of_answer(answer: &Answer) -> &'static str {
         Answer::Fault(_) => "fault",
         Answer::Progress(_) => "progress",
         Answer::Unlocked => "unlocked",
+        Answer::LockPassed(_) => "lock_passed",
+        Answer::Outcome(Outcome::Done(_)) => "outcome",
+        Answer::Outcome(Outcome::Failed(_)) => "outcome_failed",
+        Answer::Outcome(Outcome::Unknown) => "outcome_unknown",
     }
 }
 
 #[test]
 fn requests() {
     let samples = samples("requests");
-    assert_eq!(samples.len(), 5);
+    assert_eq!(samples.len(), 5 + 3);
     for (name, sample) in samples {
         let request: Request = read(&name, &sample);
         assert_eq!(name_of_body(&request.body), name);
@@ -78,7 +88,7 @@ fn requests() {
 #[test]
 fn replies() {
     let samples = samples("replies");
-    assert_eq!(samples.len(), 8);
+    assert_eq!(samples.len(), 8 + 5);
     for (name, sample) in samples {
         let reply: Reply = read(&name, &sample);
         assert_eq!(name_of_answer(&reply.body), name);

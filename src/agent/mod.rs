@@ -3,7 +3,9 @@
 //! No daemon, no port: sshd starts it, and nothing but its cached file stays behind.
 
 pub mod dial;
+mod eviction;
 pub mod lock;
+mod outcome;
 pub mod serve;
 mod streams;
 
@@ -48,14 +50,18 @@ fn serve_until_gone(lock: &Path) -> io::Result<()> {
     outlive_the_connection()?;
     // Whatever umask the login has, directories made here and by the programs run from here are the system's.
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
-    serve::serve(Streams::take()?, &Host::real(), lock)
+    serve::serve(Streams::take()?, &Host::real(), lock, told_to_leave)
 }
 
-/// A terminal's or a connection's end must not cut a step in two: the end of the input is the only word for stopping.
-/// Blocked, not ignored, since children would inherit the latter.
+/// A terminal's or a connection's end must not cut a step in two: the end of the input and SIGTERM are the only words
+/// for stopping. Blocked, not ignored, since children would inherit the latter.
 fn outlive_the_connection() -> io::Result<()> {
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGHUP);
-    signals.add(Signal::SIGINT);
+    let signals = SigSet::from_iter([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM]);
     Ok(signals.thread_block()?)
+}
+
+/// Returns once another agent, or the system at its end, tells this one to leave. The signal is blocked in all threads.
+fn told_to_leave() {
+    let told = SigSet::from_iter([Signal::SIGTERM]);
+    while told.wait().is_err() {}
 }

@@ -1,7 +1,8 @@
 //! `skep-agent serve`: answers requests in their order until the controller is gone.
 //!
 //! One thread reads, another works, so that the end of the connection is seen at once: the step in hand is finished,
-//! no other is begun, and the run lock is released.
+//! no other is begun, and the run lock is released. What became of each step is kept until the next one, for a
+//! controller that comes back.
 
 use std::any::Any;
 use std::fs::File;
@@ -9,98 +10,161 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use super::Streams;
 use super::lock::{self, Lock, Taken};
+use super::outcome;
 use crate::facts::{Facts, clock};
 use crate::resource::{self, Change, Fault, Host, Key};
-use crate::wire::{Answer, Body, LockOwner, Reply, Request, frame};
+use crate::wire::{Answer, Body, Claim, LockOwner, Outcome, Reply, Request, frame};
 
-/// Serves the controller at the other end of `streams`, with the run lock at `lock`.
+/// Serves the controller at the other end of `streams`, with the run lock at `lock`, until that is gone or
+/// `told_to_leave` returns.
 ///
 /// # Errors
 /// The streams', and what is no request; the step in hand is finished before.
-pub fn serve(mut streams: Streams, host: &Host, lock: &Path) -> io::Result<()> {
+pub fn serve(
+    mut streams: Streams,
+    host: &Host,
+    lock: &Path,
+    told_to_leave: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
     streams.hello()?;
     let (mut input, output) = (streams.input, streams.output);
-    let held = Mutex::new(None);
-    let mut worker = Worker { host, lock_path: lock.to_owned(), lock: &held, output };
-    let gone = AtomicBool::new(false);
-    let (sender, requests) = mpsc::channel();
-    thread::scope(|scope| {
-        scope.spawn(|| worker.work(requests, &gone));
-        let end = read_all(&mut input, &sender);
-        gone.store(true, Ordering::Release);
-        if let Some(lock) = own(&held).as_mut() {
-            // Whoever comes next waits for the step in hand instead of being turned away.
-            let _ = lock.finishing();
-        }
-        drop((sender, input));
-        end
-    })
+    let desk = Desk::default();
+    let (sender, messages) = mpsc::channel();
+    {
+        let (desk, sender) = (desk.clone(), sender.clone());
+        thread::spawn(move || {
+            told_to_leave();
+            desk.leave();
+            let _ = sender.send(Message::End(Ok(())));
+        });
+    }
+    let reader = desk.clone();
+    thread::spawn(move || {
+        let end = read_all(&mut input, &sender, &reader);
+        reader.leave();
+        drop(input);
+        let _ = sender.send(Message::End(end));
+    });
+    let mut worker = Worker { host, lock_path: lock.to_owned(), desk: desk.clone(), output };
+    let end = worker.work(messages);
+    // The other threads may outlive this one, and the lock must not.
+    *desk.lock() = None;
+    end
 }
 
-fn read_all(input: &mut File, requests: &mpsc::Sender<Request>) -> io::Result<()> {
+/// What the reading thread hands on.
+enum Message {
+    Request(Request),
+    /// The controller is gone.
+    End(io::Result<()>),
+}
+
+fn read_all(input: &mut File, sender: &mpsc::Sender<Message>, desk: &Desk) -> io::Result<()> {
     while let Some(request) = frame::read(input)? {
-        if requests.send(request).is_err() {
+        if let Some(lock) = desk.lock().as_mut() {
+            let _ = lock.heard();
+        }
+        if sender.send(Message::Request(request)).is_err() {
             return Ok(());
         }
     }
     Ok(())
 }
 
-/// The run lock, where it is held.
-type Held = Mutex<Option<Lock>>;
+/// What the threads share.
+#[derive(Clone, Default)]
+struct Desk {
+    /// The run lock, where it is held.
+    held: Arc<Mutex<Option<Lock>>>,
+    /// Whether no other request is to be begun.
+    gone: Arc<AtomicBool>,
+}
 
-fn own(held: &Held) -> MutexGuard<'_, Option<Lock>> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
+impl Desk {
+    fn lock(&self) -> MutexGuard<'_, Option<Lock>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leave(&self) {
+        self.gone.store(true, Ordering::Release);
+        if let Some(lock) = self.lock().as_mut() {
+            // Whoever comes next waits for the step in hand instead of being turned away.
+            let _ = lock.finishing();
+        }
+    }
 }
 
 struct Worker<'h> {
     host: &'h Host,
     lock_path: PathBuf,
-    lock: &'h Held,
+    desk: Desk,
     output: File,
 }
 
 impl Worker<'_> {
-    fn work(&mut self, requests: mpsc::Receiver<Request>, gone: &AtomicBool) {
-        for Request { id, body } in requests {
-            if gone.load(Ordering::Acquire) {
-                return;
+    fn work(&mut self, messages: mpsc::Receiver<Message>) -> io::Result<()> {
+        for message in messages {
+            let Request { id, body } = match message {
+                Message::End(end) => return end,
+                Message::Request(request) => request,
+            };
+            if self.desk.gone.load(Ordering::Acquire) {
+                continue;
             }
+            let step = match &body {
+                Body::Apply { step, .. } => Some(*step),
+                _ => None,
+            };
             // Where panics abort, as in the profile `agent`, the controller reads the bug from standard error.
             let answer = catch_unwind(AssertUnwindSafe(|| self.answer(id, body)));
             let answer = answer.unwrap_or_else(|panic| Answer::Fault(bug(panic.as_ref())));
+            if let Some(step) = step {
+                self.keep(step, &answer);
+            }
             self.send(id, answer);
         }
+        Ok(())
     }
 
     fn answer(&mut self, id: u64, body: Body) -> Answer {
         match body {
             Body::Time => Answer::Time { unix_ms: clock::unix_ms() },
             Body::Survey { keys } => survey(&keys, self.host),
-            Body::Lock { owner } => self.take_lock(&owner),
-            Body::Apply { change } => self.apply(id, &change),
+            Body::Lock { owner, claim } => self.take_lock(&owner, claim),
+            Body::Apply { change, step: _ } => self.apply(id, &change),
+            Body::Outcome { run, step } => match outcome::read(&self.lock_path, &run, step) {
+                Ok(outcome) => Answer::Outcome(outcome),
+                Err(error) => Answer::Fault(Fault::new("the outcome of the last step", error)),
+            },
             Body::Unlock => {
-                *own(self.lock) = None;
+                if let Some(lock) = self.desk.lock().take() {
+                    outcome::forget(&self.lock_path, lock.run());
+                }
                 Answer::Unlocked
             }
         }
     }
 
-    fn take_lock(&mut self, owner: &LockOwner) -> Answer {
-        let mut held = own(self.lock);
+    fn take_lock(&mut self, owner: &LockOwner, claim: Claim) -> Answer {
+        let mut held = self.desk.lock();
         let taken = match held.as_mut() {
             Some(lock) => lock.name(owner).map(|()| Answer::Locked),
-            None => lock::take(&self.lock_path, owner).map(|taken| match taken {
+            None => lock::take(&self.lock_path, owner, claim).map(|taken| match taken {
                 Taken::Ours(lock) => {
+                    // A run that is told to leave may still come back for the outcome of its last step.
+                    if claim != Claim::Silent {
+                        outcome::forget_others(&self.lock_path, &owner.run);
+                    }
                     *held = Some(lock);
                     Answer::Locked
                 }
                 Taken::Theirs(owner) => Answer::LockHeld(owner),
+                Taken::Passed(owner) => Answer::LockPassed(owner),
             }),
         };
         taken.unwrap_or_else(|error| {
@@ -113,16 +177,35 @@ impl Worker<'_> {
     }
 
     fn apply(&mut self, id: u64, change: &Change) -> Answer {
-        if own(self.lock).is_none() {
-            return Answer::Fault(Fault::new(
-                self.lock_path.display(),
-                "no change is made without the run lock",
-            ));
+        let title = change.describe().title;
+        match self.desk.lock().as_mut() {
+            // Only for the eyes of others, so that it must not keep the step from being done.
+            Some(lock) => drop(lock.step(Some(title))),
+            None => {
+                return Answer::Fault(Fault::new(
+                    self.lock_path.display(),
+                    "no change is made without the run lock",
+                ));
+            }
         }
         let host = self.host;
         match change.apply(host, &mut |progress| self.send(id, Answer::Progress(progress))) {
             Ok(receipt) => Answer::Applied(receipt),
             Err(fault) => Answer::Fault(fault),
+        }
+    }
+
+    /// Keeps what became of a step before it is told: nobody knows whether the answer arrives. Where it cannot be
+    /// kept, a controller that comes back looks at the thing itself.
+    fn keep(&self, step: u64, answer: &Answer) {
+        let outcome = match answer {
+            Answer::Applied(receipt) => Outcome::Done(receipt.clone()),
+            Answer::Fault(fault) => Outcome::Failed(fault.clone()),
+            _ => return,
+        };
+        if let Some(lock) = self.desk.lock().as_mut() {
+            let _ = outcome::keep(&self.lock_path, lock.run(), step, outcome);
+            let _ = lock.step(None);
         }
     }
 

@@ -1,13 +1,18 @@
 //! Executes a plan: phase after phase, nodes in parallel, each node's steps in order.
 //!
-//! A node whose step fails does nothing more; the others finish the phase and go on. There is nothing to resume
-//! from: the hosts and the swarm are the state, and the next run's plan holds what is left.
+//! A node whose step fails does nothing more; the others finish the phase and go on. A connection that is lost is
+//! waited for. There is nothing to resume from: the hosts and the swarm are the state, and the next run's plan holds
+//! what is left.
 
+mod history;
 mod journal;
+mod leave;
+mod recover;
 mod stop;
 mod swarm;
 #[cfg(test)]
 mod tests;
+mod through;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -16,16 +21,17 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
+pub use history::{Ending, Record, Sought, find, list};
 pub use journal::{Journal, JournalError, state_dir};
+pub use leave::holdings;
 pub use stop::Stop;
 
 use crate::event::{Event, Sink};
 use crate::fleet::HostSession;
 use crate::inventory::model::{NodeName, Role};
 use crate::plan::{Action, Phase, PhaseName, Plan, Step};
-use crate::resource::{Change, Fault, Receipt};
-use crate::swarm::SwarmAction;
-use crate::wire::{Answer, Body};
+use crate::resource::{Change, Fault, Receipt, Resource};
+use crate::swarm::{SwarmAction, SwarmReceipt};
 
 /// The agents of all nodes that answered.
 pub type Sessions = BTreeMap<NodeName, HostSession>;
@@ -62,12 +68,19 @@ pub fn add(accounts: &mut Accounts, further: Accounts) {
     }
 }
 
+/// What a change of a plan is to bring about; none where that is not known.
+pub type Desire<'a> = dyn Fn(&NodeName, &Change) -> Option<Resource> + Sync + 'a;
+
 /// What a plan is executed with.
 pub struct Means<'a> {
     /// The agents.
     pub sessions: &'a Sessions,
     /// The ID of the swarm that the plan is about; none where it has yet to be made.
     pub swarm: Option<String>,
+    /// The ID of the run that holds the run locks.
+    pub run: &'a str,
+    /// What a change of the plan is to bring about, so that it can be looked at where nobody knows how far it came.
+    pub desire: &'a Desire<'a>,
     /// How many nodes at once.
     pub forks: usize,
     /// Where events go.
@@ -78,9 +91,11 @@ pub struct Means<'a> {
 
 /// Executes a plan.
 pub async fn execute(plan: &Plan, means: Means<'_>) -> Accounts {
-    let Means { sessions, swarm, forks, sink, stop } = means;
+    let Means { sessions, swarm, run, desire, forks, sink, stop } = means;
     let executor = Executor {
         sessions,
+        run: run.to_owned(),
+        desire,
         sink,
         stop,
         forks: Semaphore::new(forks),
@@ -97,6 +112,8 @@ pub async fn execute(plan: &Plan, means: Means<'_>) -> Accounts {
 
 struct Executor<'a> {
     sessions: &'a Sessions,
+    run: String,
+    desire: &'a Desire<'a>,
     sink: &'a Sink,
     stop: &'a Stop,
     forks: Semaphore,
@@ -104,6 +121,12 @@ struct Executor<'a> {
     /// Why steps of a sort are not done any more on any node.
     held_back: Mutex<Vec<(Sort, Fault)>>,
     swarm: swarm::Hands<'a>,
+}
+
+/// What a step did, for its undo.
+struct Done {
+    receipt: Option<Receipt>,
+    swarm: Option<SwarmReceipt>,
 }
 
 /// What a step does to the others.
@@ -159,9 +182,9 @@ impl Executor<'_> {
         let time = begun.elapsed();
         self.account(&node, |account| account.time += time);
         match result {
-            Ok(receipt) => {
+            Ok(Done { receipt, swarm }) => {
                 self.account(&node, |account| account.changed += 1);
-                (self.sink)(Event::StepDone { node, phase, step: place, ms: millis(time), receipt });
+                (self.sink)(Event::StepDone { node, phase, step: place, ms: millis(time), receipt, swarm });
             }
             Err(fault) => {
                 self.hold_back_others(step);
@@ -171,16 +194,22 @@ impl Executor<'_> {
         }
     }
 
-    async fn act(&self, step: &Step) -> Result<Option<Receipt>, Fault> {
+    async fn act(&self, step: &Step) -> Result<Done, Fault> {
         match &step.action {
             Action::Change(change) => {
                 let receipt = self.change(&step.node, change).await?;
-                if sort(step) == Sort::Restart {
-                    self.swarm.await_back(&step.node).await?;
+                // Other disruptions leave the engine as it is, or take it away for good, as an undo may.
+                if sort(step) == Sort::Restart && matches!(change, Change::Daemon(_)) {
+                    self.through(&step.node, async |again| self.swarm.await_back(&step.node, again).await)
+                        .await?;
                 }
-                Ok(Some(receipt))
+                Ok(Done { receipt, swarm: None })
             }
-            Action::Swarm(action) => self.swarm.act(&step.node, action).await.map(|()| None),
+            Action::Swarm(action) => {
+                let act = async |again| self.swarm.act(&step.node, action, again).await;
+                let swarm = self.through(&step.node, act).await?;
+                Ok(Done { receipt: None, swarm })
+            }
         }
     }
 
@@ -195,24 +224,14 @@ impl Executor<'_> {
         let (node, sort) = (&failed.node, sort(failed));
         let cause = match (&failed.action, sort) {
             (Action::Swarm(SwarmAction::Init { .. }), _) => format!("{node} did not make the swarm"),
-            (_, Sort::Restart) => {
+            (Action::Change(Change::Daemon(_)), Sort::Restart) => {
                 format!("{node} did not come back from its restart, so this one keeps running")
             }
             _ => return,
         };
         let fault =
-            Fault::new("not tried", cause).help(format!("mend {node} first, then run `skep up` again"));
+            Fault::new("not tried", cause).help(format!("mend {node} first, then run the same again"));
         self.held_back.lock().unwrap_or_else(PoisonError::into_inner).push((sort, fault));
-    }
-
-    async fn change(&self, node: &NodeName, change: &Change) -> Result<Receipt, Fault> {
-        let session = self.sessions.get(node).ok_or_else(|| Fault::new(node, "no connection"))?;
-        let body = Body::Apply { change: change.clone() };
-        let report = |progress| (self.sink)(Event::StepProgress { node: node.clone(), progress });
-        match session.request(body, report).await? {
-            Answer::Applied(receipt) => Ok(receipt),
-            other => Err(session.not(other).into()),
-        }
     }
 
     fn account<T>(&self, node: &NodeName, with: impl FnOnce(&mut Account) -> T) -> T {

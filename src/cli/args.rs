@@ -64,12 +64,18 @@ pub(super) struct Common {
     /// Where the agents are, if not inside skep or beside it
     #[arg(long, global = true, value_name = "DIR", hide_short_help = true)]
     pub(super) agent_dir: Option<PathBuf>,
-    /// Seconds to wait for a host to answer
-    #[arg(long, global = true, value_name = "SECONDS", default_value = "10", value_parser = seconds, hide_short_help = true)]
-    pub(super) connect_timeout: Duration,
+    /// Seconds to wait for a host to answer [default: ConnectTimeout of your ssh configuration, else 10]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds, hide_short_help = true)]
+    pub(super) connect_timeout: Option<Duration>,
     /// Seconds to keep trying hosts that refuse connections, such as those still booting
     #[arg(long, global = true, value_name = "SECONDS", default_value = "0", value_parser = seconds, hide_short_help = true)]
     pub(super) wait: Duration,
+    /// Seconds to keep trying a host whose connection is lost in the middle of a run; 0: not at all
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "300", value_parser = seconds, hide_short_help = true)]
+    pub(super) reconnect: Duration,
+    /// Take the run lock of hosts from a run that was not heard of for two minutes; its step in hand is finished first
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(super) take_over: bool,
 }
 
 impl Common {
@@ -90,7 +96,9 @@ pub(super) enum Command {
     )]
     Plan(Plan),
     /// Make the hosts what the inventory says: show the plan, ask, do it, verify it
-    #[command(after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --json --yes | jq .")]
+    #[command(
+        after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --json --yes | jq .\n  skep up --take-over   from a run that sleeps or hangs"
+    )]
     Up(Changing),
     /// Draw the cluster: nodes, roles, leader, quorum, and how many losses it survives
     Status,
@@ -100,6 +108,16 @@ pub(super) enum Command {
     /// Add nodes
     #[command(subcommand)]
     Node(Node),
+    /// List past runs of this computer, or tell one again
+    #[command(
+        after_help = "Examples:\n  skep runs -n 5\n  skep runs show last -v\n  skep runs show 1204 --json | jq ."
+    )]
+    Runs(Runs),
+    /// Put back what a past run changed: show the plan, ask, do it, verify it
+    #[command(
+        after_help = "Examples:\n  skep undo last --plan   what would be put back\n  skep undo last          the newest run that changed something\n  skep undo 1204 --yes    the run with 1204 in its ID; `skep runs` lists them"
+    )]
+    Undo(Undo),
     /// Throwaway nodes on this computer
     #[command(subcommand)]
     Lab(Lab),
@@ -132,6 +150,36 @@ pub(super) struct Init {
     /// Overwrite an inventory that is there
     #[arg(long)]
     pub(super) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Runs {
+    /// How many, the newest first
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 20)]
+    pub(super) number: usize,
+    #[command(subcommand)]
+    pub(super) command: Option<RunsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RunsCommand {
+    /// Tell a past run again; with -v whole, with --json its events
+    #[command(after_help = "Example:\n  skep runs show last -v")]
+    Show {
+        /// Its ID, any part that only it has, or `last`
+        #[arg(add = ArgValueCandidates::new(complete::runs))]
+        run: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Undo {
+    /// The run's ID, any part that only it has, or `last` for the newest that changed something
+    #[arg(add = ArgValueCandidates::new(complete::runs))]
+    pub(super) run: String,
+    /// Only show what would be put back
+    #[arg(long)]
+    pub(super) plan: bool,
 }
 
 /// What a plan may assume.

@@ -1,15 +1,18 @@
 //! Questions to the user, on a terminal only.
 
 use std::io::IsTerminal;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use dialoguer::Confirm;
 
 use super::args::Common;
 use super::exit;
 use super::failure::Failure;
-use super::run::{Run, SharedReporter};
-use crate::ssh::{AskHostKey, UnknownKey};
+use super::hidden::read_line;
+use super::run::Run;
+use super::shared::SharedReporter;
+use crate::resource::Fault;
+use crate::ssh::{AskHostKey, AskSecret, Question, UnknownKey};
 
 /// Asks before something is done; with `--yes` it is not asked. Says so where the answer is no, or where nobody can be
 /// asked.
@@ -55,11 +58,7 @@ fn nobody() -> Failure {
 
 /// Asks while the live lines keep still.
 fn confirm(reporter: &SharedReporter, question: &str) -> bool {
-    let mut yes = false;
-    reporter.lock().unwrap_or_else(PoisonError::into_inner).pause(&mut || {
-        yes = prompt(question);
-    });
-    yes
+    reporter.pause(|| prompt(question)).unwrap_or(false)
 }
 
 fn can_ask(common: &Common) -> bool {
@@ -69,21 +68,49 @@ fn can_ask(common: &Common) -> bool {
 
 /// Asks about the keys of hosts that known_hosts does not list; none where nobody can be asked.
 ///
-/// The lock on the reporter makes it one question at a time, however many hosts are connected to at once.
+/// The reporter sees to it that it is one question at a time, however many hosts are connected to at once.
 pub(super) fn host_key(common: &Common, reporter: &SharedReporter) -> Option<AskHostKey> {
-    let reporter = Arc::clone(reporter);
+    let reporter = reporter.clone();
     let ask: AskHostKey = Arc::new(move |key: UnknownKey| {
-        let reporter = Arc::clone(&reporter);
+        let reporter = reporter.clone();
         let asked = tokio::task::spawn_blocking(move || confirm(&reporter, &question(&key)));
         Box::pin(async move { asked.await.unwrap_or(false) })
     });
     can_ask(common).then_some(ask)
 }
 
+/// Asks for passphrases, passwords and codes; none where nobody can be asked.
+///
+/// One at a time, as [`host_key`], whose questions these take turns with.
+pub(super) fn secret(common: &Common, reporter: &SharedReporter) -> Option<AskSecret> {
+    let reporter = reporter.clone();
+    let ask: AskSecret = Arc::new(move |Question { prompt, echo }| {
+        let reporter = reporter.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            let read = || read_line(&std::io::stdin(), &mut std::io::stderr(), &prompt, echo);
+            // A terminal that cannot be read has no answer to give.
+            reporter.pause(read)?.ok()?
+        });
+        Box::pin(async move { asked.await.ok().flatten() })
+    });
+    can_ask(common).then_some(ask)
+}
+
+/// Asks whether a run lock is taken from a run that is silent; no where nobody can be asked.
+pub(super) async fn take_over(common: &Common, reporter: &SharedReporter, held: &Fault) -> bool {
+    if !can_ask(common) {
+        return false;
+    }
+    let reporter = reporter.clone();
+    let question = format!("{held}\nTake over, once its step in hand is finished?");
+    tokio::task::spawn_blocking(move || confirm(&reporter, &question)).await.unwrap_or(false)
+}
+
 fn question(key: &UnknownKey) -> String {
-    let UnknownKey { node, host, algorithm, fingerprint, known_hosts, .. } = key;
+    let UnknownKey { node, host, algorithm, fingerprint, known_hosts, certificate, .. } = key;
+    let certificate = certificate.as_ref().map(|why| format!("\n{why}")).unwrap_or_default();
     format!(
-        "{node} ({host}) has an {algorithm} key that {} does not list: {fingerprint}\nTrust it from now on?",
+        "{node} ({host}) has an {algorithm} key that {} does not list: {fingerprint}{certificate}\nTrust it from now on?",
         known_hosts.display()
     )
 }

@@ -1,26 +1,26 @@
 //! One run of a command over the hosts of an inventory: its events, its journal, its agents, what they saw.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::join_all;
 
 use super::args::Common;
 use super::failure::Failure;
+use super::shared::SharedReporter;
 use super::{ask, exit};
 use crate::apply::{Journal, Sessions, Stop, state_dir};
 use crate::event::{Event, Sink};
-use crate::fleet::{self, HostSession, SessionError};
+use crate::fleet::{self, HostSession, Locked, SessionError};
 use crate::inventory::Surroundings;
 use crate::inventory::model::{Inventory, NodeName};
+use crate::plan::undo::Deeds;
 use crate::plan::{self, Choices, View, desire};
-use crate::report::{self, Reporter};
-use crate::resource::Fault;
-use crate::wire::{Answer, Body, LockOwner};
-
-/// The reader of a run's events, which has to keep still while the user is asked something.
-pub(super) type SharedReporter = Arc<Mutex<Box<dyn Reporter + Send>>>;
+use crate::report;
+use crate::resource::{Fault, Key};
+use crate::ssh::Identities;
+use crate::wire::{Claim, LockOwner};
 
 /// One run of a command over the hosts of an inventory.
 pub(super) struct Run<'a> {
@@ -32,7 +32,14 @@ pub(super) struct Run<'a> {
     pub(super) stop: Stop,
     pub(super) command: &'static str,
     pub(super) begun: Instant,
+    /// Kept for the whole run, so that the user is asked once for each passphrase and password.
+    identities: Arc<Identities>,
+    /// The run that this one undoes.
+    undoes: Option<String>,
+    /// What the nodes are asked about, where that is not told by the inventory.
+    keys: Option<BTreeMap<NodeName, Vec<Key>>>,
     id: String,
+    since: String,
 }
 
 /// Why nothing is known of a host.
@@ -45,7 +52,10 @@ enum Missed {
 
 impl From<SessionError> for Missed {
     fn from(error: SessionError) -> Self {
-        Self::Failed(error.into())
+        match error {
+            SessionError::Held(owner) => Self::Busy(*owner),
+            error => Self::Failed(error.into()),
+        }
     }
 }
 
@@ -53,24 +63,10 @@ impl Missed {
     fn fault(self, node: &NodeName) -> Fault {
         match self {
             Self::Failed(fault) => fault,
-            Self::Busy(LockOwner { who, host, reason, since, .. }) => {
-                Fault::new(node, format!("`{reason}` of {who}@{host} has been at work there since {since}"))
-                    .help("wait until it has ended: its lock ends with it, even where it was killed")
-            }
+            Self::Busy(owner) => fleet::busy(node, &owner),
         }
     }
 }
-
-/// How a run lock was come by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Locked {
-    AtOnce,
-    /// Somebody else changed the host in between.
-    AfterWaiting,
-}
-
-/// How long the step that a killed run left behind may take: an installation on a board with a slow card.
-const FINISHING: Duration = Duration::from_secs(45 * 60);
 
 /// What was found out about the hosts, and the agents that did.
 #[derive(Default)]
@@ -91,18 +87,41 @@ impl<'a> Run<'a> {
         command: &'static str,
         journal: bool,
     ) -> Result<Self, Failure> {
+        Self::begin_as(common, inventory, choices, (command, None), journal)
+    }
+
+    /// Begins a run that puts back what another one did; without a journal where it is only to show what that would be.
+    pub(super) fn undoing(
+        common: &'a Common,
+        inventory: &'a Inventory,
+        choices: Choices,
+        deeds: &Deeds,
+        journal: bool,
+    ) -> Result<Self, Failure> {
+        let command = if journal { "undo" } else { "undo --plan" };
+        let run = Self::begin_as(common, inventory, choices, (command, Some(deeds.run.clone())), journal)?;
+        Ok(Self { keys: Some(deeds.keys()), ..run })
+    }
+
+    fn begin_as(
+        common: &'a Common,
+        inventory: &'a Inventory,
+        choices: Choices,
+        (command, undoes): (&'static str, Option<String>),
+        journal: bool,
+    ) -> Result<Self, Failure> {
         let printer = common.printer();
         let id = run_id();
         let journal = journal.then(|| Journal::begin(&state_dir(), &id)).transpose();
         let journal = journal.map_err(|error| Failure::new(exit::FAILED, error))?;
         let names: Vec<_> = inventory.nodes.iter().map(|node| node.name.clone()).collect();
-        let reporter: SharedReporter = Arc::new(Mutex::new(report::reporter(&printer)));
-        let shown = Arc::clone(&reporter);
+        let reporter = SharedReporter::new(report::reporter(&printer));
+        let shown = reporter.clone();
         let sink: Sink = Arc::new(move |event| {
             if let Some(journal) = &journal {
                 journal.record(&event);
             }
-            shown.lock().unwrap_or_else(PoisonError::into_inner).event(&event);
+            shown.event(event);
         });
         let stop = Stop::default();
         stop.on_signals(Arc::clone(&sink), i32::from(exit::INTERRUPTED));
@@ -111,8 +130,25 @@ impl<'a> Run<'a> {
             command: command.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             nodes: names,
+            inventory: std::path::absolute(&common.inventory).unwrap_or_else(|_| common.inventory.clone()),
+            cluster: inventory.name.clone(),
+            undoes: undoes.clone(),
         });
-        Ok(Self { common, inventory, choices, reporter, sink, stop, id, command, begun: Instant::now() })
+        Ok(Self {
+            common,
+            inventory,
+            choices,
+            reporter,
+            sink,
+            stop,
+            command,
+            begun: Instant::now(),
+            identities: Arc::new(Identities::from_env()),
+            undoes,
+            keys: None,
+            id,
+            since: jiff::Timestamp::now().to_string(),
+        })
     }
 
     /// Connects to all hosts at once and asks each what it is and has. With `lock`, takes the run lock of each: what is
@@ -134,13 +170,15 @@ impl<'a> Run<'a> {
             retry_for: self.common.wait,
             accept_new_host_keys: self.common.accept_new_host_keys,
             ask: ask::host_key(self.common, &self.reporter),
+            ask_secret: ask::secret(self.common, &self.reporter),
+            identities: Arc::clone(&self.identities),
             agent_dir: self.common.agent_dir.clone(),
         };
         let connected = fleet::connect(&self.inventory.nodes, &options, Arc::clone(&self.sink)).await;
         let connected = connected.map_err(|error| Failure::new(exit::USAGE, error))?;
         let surveys = connected.into_iter().map(|(name, session)| async {
             let seen = match session {
-                Ok(session) => self.survey(&name, &session, lock).await.map(|host| (session, host)),
+                Ok(session) => self.first_survey(&name, &session, lock).await.map(|host| (session, host)),
                 Err(fault) => Err(Missed::Failed(fault)),
             };
             (name, seen)
@@ -168,7 +206,7 @@ impl<'a> Run<'a> {
         let surveys = observation
             .sessions
             .iter()
-            .map(|(name, session)| async move { (name.clone(), self.survey(name, session, false).await) });
+            .map(|(name, session)| async move { (name.clone(), self.survey_again(name, session).await) });
         let seen = join_all(surveys).await;
         for (name, host) in seen {
             match host {
@@ -183,14 +221,71 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn survey(&self, name: &NodeName, session: &HostSession, lock: bool) -> Result<plan::Host, Missed> {
-        let keys =
-            || self.inventory.node(name).map(|node| desire::keys(self.inventory, node)).unwrap_or_default();
+    /// The command as the user has to type it again, without `skep`.
+    pub(super) fn again(&self) -> String {
+        match &self.undoes {
+            Some(run) => format!("undo {run}"),
+            None => self.command.to_owned(),
+        }
+    }
+
+    /// What a node is asked about.
+    fn keys(&self, name: &NodeName) -> Vec<Key> {
+        match &self.keys {
+            Some(keys) => keys.get(name).cloned().unwrap_or_default(),
+            None => {
+                self.inventory.node(name).map(|node| desire::keys(self.inventory, node)).unwrap_or_default()
+            }
+        }
+    }
+
+    async fn survey_again(&self, name: &NodeName, session: &HostSession) -> Result<plan::Host, Missed> {
+        session.back().await.map_err(Missed::Failed)?;
+        match self.survey(name, session, None).await {
+            Err(Missed::Failed(_)) if session.is_gone() => {
+                session.back().await.map_err(Missed::Failed)?;
+                self.survey(name, session, None).await
+            }
+            seen => seen,
+        }
+    }
+
+    /// Looks at a host for the first time. A connection that is lost meanwhile is made once more.
+    async fn first_survey(
+        &self,
+        name: &NodeName,
+        session: &HostSession,
+        lock: bool,
+    ) -> Result<plan::Host, Missed> {
+        let mut seen = self.survey(name, session, lock.then_some(Claim::Free)).await;
+        if let Err(Missed::Failed(fault)) = &seen
+            && session.is_gone()
+        {
+            (self.sink)(Event::Retrying { node: name.clone(), cause: fault.cause.clone() });
+            session.reopen().await.map_err(Missed::Failed)?;
+            // The agent of the connection before may hold the lock still.
+            seen = self.survey(name, session, lock.then_some(Claim::Again)).await;
+        }
+        let seen = seen?;
+        if lock && !self.common.reconnect.is_zero() {
+            let (owner, sink) = (self.owner(), Arc::clone(&self.sink));
+            session.keep(fleet::Keep { owner, patience: self.common.reconnect, sink });
+        }
+        Ok(seen)
+    }
+
+    async fn survey(
+        &self,
+        name: &NodeName,
+        session: &HostSession,
+        lock: Option<Claim>,
+    ) -> Result<plan::Host, Missed> {
+        let keys = || self.keys(name);
         // Both are sent at once, the lock first: what is seen under it stays as it was seen.
         let take = async {
             match lock {
-                true => self.take_lock(name, session).await,
-                false => Ok(Locked::AtOnce),
+                Some(claim) => self.take_lock(name, session, claim).await,
+                None => Ok(Locked::AtOnce),
             }
         };
         let survey = session.survey(keys());
@@ -199,43 +294,64 @@ impl<'a> Run<'a> {
             seen = session.survey(keys()).await;
         }
         let fleet::Survey { facts, observed, clock_offset_ms, .. } = seen?;
-        (self.sink)(Event::Surveyed { node: name.clone() });
+        let machine = Some(facts.system.fingerprint()).filter(|known| !known.is_empty());
+        (self.sink)(Event::Surveyed { node: name.clone(), machine });
         Ok(plan::Host { facts, observed, clock_offset_ms })
     }
 
-    /// Takes a host's run lock. Where a run was killed, its agent finishes the step in hand, and is waited for.
-    async fn take_lock(&self, name: &NodeName, session: &HostSession) -> Result<Locked, Missed> {
-        let deadline = Instant::now() + FINISHING;
-        let mut locked = Locked::AtOnce;
-        loop {
-            match session.request(self.lock(), |_| {}).await? {
-                Answer::Locked => return Ok(locked),
-                Answer::LockHeld(owner) if owner.finishing && Instant::now() < deadline => {
-                    if locked == Locked::AtOnce {
-                        let cause = format!("waiting for the step that `{}` left behind", owner.reason);
-                        (self.sink)(Event::Retrying { node: name.clone(), cause });
-                    }
-                    locked = Locked::AfterWaiting;
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                }
-                Answer::LockHeld(owner) => return Err(Missed::Busy(owner)),
-                other => return Err(session.not(other).into()),
+    /// Takes a host's run lock. Where a run was killed, its agent finishes the step in hand, and is waited for. One
+    /// whose controller is silent is told to leave where the user says so.
+    async fn take_lock(
+        &self,
+        name: &NodeName,
+        session: &HostSession,
+        claim: Claim,
+    ) -> Result<Locked, Missed> {
+        let owner = self.owner();
+        let tell = |cause| (self.sink)(Event::Retrying { node: name.clone(), cause });
+        if claim == Claim::Again
+            && let Ok(locked) = session.take_lock(&owner, claim, &tell).await
+        {
+            return Ok(locked);
+        }
+        let claim = if self.common.take_over { Claim::Silent } else { Claim::Free };
+        match session.take_lock(&owner, claim, &tell).await {
+            Err(SessionError::Held(holder))
+                if !holder.finishing
+                    && holder.silent().is_some()
+                    && ask::take_over(self.common, &self.reporter, &fleet::busy(name, &holder)).await =>
+            {
+                session.take_lock(&owner, Claim::Silent, &tell).await?;
+                // Whatever was seen before is the other run's work.
+                Ok(Locked::AfterWaiting)
             }
+            locked => Ok(locked?),
         }
     }
 
-    fn lock(&self) -> Body {
-        let owner = LockOwner {
+    /// For whom this run takes the locks.
+    fn owner(&self) -> LockOwner {
+        LockOwner {
             who: Surroundings::of(&self.common.inventory).user,
             host: nix::unistd::gethostname()
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default(),
             reason: format!("skep {}", self.command),
-            since: jiff::Timestamp::now().to_string(),
+            since: self.since.clone(),
             run: self.id.clone(),
             finishing: false,
-        };
-        Body::Lock { owner }
+            holder: None,
+        }
+    }
+
+    /// The run's ID.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Lets go of all hosts: nothing more is done on them.
+    pub(super) async fn leave(&self, sessions: &Sessions) {
+        join_all(sessions.values().map(HostSession::finish)).await;
     }
 
     /// Everything the plan is made from.

@@ -31,30 +31,41 @@ pub(super) async fn bring_up(
 ) -> Result<u8, Failure> {
     let run = Run::begin(common, inventory, choices, "up", true)?;
     let mut observation = run.observe(true).await?;
+    let code = carry_out(&run, &mut observation).await;
+    run.leave(&observation.sessions).await;
+    Ok(code)
+}
+
+/// Plan, ask, apply, verify, with the run locks held.
+async fn carry_out(run: &Run<'_>, observation: &mut Observation) -> u8 {
     let mut accounts = Accounts::new();
     if observation.busy {
-        return Ok(finish(&run, &observation, &accounts, &[], Some(exit::REFUSED)));
+        return finish(run, observation, &accounts, &[], Some(exit::REFUSED));
     }
-    let mut next = Some(plan::make(&run.view(&observation)));
+    let mut next = Some(plan::make(&run.view(observation)));
     while let Some(plan) = next {
         (run.sink)(Event::Planned { plan: plan.clone() });
         if !plan.refusals.is_empty() {
-            return Ok(finish(&run, &observation, &accounts, &[], Some(exit::REFUSED)));
+            return finish(run, observation, &accounts, &[], Some(exit::REFUSED));
         }
-        if run.stop.is_asked() || (!plan.is_empty() && !ask::go_ahead(&run, "Do this?")) {
-            return Ok(finish(&run, &observation, &accounts, &[], Some(exit::FAILED)));
+        if run.stop.is_asked() || (!plan.is_empty() && !ask::go_ahead(run, "Do this?")) {
+            return finish(run, observation, &accounts, &[], Some(exit::FAILED));
         }
-        apply::add(&mut accounts, execute(&run, &plan, &observation).await);
-        next = follow_up(&run, &plan, &accounts, &mut observation).await;
+        apply::add(&mut accounts, execute(run, &plan, observation).await);
+        next = follow_up(run, &plan, &accounts, observation).await;
     }
-    let findings = verify(&run, &accounts, &mut observation).await;
-    Ok(finish(&run, &observation, &accounts, &findings, None))
+    let findings = verify(run, &accounts, observation, amiss).await;
+    finish(run, observation, &accounts, &findings, None)
 }
 
-async fn execute(run: &Run<'_>, plan: &Plan, observation: &Observation) -> Accounts {
+/// Executes a plan.
+pub(super) async fn execute(run: &Run<'_>, plan: &Plan, observation: &Observation) -> Accounts {
+    let view = run.view(observation);
     let means = Means {
         sessions: &observation.sessions,
-        swarm: membership::ours(&run.view(observation)),
+        swarm: membership::ours(&view),
+        run: run.id(),
+        desire: &|node, change| plan::resource_of(&view, node, change),
         forks: usize::from(run.common.forks),
         sink: &run.sink,
         stop: &run.stop,
@@ -78,7 +89,7 @@ async fn follow_up(
     (!plan.is_empty() && plan.problems != done.problems).then_some(plan)
 }
 
-fn finish(
+pub(super) fn finish(
     run: &Run<'_>,
     observation: &Observation,
     accounts: &Accounts,
@@ -89,7 +100,12 @@ fn finish(
 }
 
 /// Looks at everything once more after changes, until the swarm has settled; what is then not as planned.
-async fn verify(run: &Run<'_>, accounts: &Accounts, observation: &mut Observation) -> Vec<Finding> {
+pub(super) async fn verify(
+    run: &Run<'_>,
+    accounts: &Accounts,
+    observation: &mut Observation,
+    amiss: impl Fn(&Run<'_>, &Accounts, &Observation) -> Amiss,
+) -> Vec<Finding> {
     if run.stop.is_asked() {
         return Vec::new();
     }
@@ -116,11 +132,11 @@ async fn verify(run: &Run<'_>, accounts: &Accounts, observation: &mut Observatio
 }
 
 /// What is not as planned.
-struct Amiss {
+pub(super) struct Amiss {
     /// What no waiting mends.
-    lasting: Vec<Finding>,
+    pub(super) lasting: Vec<Finding>,
     /// What the swarm may still be about to settle.
-    passing: Vec<Finding>,
+    pub(super) passing: Vec<Finding>,
 }
 
 /// What is not as planned, of the nodes that were reached and did not fail: those have been told of already.

@@ -110,7 +110,7 @@ impl Error {
     }
 
     /// Whether the way to the engine failed, so that nothing is known of what it did.
-    pub(super) fn is_relay(&self) -> bool {
+    pub(crate) fn is_relay(&self) -> bool {
         matches!(self, Self::Relay { .. } | Self::Timeout { .. })
     }
 
@@ -120,6 +120,11 @@ impl Error {
         ["update out of sequence", "does not have a leader", "must be demoted", "is not down"]
             .iter()
             .any(|part| self.says(part))
+    }
+
+    /// Whether a node that was demoted has yet to notice.
+    pub(super) fn is_still_manager(&self) -> bool {
+        self.says("participating as a manager")
     }
 
     pub(super) fn is_no_manager(&self) -> bool {

@@ -57,6 +57,7 @@ pub(super) fn info(state: &str, error: &str) -> Answer {
 pub(super) const EAGER: Patience = Patience {
     request: Duration::from_secs(600),
     join: Duration::from_secs(600),
+    begin: Duration::ZERO,
     settle: Duration::from_secs(600),
     pause: Duration::from_millis(1),
 };

@@ -5,6 +5,7 @@
 //! records.
 
 mod convert;
+mod depart;
 mod error;
 mod manager;
 mod patience;
@@ -58,6 +59,8 @@ pub struct Local {
     pub state: SwarmState,
     /// Its node ID; empty outside a swarm.
     pub node_id: String,
+    /// The IP address it advertises; empty outside a swarm.
+    pub addr: String,
     /// Whether it is a manager that answers for the swarm.
     pub control: bool,
     /// The engine's own words, where something is wrong.
@@ -182,6 +185,22 @@ impl Engine {
         joined.await
     }
 
+    /// Whether an engine that was asked to make or join a swarm, and whose answer was lost, has begun to. One that never
+    /// heard of it does not begin late: it is looked for a while, since what was sent may still be on its way.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub async fn begun(&self) -> Result<bool, Error> {
+        let begun = self.patience.poll("tell its state", self.patience.begin, async || {
+            let state = self.local().await?.state;
+            Ok((state != SwarmState::Inactive).then_some(true))
+        });
+        match begun.await {
+            Err(Error::Timeout { .. }) => Ok(self.local().await?.state != SwarmState::Inactive),
+            other => other,
+        }
+    }
+
     /// What this engine knows of itself in the swarm.
     ///
     /// # Errors
@@ -194,6 +213,7 @@ impl Engine {
             state: convert::state(swarm.local_node_state)
                 .ok_or_else(|| Error::answer(DOING, "it has no swarm state"))?,
             node_id: swarm.node_id.unwrap_or_default(),
+            addr: swarm.node_addr.unwrap_or_default(),
             control: swarm.control_available.unwrap_or_default(),
             error: swarm.error.unwrap_or_default(),
             cluster: swarm.cluster.and_then(|cluster| cluster.id).unwrap_or_default(),

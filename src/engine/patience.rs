@@ -14,6 +14,8 @@ pub struct Patience {
     pub request: Duration,
     /// For a join that goes on in the background.
     pub join: Duration,
+    /// For an engine to begin with what was asked of it over a connection that was lost.
+    pub begin: Duration,
     /// For the managers to agree on a change: a new leader, a role taken up.
     pub settle: Duration,
     /// Between two looks.
@@ -25,6 +27,7 @@ impl Default for Patience {
         Self {
             request: Duration::from_secs(60),
             join: Duration::from_secs(120),
+            begin: Duration::from_secs(3),
             settle: Duration::from_secs(60),
             pause: Duration::from_millis(250),
         }

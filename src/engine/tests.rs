@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -166,6 +166,34 @@ async fn a_join_whose_relay_broke_is_waited_for() {
 }
 
 #[tokio::test]
+async fn whether_something_was_begun_is_told_by_the_engine_alone() {
+    let broken = || Answer::Broken;
+    let table: Vec<(&str, Patience, Fake, bool)> = vec![
+        ("never heard of it", ONCE, script(vec![("GET /info", || info("inactive", ""))]), false),
+        ("at it", ONCE, script(vec![("GET /info", || info("pending", ""))]), true),
+        ("done", ONCE, script(vec![("GET /info", || info("active", ""))]), true),
+        ("failed", ONCE, script(vec![("GET /info", || info("error", "x509"))]), true),
+        (
+            "late",
+            Patience { begin: std::time::Duration::from_secs(600), ..EAGER },
+            script(vec![
+                ("GET /info", || info("inactive", "")),
+                ("GET /info", broken),
+                ("GET /info", || info("pending", "")),
+            ]),
+            true,
+        ),
+    ];
+    for (name, patience, fake, begun) in table {
+        let engine = fake.connect(patience).await.unwrap();
+        assert_eq!(engine.begun().await.unwrap(), begun, "{name}");
+    }
+    // What cannot be asked is not taken for a no.
+    let engine = script(vec![("GET /info", || Answer::Broken)]).connect(ONCE).await.unwrap();
+    assert!(matches!(engine.begun().await, Err(Error::Relay { .. })));
+}
+
+#[tokio::test]
 async fn joins_that_fail_tell_why_without_the_token() {
     let said = || refuse(400, &format!("rpc error: invalid join token {TOKEN}"));
     let table: Vec<(&str, Fake, &str)> = vec![
@@ -280,7 +308,7 @@ async fn labels_are_set_beside_others_and_against_somebody_faster() {
         ("POST /nodes/n/update?version=8", || ok(Value::Null)),
     ]);
     let engine = fake.connect(EAGER).await.unwrap();
-    engine.set_labels("n", &labels()).await.unwrap();
+    engine.set_labels("n", &labels(), &BTreeSet::new()).await.unwrap();
     let last = fake.asked().pop().unwrap();
     let spec =
         json!({ "Role": "worker", "Availability": "active", "Labels": { "theirs": "new", "disk": "ssd" } });
@@ -292,7 +320,7 @@ async fn labels_that_are_there_are_not_set_again() {
     let fake = script(vec![("GET /nodes/n", || {
         ok(node(7, json!({ "Labels": { "disk": "ssd", "theirs": "kept" } })))
     })]);
-    fake.connect(EAGER).await.unwrap().set_labels("n", &labels()).await.unwrap();
+    fake.connect(EAGER).await.unwrap().set_labels("n", &labels(), &BTreeSet::new()).await.unwrap();
     assert_eq!(fake.paths(), ["GET /nodes/n"]);
 }
 
@@ -308,10 +336,11 @@ async fn changes_wait_for_a_new_leader_but_not_for_ever() {
         ("GET /nodes/n", headless),
         ("GET /nodes/n", || ok(node(7, json!({ "Labels": { "disk": "ssd" } })))),
     ]);
-    fake.connect(EAGER).await.unwrap().set_labels("n", &labels()).await.unwrap();
+    fake.connect(EAGER).await.unwrap().set_labels("n", &labels(), &BTreeSet::new()).await.unwrap();
 
     let lost = script(vec![("GET /nodes/n", headless)]);
-    let error = lost.connect(ONCE).await.unwrap().set_labels("n", &labels()).await.unwrap_err();
+    let error =
+        lost.connect(ONCE).await.unwrap().set_labels("n", &labels(), &BTreeSet::new()).await.unwrap_err();
     assert!(error.to_string().contains("does not have a leader") && error.help().is_some(), "{error}");
 }
 

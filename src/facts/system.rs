@@ -1,9 +1,11 @@
 //! Distribution, architecture, identity.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::text;
 use crate::resource::Host;
@@ -40,6 +42,19 @@ pub struct System {
 }
 
 impl System {
+    /// What tells this installation from any other, such as in journals: a hash, since machine-id(5) asks for the ID itself
+    /// not to be spread. Empty where there is no ID.
+    pub fn fingerprint(&self) -> String {
+        if self.machine_id.is_empty() {
+            return String::new();
+        }
+        let hash = Sha256::digest(format!("skep {}", self.machine_id));
+        hash[..8].iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+
     /// Reads it. What cannot be read is empty or 0.
     pub fn read(host: &Host) -> Self {
         let release = [text(host, "/etc/os-release"), text(host, "/usr/lib/os-release")];

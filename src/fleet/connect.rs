@@ -4,31 +4,41 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::{FutureExt, StreamExt, stream};
 use secrecy::SecretString;
 
 use super::agents::Agents;
+use super::elevation::Elevation;
+use super::password::{Keyring, Passwords};
+use super::place::PLACES;
+use super::reconnect::{LogIn, Refusal};
+use super::remote::Remote;
 use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
-use crate::inventory::SecretSource;
-use crate::inventory::model::{Login, Node, NodeName, Sudo};
+use crate::inventory::model::{self, Login, Node, NodeName};
+use crate::inventory::{HostArg, SecretSource};
 use crate::resource::Fault;
-use crate::ssh::{self, AskHostKey, ConnectError, Identities, OnRetry, Target};
+use crate::ssh::{
+    self, AskHostKey, AskSecret, ConnectError, Given, HopSpec, Identities, OnRetry, SshConfig, Target,
+};
 
 /// How hosts are connected to.
 #[derive(Clone)]
 pub struct Options {
     /// How many at once.
     pub forks: usize,
-    /// How long a host may take to answer.
-    pub connect_timeout: Duration,
+    /// How long a host may take to answer; by ssh's configuration, else ten seconds, where absent.
+    pub connect_timeout: Option<Duration>,
     /// How long to try again while a host may still be booting. Zero: one try.
     pub retry_for: Duration,
     /// Trust and record the keys of hosts that are not known yet.
     pub accept_new_host_keys: bool,
     /// Who is asked about such a key otherwise. Nobody: it is refused.
     pub ask: Option<AskHostKey>,
+    /// Who is asked for passphrases, passwords and codes. Nobody: what needs them is left out.
+    pub ask_secret: Option<AskSecret>,
+    /// Key files, agent, and what was typed already: the same for as long as the process runs.
+    pub identities: Arc<Identities>,
     /// Where the user says that the agents are.
     pub agent_dir: Option<PathBuf>,
 }
@@ -45,22 +55,32 @@ pub async fn connect(
     sink: Sink,
 ) -> Result<Vec<(NodeName, Result<HostSession, Fault>)>, std::io::Error> {
     let agents = Arc::new(Agents::find(options.agent_dir.as_deref())?);
-    let identities = Arc::new(Identities::from_env());
     let ssh = ssh::Options {
-        connect_timeout: options.connect_timeout,
         retry_for: options.retry_for,
         accept_new_host_keys: options.accept_new_host_keys,
         ask: options.ask.clone(),
+        ask_secret: options.ask_secret.clone(),
         on_retry: Some(tell_retries(Arc::clone(&sink))),
-        ..ssh::Options::new(identities)
+        ..ssh::Options::new(Arc::clone(&options.identities))
     };
-    let passwords = Passwords::resolve(nodes).await;
+    let config = SshConfig::of_user();
+    let secrets = Secrets::resolve(nodes).await;
+    let keyring = Arc::new(Keyring::new(options.ask_secret.clone()));
     let opened = stream::iter(nodes).map(|node| async {
-        let session = match passwords.of(node) {
-            Ok(password) => open(node, password, &ssh, Arc::clone(&agents), &sink).await,
-            Err(fault) => Err(fault),
+        let session = async {
+            let given = Given {
+                password: secrets.of(node, &node.login.password)?,
+                key_passphrase: secrets.of(node, &node.login.key_passphrase)?,
+                connect_timeout: options.connect_timeout,
+                ..given(node)
+            };
+            let target = config.target(given).await;
+            let target =
+                target.map_err(|error| Fault::new(&node.name, error.to_string()).help(error.help()))?;
+            let passwords = secrets.passwords(node, &target.user, Arc::clone(&keyring))?;
+            open(node, target, passwords, &ssh, Arc::clone(&agents), &sink).await
         };
-        (node.name.clone(), session)
+        (node.name.clone(), session.await)
     });
     Ok(opened.buffered(options.forks.max(1)).collect().await)
 }
@@ -73,84 +93,112 @@ fn tell_retries(sink: Sink) -> OnRetry {
 
 async fn open(
     node: &Node,
-    password: Option<SecretString>,
+    target: Target,
+    passwords: Passwords,
     ssh: &ssh::Options,
     agents: Arc<Agents>,
     sink: &Sink,
 ) -> Result<HostSession, Fault> {
     let begun = Instant::now();
     sink(Event::Connecting { node: node.name.clone() });
-    let session = ssh::connect(&target(node, password), ssh).await.map_err(|error| unreachable(&error))?;
+    let session = ssh::connect(&target, ssh).await.map_err(|error| unreachable(&error))?;
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
+    let privilege = Privilege {
+        elevation: Elevation::of(node.login.sudo, &target.user),
+        passwords,
+        places: PLACES.map(str::to_owned).to_vec(),
+    };
     let opened =
-        HostSession::open(node.name.clone(), Box::new(session), agents, privilege(&node.login), &mut on_push)
-            .await;
+        HostSession::open(node.name.clone(), Box::new(session), agents, privilege, &mut on_push).await;
     let opened = opened.map_err(|error| error.fault(&node.name.0))?;
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     sink(Event::Connected { node: node.name.clone(), ms });
-    Ok(opened)
+    Ok(opened.reopened_by(again(target, ssh)))
 }
 
-/// What the ssh room wants to know of a node.
-fn target(node: &Node, password: Option<SecretString>) -> Target {
+/// Logs in once more, in the middle of a run: one try each time, and nobody is asked about keys that were settled.
+fn again(target: Target, ssh: &ssh::Options) -> LogIn {
+    let ssh = ssh::Options { retry_for: Duration::ZERO, on_retry: None, ask: None, ..ssh.clone() };
+    Arc::new(move || {
+        let (target, ssh) = (target.clone(), ssh.clone());
+        async move {
+            let session = ssh::connect(&target, &ssh).await;
+            session
+                .map(|session| Box::new(session) as Box<dyn Remote>)
+                .map_err(|error| Refusal { fault: unreachable(&error), passing: error.is_transient() })
+        }
+        .boxed()
+    })
+}
+
+/// What the inventory says about a node.
+fn given(node: &Node) -> Given {
     let login = &node.login;
-    Target {
+    Given {
         node: node.name.0.clone(),
-        host: node.address.clone(),
-        port: login.port,
+        address: node.address.clone(),
         user: login.user.clone(),
+        port: login.port,
         keys: login.keys.clone(),
-        certificates: Vec::new(),
-        identities_only: false,
-        agent: None,
-        password,
+        password: None,
+        key_passphrase: None,
         host_key: login.host_key.clone(),
-        known_hosts: login.known_hosts.clone().unwrap_or_else(default_known_hosts),
+        known_hosts: login.known_hosts.clone(),
+        jump: login.jump.as_ref().map(jump),
+        proxy_command: login.proxy_command.clone(),
+        connect_timeout: None,
     }
 }
 
-fn default_known_hosts() -> PathBuf {
-    std::env::home_dir().unwrap_or_default().join(".ssh/known_hosts")
-}
-
-fn privilege(login: &Login) -> Privilege {
-    let sudo = match login.sudo {
-        Sudo::Always => true,
-        Sudo::Never => false,
-        Sudo::Auto => login.user != "root",
-    };
-    Privilege { sudo, directory: super::DIRECTORY.to_owned() }
+fn jump(jump: &model::Jump) -> ssh::Jump {
+    let hop = |hop: &HostArg| HopSpec { user: hop.user.clone(), host: hop.host.clone(), port: hop.port };
+    match jump {
+        model::Jump::None => ssh::Jump::None,
+        model::Jump::Via(hops) => ssh::Jump::Via(hops.iter().map(hop).collect()),
+    }
 }
 
 fn unreachable(error: &ConnectError) -> Fault {
-    let ConnectError { node, user, host, port, cause } = error;
-    Fault::new(node, format!("cannot log in as {user} on {host} port {port}: {cause}")).help(error.help())
+    Fault::new(&error.node, error.what()).help(error.help())
 }
 
-/// The passwords that the nodes' logins name.
+/// The secrets that the nodes' logins name.
 #[derive(Default)]
-struct Passwords(Vec<(SecretSource, Result<SecretString, String>)>);
+struct Secrets(Vec<(SecretSource, Result<SecretString, String>)>);
 
-impl Passwords {
+/// Where the secrets of a login come from.
+fn sources(login: &Login) -> impl Iterator<Item = &SecretSource> {
+    [&login.password, &login.key_passphrase, &login.sudo_password].into_iter().flatten()
+}
+
+impl Secrets {
     /// Fetches each once, one after the other: a command may ask the user for a passphrase.
     async fn resolve(nodes: &[Node]) -> Self {
-        let mut passwords = Self::default();
-        for source in nodes.iter().filter_map(|node| node.login.password.as_ref()) {
-            if passwords.find(source).is_none() {
-                let password = source.resolve().await.map_err(|error| error.to_string());
-                passwords.0.push((source.clone(), password));
+        let mut secrets = Self::default();
+        for source in nodes.iter().flat_map(|node| sources(&node.login)) {
+            if secrets.find(source).is_none() {
+                let secret = source.resolve().await.map_err(|error| error.to_string());
+                secrets.0.push((source.clone(), secret));
             }
         }
-        passwords
+        secrets
     }
 
     fn find(&self, source: &SecretSource) -> Option<&Result<SecretString, String>> {
-        self.0.iter().find(|(known, _)| known == source).map(|(_, password)| password)
+        self.0.iter().find(|(known, _)| known == source).map(|(_, secret)| secret)
     }
 
-    fn of(&self, node: &Node) -> Result<Option<SecretString>, Fault> {
-        let password = node.login.password.as_ref().and_then(|source| self.find(source));
-        password.cloned().transpose().map_err(|cause| Fault::new(&node.name, cause))
+    fn of(&self, node: &Node, source: &Option<SecretSource>) -> Result<Option<SecretString>, Fault> {
+        let secret = source.as_ref().and_then(|source| self.find(source));
+        secret.cloned().transpose().map_err(|cause| Fault::new(&node.name, cause))
+    }
+
+    fn passwords(&self, node: &Node, user: &str, keyring: Arc<Keyring>) -> Result<Passwords, Fault> {
+        Ok(Passwords {
+            sudo: self.of(node, &node.login.sudo_password)?,
+            login: self.of(node, &node.login.password)?,
+            ..Passwords::of(&node.name.0, user, keyring)
+        })
     }
 }
 

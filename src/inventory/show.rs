@@ -1,11 +1,13 @@
 //! What was understood of an inventory: every default filled in, each value with where it comes from. A secret is
 //! shown by its source alone, as everywhere.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::document::{Entry, Value};
 use super::file::{self, File};
-use super::model::{Engine, EngineSource, Inventory, Login, Node, NodeName, Share, ShareMount, Sudo, Swarm};
+use super::model::{
+    Engine, EngineSource, Inventory, Jump, Login, Node, NodeName, Share, ShareMount, Sudo, Swarm,
+};
 use super::secret::SecretSource;
 use crate::mask::masked;
 
@@ -82,40 +84,77 @@ impl Show<'_> {
 
     fn login(&self, login: &Login, written: &file::Node, entries: &mut Vec<Entry>) {
         let defaults = &self.file.defaults;
-        let Login { user, port, keys, password, host_key, known_hosts, sudo } = login;
-        let origin = |own: bool, default: bool| origin(own, default, DEFAULT);
-        entries.push(Entry::new("user", Value::text(user)).beside(self::origin(
-            written.user.is_some(),
-            defaults.user.is_some(),
-            "your own user name",
-        )));
-        entries.push(
-            Entry::new("port", Value::Plain((*port).into()))
-                .beside(origin(written.port.is_some(), defaults.port.is_some())),
-        );
-        entries.push(if keys.is_empty() {
-            Entry::comment("key: the SSH agent, then ~/.ssh/id_*")
-        } else {
-            let own = written.key.is_some() || written.keys.is_some();
-            Entry::new("keys", Value::texts(keys.iter().map(|key| self.path(key)))).beside(origin(own, true))
-        });
-        if let Some(source) = password {
-            entries.push(
-                Entry::new("password", self.secret(source)).beside(origin(written.password.is_some(), true)),
-            );
-        }
-        if let Some(fingerprint) = host_key {
-            entries.push(Entry::new("host_key", Value::text(fingerprint)));
-        }
-        entries.push(match known_hosts {
-            Some(path) => Entry::new("known_hosts", Value::text(self.path(path)))
-                .beside(origin(written.known_hosts.is_some(), true)),
-            None => Entry::comment("known_hosts: ~/.ssh/known_hosts"),
-        });
-        entries.push(
-            Entry::new("sudo", Value::text(sudo_name(*sudo)))
-                .beside(origin(written.sudo.is_some(), defaults.sudo.is_some())),
-        );
+        let Login {
+            user,
+            port,
+            keys,
+            password,
+            key_passphrase,
+            host_key,
+            known_hosts,
+            jump,
+            proxy_command,
+            sudo,
+            sudo_password,
+        } = login;
+        let secret = |source: &SecretSource| self.secret(source);
+        let text = |text: &String| Value::text(text);
+        let own_way = written.jump.is_some() || written.proxy_command.is_some();
+        // What is absent is by the user's ssh configuration, which only a connection resolves.
+        let rows = [
+            Row::new(
+                "user",
+                user.as_ref().map(text),
+                written.user.is_some(),
+                "by your ssh configuration, else your own name",
+            ),
+            Row::new(
+                "port",
+                port.map(|port| Value::Plain(port.into())),
+                written.port.is_some(),
+                "by your ssh configuration, else 22",
+            ),
+            Row::new(
+                "keys",
+                self.keys(keys),
+                written.key.is_some() || written.keys.is_some(),
+                "by your ssh configuration, else the SSH agent and ~/.ssh/id_*",
+            ),
+            Row::new(
+                "password",
+                password.as_ref().map(secret),
+                written.password.is_some(),
+                "asked for where it is wanted",
+            ),
+            Row::new(
+                "key_passphrase",
+                key_passphrase.as_ref().map(secret),
+                written.key_passphrase.is_some(),
+                "asked for where it is wanted",
+            ),
+            Row::new("host_key", host_key.as_ref().map(text), true, "as known_hosts has it"),
+            Row::new(
+                "known_hosts",
+                known_hosts.as_ref().map(|path| Value::text(self.path(path))),
+                written.known_hosts.is_some(),
+                "by your ssh configuration, else ~/.ssh/known_hosts",
+            ),
+            Row::new("jump", jump.as_ref().map(jump_value), own_way, "by your ssh configuration, else none"),
+            Row::new("proxy_command", proxy_command.as_ref().map(text), own_way, ""),
+            Row::new("sudo", Some(Value::text(sudo_name(*sudo))), written.sudo.is_some(), ""),
+            Row::new(
+                "sudo_password",
+                sudo_password.as_ref().map(secret),
+                written.sudo_password.is_some(),
+                "asked for where sudo wants one",
+            ),
+        ];
+        let unwritten = |key: &str| key == "sudo" && defaults.sudo.is_none();
+        entries.extend(rows.into_iter().filter_map(|row| row.entry(&unwritten)));
+    }
+
+    fn keys(&self, keys: &[PathBuf]) -> Option<Value> {
+        (!keys.is_empty()).then(|| Value::texts(keys.iter().map(|key| self.path(key))))
     }
 
     fn secret(&self, source: &SecretSource) -> Value {
@@ -204,12 +243,40 @@ fn swarm(swarm: &Swarm) -> Value {
     Value::Map(entries)
 }
 
-/// Nothing is said of what the node says itself.
-fn origin(own: bool, defaults: bool, otherwise: &'static str) -> Option<&'static str> {
-    match (own, defaults) {
-        (true, _) => None,
-        (false, true) => Some(FROM_DEFAULTS),
-        (false, false) => Some(otherwise),
+/// A key of a login.
+struct Row {
+    key: &'static str,
+    value: Option<Value>,
+    /// Whether the node says it itself.
+    own: bool,
+    /// What holds where nobody says anything; nothing is said where it is empty.
+    otherwise: &'static str,
+}
+
+impl Row {
+    fn new(key: &'static str, value: Option<Value>, own: bool, otherwise: &'static str) -> Self {
+        Self { key, value, own, otherwise }
+    }
+
+    /// With where it comes from, or as a comment on what holds instead. Some keys have a value though nobody wrote one.
+    fn entry(self, unwritten: &dyn Fn(&str) -> bool) -> Option<Entry> {
+        let origin = match (self.own, unwritten(self.key)) {
+            (true, _) => None,
+            (false, true) => Some(DEFAULT),
+            (false, false) => Some(FROM_DEFAULTS),
+        };
+        match self.value {
+            Some(value) => Some(Entry::new(self.key, value).beside(origin)),
+            None if self.otherwise.is_empty() => None,
+            None => Some(Entry::comment(format!("{}: {}", self.key, self.otherwise))),
+        }
+    }
+}
+
+fn jump_value(jump: &Jump) -> Value {
+    match jump {
+        Jump::None => Value::text("none"),
+        Jump::Via(hops) => Value::text(hops.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
     }
 }
 
@@ -218,6 +285,7 @@ fn sudo_name(sudo: Sudo) -> &'static str {
         Sudo::Auto => "auto",
         Sudo::Always => "always",
         Sudo::Never => "never",
+        Sudo::Doas => "doas",
     }
 }
 

@@ -7,6 +7,10 @@ use crate::facts::System;
 /// The distribution's own engine.
 pub(super) const ENGINE: &str = "docker.io";
 
+/// Packages that are an engine, or that one cannot run without.
+pub(super) const ENGINES: &[&str] =
+    &[ENGINE, CLIENT, "containerd", "runc", "docker-ce", "docker-ce-cli", "containerd.io", "moby-engine"];
+
 /// The engine's client, where it is a package of its own.
 pub(super) const CLIENT: &str = "docker-cli";
 

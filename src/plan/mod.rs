@@ -2,12 +2,15 @@
 //!
 //! `skep plan` prints a [`Plan`], `skep up` executes it and the journal records it: the same value.
 
+mod again;
 pub mod desire;
 mod distribution;
 mod make;
+mod storage;
 mod templates;
 #[cfg(test)]
 mod tests;
+pub mod undo;
 mod validate;
 mod view;
 
@@ -17,6 +20,7 @@ use crate::inventory::model::NodeName;
 use crate::resource::{Change, Description};
 use crate::swarm::SwarmAction;
 
+pub use again::resource_of;
 pub use make::make;
 pub use view::{Choices, Host, View};
 

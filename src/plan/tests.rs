@@ -62,10 +62,11 @@ fn settled(resource: &Resource) -> Observed {
             ..Default::default()
         }),
         Resource::Directory(directory::Desired { mode, uid, gid, .. }) => {
-            Observed::Directory(directory::Observed::Directory(directory::Attributes {
+            Observed::Directory(directory::Observed::Directory(directory::Present {
                 mode: *mode,
                 uid: *uid,
                 gid: *gid,
+                filled: false,
             }))
         }
         Resource::Dropin(dropin::Desired { text, .. }) => {

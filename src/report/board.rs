@@ -2,10 +2,13 @@
 //!
 //! Times are spans since the run began, handed in by whoever has the clock.
 
+mod state;
+
 use std::time::Duration;
 
 use console::measure_text_width;
 
+use self::state::State;
 use super::surface::{Surface, Tone};
 use super::text::{bytes, clean, count, fit, pad, seconds};
 use crate::event::Event;
@@ -45,20 +48,6 @@ struct Widths {
     title: usize,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-enum State {
-    Waiting,
-    Working { since: Duration, phase: String, title: String, progress: Option<Progress> },
-    Done,
-    Failed { phase: String, cause: String },
-}
-
-impl State {
-    fn connecting(since: Duration, title: &str) -> Self {
-        Self::Working { since, phase: "connect".to_owned(), title: title.to_owned(), progress: None }
-    }
-}
-
 impl Board {
     /// Takes in what happened at `now`.
     pub(super) fn apply(&mut self, event: &Event, now: Duration) {
@@ -68,10 +57,13 @@ impl Board {
             }
             Event::Connecting { node } => self.set(node, |_| State::connecting(now, "")),
             Event::Retrying { node, cause } => {
-                self.set(node, |old| {
-                    State::connecting(old.since(now), &format!("tries again: {}", clean(cause)))
+                let title = format!("tries again: {}", clean(cause));
+                self.set(node, |old| match old.tells_more() {
+                    true => old.with(Progress::text(title)),
+                    false => State::connecting(old.since(now), &title),
                 });
             }
+            Event::Resumed { node, how } => self.set(node, |old| old.with(Progress::text(clean(how)))),
             Event::Pushing { node, done, total } => {
                 let text = format!("{} of {}", bytes(*done), bytes(*total));
                 let progress = Progress { text, done: *done, total: *total };
@@ -82,10 +74,11 @@ impl Board {
                     progress: Some(progress),
                 });
             }
-            Event::Connected { node, .. } => {
-                self.set(node, |old| State::connecting(old.since(now), "read the facts"))
-            }
-            Event::Surveyed { node } => self.set(node, |_| State::Done),
+            Event::Connected { node, .. } => self.set(node, |old| match old.tells_more() {
+                true => old.with(Progress::text("connected again")),
+                false => State::connecting(old.since(now), "read the facts"),
+            }),
+            Event::Surveyed { node, .. } => self.set(node, |_| State::Done),
             Event::Unreachable { node, fault } => {
                 self.set(node, |_| State::failed("connect", &fault.to_string()))
             }
@@ -100,13 +93,7 @@ impl Board {
                 title: clean(title),
                 progress: None,
             }),
-            Event::StepProgress { node, progress } => {
-                if let Some(State::Working { progress: shown, .. }) =
-                    self.node(node).map(|node| &mut node.state)
-                {
-                    *shown = Some(progress.clone());
-                }
-            }
+            Event::StepProgress { node, progress } => self.set(node, |old| old.with(progress.clone())),
             Event::StepDone { node, .. } => self.node(node).into_iter().for_each(Node::finish_step),
             Event::StepFailed { node, phase, fault, .. } => {
                 self.set(node, |_| State::failed(phase, &fault.to_string()));
@@ -249,20 +236,6 @@ impl Node {
     }
 }
 
-impl State {
-    fn failed(phase: impl ToString, cause: &str) -> Self {
-        Self::Failed { phase: phase.to_string(), cause: clean(cause) }
-    }
-
-    /// When the work in hand began; `now` where none is.
-    fn since(&self, now: Duration) -> Duration {
-        match self {
-            Self::Working { since, .. } => *since,
-            _ => now,
-        }
-    }
-}
-
 /// The step's title with how far it has come.
 fn doing(title: &str, progress: Option<&Progress>, width: usize, surface: &Surface) -> String {
     let Some(Progress { text, done, total }) = progress else { return title.to_owned() };
@@ -286,7 +259,7 @@ fn bar(done: u64, total: u64, surface: &Surface) -> String {
 mod tests {
     use super::*;
     use crate::plan::PhaseName;
-    use crate::report::samples::{eventful_run, nodes, progress};
+    use crate::report::samples::{begun, eventful_run, nodes, progress};
 
     const AT: Duration = Duration::from_millis(12_300);
 
@@ -312,8 +285,7 @@ mod tests {
 
     fn crowd(number: usize, working: usize) -> Vec<Event> {
         let all = nodes(number);
-        let started =
-            Event::Started { run: "r".into(), command: "up".into(), version: "0".into(), nodes: all.clone() };
+        let started = begun(number);
         let steps = all.into_iter().take(working).map(|node| Event::StepStarted {
             node,
             phase: PhaseName::Packages,
@@ -337,6 +309,16 @@ mod tests {
             "in_the_middle_of_a_phase_ascii",
             board(&events).lines(AT, 24, 100, &ascii).join("\n")
         );
+    }
+
+    #[test]
+    fn a_lost_connection_keeps_the_step_and_its_failure() {
+        let told = show(&until(|event| matches!(event, Event::Connected { ms: 2_400, .. })));
+        assert!(told.contains("packages") && told.contains("install docker.io  connected again"), "{told}");
+        let mut events = until(|event| matches!(event, Event::StepFailed { .. }));
+        let before = show(&events);
+        events.push(Event::Retrying { node: "n3".into(), cause: "no route to host".into() });
+        assert_eq!(show(&events), before);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange};
+use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange};
 use crate::facts::engine::process;
 
 mod engine;
@@ -91,6 +91,17 @@ impl Kind for Daemon {
             after: receipt.before.clone(),
             restart: receipt.restart,
         })
+    }
+
+    fn key_of(_: &Change) -> Option<()> {
+        Some(())
+    }
+
+    fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
+        let mut foreign = Vec::new();
+        let file = change.file().and_then(|file| file.rest(observed.text.as_deref(), &mut foreign));
+        let left = file.map(|file| Change { before: file.before, after: file.after, restart: observed.running });
+        Rest { change: left, foreign }
     }
 
     fn describe(change: &Change) -> Description {

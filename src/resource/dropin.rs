@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange, systemd};
+use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange, systemd};
 
 /// A drop-in that a unit should have: `/etc/systemd/system/UNIT.d/NAME`. It takes effect when the unit starts next;
 /// the unit itself is not restarted.
@@ -90,6 +90,20 @@ impl Kind for Dropin {
     fn undo(receipt: &Change) -> Option<Change> {
         let file = receipt.file.as_ref()?.reversed();
         Some(Change { unit: receipt.unit.clone(), file: Some(file) })
+    }
+
+    fn key_of(change: &Change) -> Option<Key> {
+        let name = change.file.as_ref()?.path.file_name()?.to_string_lossy().into_owned();
+        Some(Key { unit: change.unit.clone(), name })
+    }
+
+    fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
+        let mut foreign = Vec::new();
+        let file =
+            change.file.as_ref().and_then(|file| file.rest(observed.text.as_deref(), &mut foreign));
+        // Written, but systemd was not told any more.
+        let needed = file.is_some() || (foreign.is_empty() && observed.reload_pending);
+        Rest { change: needed.then(|| Change { unit: change.unit.clone(), file }), foreign }
     }
 
     fn describe(change: &Change) -> Description {

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::host::kind_of;
 use super::text::changed_meanwhile;
-use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange};
+use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange};
 
 /// A text file that a host should have.
 #[derive(Debug)]
@@ -140,6 +140,25 @@ impl Kind for File {
             before: receipt.after.clone(),
             after: receipt.before.clone(),
         })
+    }
+
+    fn key_of(change: &Change) -> Option<PathBuf> {
+        Some(change.path.clone())
+    }
+
+    fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
+        let path = change.path.display();
+        let now = match observed {
+            Observed::Absent => None,
+            Observed::File(now) => Some(now.clone()),
+            Observed::Other { what } => return Rest::foreign(format!("{path} is {what} now")),
+        };
+        match () {
+            () if same(&now, &change.after) => Rest::of(None),
+            () if same(&now, &change.before) => Rest::of(Some(change.clone())),
+            () if now.is_none() => Rest::foreign(format!("{path} was removed since")),
+            () => Rest::foreign(format!("{path} was changed since")),
+        }
     }
 
     fn describe(change: &Change) -> Description {

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Description, Fault, Host, Kind, Problem, Progress};
+use super::{Description, Fault, Host, Kind, Problem, Progress, Rest};
 
 mod apt;
 mod glob;
 mod lock;
+mod needs;
 pub(crate) mod status;
+
+pub use needs::Need;
 
 use apt::Apt;
 use status::Status;
@@ -38,6 +41,9 @@ pub struct Observed {
     pub unfinished: Vec<String>,
     /// Whether dpkg was interrupted while it wrote its own records (or is at work just now).
     pub interrupted: bool,
+    /// What installed packages need of those asked about.
+    #[serde(default)]
+    pub needs: Vec<Need>,
 }
 
 /// Packages installed or, by undo, removed.
@@ -87,6 +93,7 @@ impl Kind for Packages {
                 installed: of(names),
                 unfinished: status.unfinished.clone(),
                 interrupted: status.interrupted,
+                needs: needs::of(names, &status.relations),
             })
             .collect())
     }
@@ -133,6 +140,21 @@ impl Kind for Packages {
             repair: false,
         };
         (!change.install.is_empty() || !change.remove.is_empty()).then_some(change)
+    }
+
+    fn key_of(change: &Change) -> Option<BTreeSet<String>> {
+        Some(change.install.union(&change.remove).cloned().collect())
+    }
+
+    fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
+        let is_there = |name: &&String| observed.installed.contains_key(*name);
+        let mut remove: BTreeSet<String> = change.remove.iter().filter(is_there).cloned().collect();
+        let foreign = needs::spare(&mut remove, &observed.needs);
+        let install: BTreeSet<String> = change.install.iter().filter(|name| !is_there(name)).cloned().collect();
+        let mut versions = change.versions.clone();
+        versions.retain(|name, _| install.contains(name));
+        let needed = !remove.is_empty() || !install.is_empty();
+        Rest { change: needed.then_some(Change { install, versions, remove, repair: false }), foreign }
     }
 
     fn describe(change: &Change) -> Description {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Description, Fault, Host, Kind, Problem, Progress, systemd};
+use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, systemd};
 
 /// A systemd unit that should be enabled, running, or not.
 #[derive(Debug)]
@@ -111,6 +111,24 @@ impl Kind for Unit {
             start: reverse(receipt.start),
             before,
         })
+    }
+
+    fn key_of(change: &Change) -> Option<String> {
+        Some(change.name.clone())
+    }
+
+    fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
+        // A unit whose package is gone neither runs nor starts.
+        if observed.load == "not-found" && change.enable != Some(true) && change.start != Some(true) {
+            return Rest::of(None);
+        }
+        let enable = change.enable.filter(|enable| *enable != observed.starts_at_boot(*enable));
+        let start = change.start.filter(|start| *start != observed.runs());
+        let needed = enable.is_some() || start.is_some();
+        if needed && (observed.load == "masked" || observed.enabled.starts_with("masked")) {
+            return Rest::foreign(format!("{} was masked since", change.name));
+        }
+        Rest::of(needed.then(|| Change { enable, start, before: observed.clone(), ..change.clone() }))
     }
 
     fn describe(change: &Change) -> Description {

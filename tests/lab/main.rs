@@ -6,8 +6,11 @@
 mod bare;
 mod faults;
 mod interrupted;
+mod privilege;
 mod support;
+mod survive;
 mod swarm;
+mod undo;
 
 use std::process::ExitCode;
 
@@ -26,17 +29,25 @@ fn main() -> ExitCode {
     } else if !arguments.list {
         support::remove_leftovers();
     }
-    let trials = [bare::trials(), swarm::trials(), faults::trials(), interrupted::trials()]
-        .concat()
-        .into_iter()
-        .map(|(name, test)| {
-            let run = move || {
-                test();
-                Ok(())
-            };
-            Trial::test(name, run).with_ignored_flag(left_out.is_some())
-        })
-        .collect();
+    let trials = [
+        bare::trials(),
+        swarm::trials(),
+        faults::trials(),
+        interrupted::trials(),
+        privilege::trials(),
+        survive::trials(),
+        undo::trials(),
+    ]
+    .concat()
+    .into_iter()
+    .map(|(name, test)| {
+        let run = move || {
+            test();
+            Ok(())
+        };
+        Trial::test(name, run).with_ignored_flag(left_out.is_some())
+    })
+    .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

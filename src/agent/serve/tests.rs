@@ -14,6 +14,8 @@ struct Agent {
     root: tempfile::TempDir,
     requests: Option<PipeWriter>,
     replies: BufReader<PipeReader>,
+    /// Dropped to tell it to leave.
+    leave: Option<mpsc::Sender<()>>,
     end: Option<JoinHandle<io::Result<()>>>,
 }
 
@@ -26,12 +28,16 @@ impl Agent {
             Streams { input: File::from(OwnedFd::from(input)), output: File::from(OwnedFd::from(output)) };
         let host = Host::at(root.path());
         let lock = root.path().join("run/skep/lock");
-        let end = thread::spawn(move || serve(streams, &host, &lock));
+        let (leave, told) = mpsc::channel();
+        let told_to_leave = move || {
+            let _ = told.recv();
+        };
+        let end = thread::spawn(move || serve(streams, &host, &lock, told_to_leave));
         let mut replies = BufReader::new(replies);
         let mut hello = String::new();
         replies.read_line(&mut hello).expect("text");
         assert_eq!(hello.trim_end(), crate::wire::hello());
-        Self { root, requests: Some(requests), replies, end: Some(end) }
+        Self { root, requests: Some(requests), replies, leave: Some(leave), end: Some(end) }
     }
 
     fn program(&self, name: &str, script: &str) {
@@ -72,8 +78,9 @@ fn lock_for(who: &str) -> Body {
         reason: text("skep up"),
         since: text("2026-11-23T01:00:00Z"),
         run: text("r"),
+        holder: None,
     };
-    Body::Lock { owner }
+    Body::Lock { owner, claim: Claim::Free }
 }
 
 /// Writes `text` to `path` where there is no such file.
@@ -128,12 +135,12 @@ fn changes_are_made_under_the_lock_only() {
     let mut agent = Agent::start();
     let change = write("/etc/motd", "hello\n");
     fs::create_dir(agent.root.path().join("etc")).expect("a directory");
-    agent.send(1, Body::Apply { change: change.clone() });
+    agent.send(1, Body::Apply { change: change.clone(), step: 1 });
     let (1, Answer::Fault(fault)) = agent.hear() else { panic!("nobody holds the lock") };
     assert_eq!(fault.cause, "no change is made without the run lock");
 
     agent.lock();
-    agent.send(2, Body::Apply { change: change.clone() });
+    agent.send(2, Body::Apply { change: change.clone(), step: 1 });
     assert!(matches!(agent.hear(), (2, Answer::Applied(Receipt::File(_)))));
     assert_eq!(fs::read_to_string(agent.root.path().join("etc/motd")).expect("it was written"), "hello\n");
 
@@ -141,7 +148,7 @@ fn changes_are_made_under_the_lock_only() {
     assert_eq!(agent.hear(), (3, Answer::Unlocked));
     agent.send(4, Body::Unlock);
     assert_eq!(agent.hear(), (4, Answer::Unlocked));
-    agent.send(5, Body::Apply { change });
+    agent.send(5, Body::Apply { change, step: 2 });
     assert!(matches!(agent.hear(), (5, Answer::Fault(_))));
 }
 
@@ -150,11 +157,13 @@ fn the_holder_is_told_to_others_and_may_ask_again() {
     let mut agent = Agent::start();
     agent.lock();
     agent.lock();
-    let Body::Lock { owner } = lock_for("me") else { unreachable!() };
+    let Body::Lock { owner, .. } = lock_for("me") else { unreachable!() };
     let path = agent.root.path().join("run/skep/lock");
-    assert!(matches!(lock::take(&path, &owner), Ok(Taken::Theirs(holder)) if holder == owner));
+    assert!(
+        matches!(lock::take(&path, &owner, Claim::Free), Ok(Taken::Theirs(holder)) if holder.same_run(&owner))
+    );
     agent.close().expect("a clean end");
-    assert!(matches!(lock::take(&path, &owner), Ok(Taken::Ours(_))));
+    assert!(matches!(lock::take(&path, &owner, Claim::Free), Ok(Taken::Ours(_))));
 }
 
 #[test]
@@ -162,35 +171,67 @@ fn what_fails_is_a_fault_and_the_agent_goes_on() {
     let mut agent = Agent::start();
     agent.program("modprobe", "echo 'modprobe: FATAL: Module x not found.' >&2; exit 1");
     agent.lock();
-    agent.send(2, Body::Apply { change: load("x") });
+    agent.send(2, Body::Apply { change: load("x"), step: 1 });
     let (2, Answer::Fault(fault)) = agent.hear() else { panic!("it cannot be loaded") };
     assert!(fault.cause.contains("FATAL"), "{fault}");
     agent.send(3, Body::Time);
     assert!(matches!(agent.hear(), (3, Answer::Time { .. })));
 }
 
+/// A step that waits: `modprobe first` until it may go on. A second one would leave a mark.
+struct Waiting {
+    begun: PathBuf,
+    go_on: PathBuf,
+    done: PathBuf,
+    next: PathBuf,
+}
+
+impl Waiting {
+    fn begin(agent: &mut Agent) -> Self {
+        let mark = |name: &str| agent.root.path().join(name);
+        let marks =
+            Self { begun: mark("begun"), go_on: mark("go-on"), done: mark("done"), next: mark("next") };
+        agent.program(
+            "modprobe",
+            &format!(
+                "[ $2 = second ] && touch {next}; touch {begun}; while ! [ -e {go_on} ]; do sleep 0.01; done; \
+                 touch {done}",
+                begun = marks.begun.display(),
+                go_on = marks.go_on.display(),
+                done = marks.done.display(),
+                next = marks.next.display(),
+            ),
+        );
+        agent.lock();
+        agent.send(2, Body::Apply { change: load("first"), step: 1 });
+        agent.send(3, Body::Apply { change: load("second"), step: 2 });
+        while !marks.begun.exists() {
+            thread::sleep(std::time::Duration::from_millis(5));
+        }
+        marks
+    }
+
+    fn go_on(&self) {
+        fs::write(&self.go_on, "").expect("a file");
+    }
+
+    /// The step was finished, no other begun, the lock released, and what became of both can be asked.
+    fn ended_well(&self, agent: &Agent) {
+        assert!(self.done.exists() && !self.next.exists());
+        let path = agent.root.path().join("run/skep/lock");
+        let told = |step| outcome::read(&path, "r", step).expect("readable");
+        assert!(matches!(told(1), Outcome::Done(Receipt::Module(_))), "{:?}", told(1));
+        assert_eq!(told(2), Outcome::Unknown);
+        let Body::Lock { owner, .. } = lock_for("me") else { unreachable!() };
+        assert!(matches!(lock::take(&path, &owner, Claim::Again), Ok(Taken::Ours(_))));
+    }
+}
+
 /// A controller that is lost in mid-step: the step is finished, no other is begun, the lock is released.
 #[test]
 fn the_end_of_the_input_finishes_the_step_in_hand_and_no_other() {
     let mut agent = Agent::start();
-    let mark = |name: &str| agent.root.path().join(name);
-    let (begun, go_on, done, next) = (mark("begun"), mark("go-on"), mark("done"), mark("next"));
-    agent.program(
-        "modprobe",
-        &format!(
-            "[ $2 = second ] && touch {next}; touch {begun}; while ! [ -e {go_on} ]; do sleep 0.01; done; touch {done}",
-            begun = begun.display(),
-            go_on = go_on.display(),
-            done = done.display(),
-            next = next.display(),
-        ),
-    );
-    agent.lock();
-    agent.send(2, Body::Apply { change: load("first") });
-    agent.send(3, Body::Apply { change: load("second") });
-    while !begun.exists() {
-        thread::sleep(std::time::Duration::from_millis(5));
-    }
+    let step = Waiting::begin(&mut agent);
     // The controller is gone, in both directions, and the agent has seen it once it closes its own end.
     let pipe_inode = inode(agent.requests.as_ref().expect("open"));
     agent.requests = None;
@@ -199,12 +240,51 @@ fn the_end_of_the_input_finishes_the_step_in_hand_and_no_other() {
     while is_open(pipe_inode) {
         thread::sleep(std::time::Duration::from_millis(5));
     }
-    fs::write(&go_on, "").expect("a file");
+    step.go_on();
     agent.close().expect("a clean end");
-    assert!(done.exists());
-    assert!(!next.exists());
-    let Body::Lock { owner } = lock_for("me") else { unreachable!() };
-    assert!(matches!(lock::take(&agent.root.path().join("run/skep/lock"), &owner), Ok(Taken::Ours(_))));
+    step.ended_well(&agent);
+}
+
+#[test]
+fn told_to_leave_it_finishes_the_step_in_hand_and_no_other() {
+    let mut agent = Agent::start();
+    let step = Waiting::begin(&mut agent);
+    agent.leave = None;
+    let lock = agent.root.path().join("run/skep/lock");
+    while !fs::read_to_string(&lock).expect("a file").contains(r#""finishing":true"#) {
+        thread::sleep(std::time::Duration::from_millis(5));
+    }
+    step.go_on();
+    agent.end.take().expect("not ended").join().expect("no panic").expect("a clean end");
+    // Its controller still hears of the step, whenever it listens again.
+    assert!(matches!(agent.hear(), (2, Answer::Applied(Receipt::Module(_)))));
+    step.ended_well(&agent);
+}
+
+#[test]
+fn outcomes_are_told_and_forgotten_with_the_lock() {
+    let mut agent = Agent::start();
+    agent
+        .program("modprobe", "[ $2 = x ] || exit 0; echo 'modprobe: FATAL: Module x not found.' >&2; exit 1");
+    agent.lock();
+    let ask = |agent: &mut Agent, run: &str, step| {
+        agent.send(9, Body::Outcome { run: run.to_owned(), step });
+        match agent.hear() {
+            (9, Answer::Outcome(outcome)) => outcome,
+            other => panic!("an outcome was asked: {other:?}"),
+        }
+    };
+    assert_eq!(ask(&mut agent, "r", 1), Outcome::Unknown);
+    agent.send(2, Body::Apply { change: load("x"), step: 1 });
+    let (2, Answer::Fault(fault)) = agent.hear() else { panic!("it cannot be loaded") };
+    assert_eq!(ask(&mut agent, "r", 1), Outcome::Failed(fault));
+    agent.send(3, Body::Apply { change: load("y"), step: 2 });
+    let (3, Answer::Applied(receipt)) = agent.hear() else { panic!("it is loaded") };
+    assert_eq!(ask(&mut agent, "r", 2), Outcome::Done(receipt));
+    assert_eq!((ask(&mut agent, "r", 1), ask(&mut agent, "other", 2)), (Outcome::Unknown, Outcome::Unknown));
+    agent.send(4, Body::Unlock);
+    assert_eq!(agent.hear(), (4, Answer::Unlocked));
+    assert_eq!(ask(&mut agent, "r", 2), Outcome::Unknown);
 }
 
 #[test]

@@ -19,6 +19,7 @@ const KEY: &[&str] = &["ansible_ssh_private_key_file", "ansible_private_key_file
 const PASSWORD: &[&str] = &["ansible_password", "ansible_ssh_password", "ansible_ssh_pass"];
 const SUDO_PASSWORD: &[&str] =
     &["ansible_become_password", "ansible_become_pass", "ansible_sudo_pass", "ansible_sudo_password"];
+const KEY_PASSPHRASE: &[&str] = &["ansible_ssh_private_key_passphrase", "ansible_private_key_passphrase"];
 const BECOME: &[&str] = &["ansible_become", "ansible_sudo"];
 const BECOME_METHOD: &[&str] = &["ansible_become_method"];
 const BECOME_USER: &[&str] = &["ansible_become_user", "ansible_sudo_user"];
@@ -38,6 +39,7 @@ const KNOWN: &[&[&str]] = &[
     KEY,
     PASSWORD,
     SUDO_PASSWORD,
+    KEY_PASSPHRASE,
     BECOME,
     BECOME_METHOD,
     BECOME_USER,
@@ -118,6 +120,7 @@ impl Reader<'_> {
         candidate.port = self.word(PORT);
         candidate.keys.extend(self.word(KEY));
         candidate.password = self.placeholder(PASSWORD);
+        candidate.key_passphrase = self.placeholder(KEY_PASSPHRASE);
         candidate.sudo_password = self.placeholder(SUDO_PASSWORD);
         candidate.advertise = self.word(ADVERTISE);
         candidate.labels = self.labels();
@@ -127,7 +130,7 @@ impl Reader<'_> {
                 ssh_args::apply(&arguments, &mut candidate, self.findings);
             }
         }
-        self.privilege(&candidate);
+        self.privilege(&mut candidate);
         Some(candidate)
     }
 
@@ -230,15 +233,21 @@ impl Reader<'_> {
     }
 
     /// skep works as root, by sudo where the user is another; what says so needs no key.
-    fn privilege(&mut self, candidate: &Candidate) {
+    fn privilege(&mut self, candidate: &mut Candidate) {
         let is_root = candidate.user.as_ref().is_some_and(|user| user.text == "root");
-        if let Some(method) = self.word(BECOME_METHOD).filter(|method| !is_sudo(&method.text)) {
-            let message = format!("the way to root `{}` is not carried over", method.shown());
-            self.findings.note(
-                &method.span,
-                message,
-                "skep works as root, or by sudo: see `sudo` in docs/inventory.md",
-            );
+        if let Some(method) = self.word(BECOME_METHOD) {
+            match method.text.rsplit('.').next() {
+                Some("sudo") => {}
+                Some("doas") => candidate.doas = true,
+                _ => {
+                    let message = format!("the way to root `{}` is not carried over", method.shown());
+                    self.findings.note(
+                        &method.span,
+                        message,
+                        "skep takes sudo or doas: see docs/privilege.md",
+                    );
+                }
+            }
         }
         if let Some(user) = self.word(BECOME_USER).filter(|user| user.text != "root") {
             let message = format!("to become `{}` is not carried over", user.shown());
@@ -249,14 +258,10 @@ impl Reader<'_> {
             self.findings.note(
                 &become_.span,
                 message,
-                "skep works as root: it takes sudo unless the user is root",
+                "skep works as root: it takes sudo or doas unless the user is root",
             );
         }
     }
-}
-
-fn is_sudo(method: &str) -> bool {
-    method.strip_prefix("ansible.builtin.").unwrap_or(method) == "sudo"
 }
 
 fn is_no(text: &str) -> bool {

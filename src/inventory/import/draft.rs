@@ -29,7 +29,12 @@ pub(super) struct Candidate {
     pub(super) known_hosts: Option<Word>,
     /// Hosts to go through, `[user@]host[:port]`, separated by commas.
     pub(super) jump: Option<Word>,
+    /// A command that leads to the host; counts where there is no jump host.
+    pub(super) proxy_command: Option<Word>,
     pub(super) password: Option<Placeholder>,
+    pub(super) key_passphrase: Option<Placeholder>,
+    /// Whether root is reached by doas.
+    pub(super) doas: bool,
     pub(super) sudo_password: Option<Placeholder>,
     pub(super) advertise: Option<Word>,
     pub(super) labels: Vec<(Word, Word)>,
@@ -58,7 +63,10 @@ impl Candidate {
             keys: Vec::new(),
             known_hosts: None,
             jump: None,
+            proxy_command: None,
             password: None,
+            key_passphrase: None,
+            doas: false,
             sudo_password: None,
             advertise: None,
             labels: Vec::new(),

@@ -1,5 +1,5 @@
 //! Blacks out the passwords of a foreign inventory before any line of it is shown. What [`crate::inventory::mask`]
-//! does for `key: value` is done here for `key=value` and `sshpass -p`.
+//! does for `key: value` is done here for `key=value` and for options that take a password.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ pub(super) fn hide(text: &str) -> String {
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
         let bare = line.trim_end();
-        for range in assigned(bare).chain(sshpass(bare)) {
+        for range in assigned(bare).chain(options(bare)) {
             bytes[offset + range.start..offset + range.end].fill(b'*');
         }
         offset += line.len();
@@ -46,12 +46,16 @@ fn value_end(line: &str, name: usize, value: usize) -> usize {
     end.map_or(line.len(), |end| value + end)
 }
 
-fn sshpass(line: &str) -> impl Iterator<Item = Range<usize>> {
-    line.match_indices("sshpass").filter_map(|(at, word)| {
-        let from = at + word.len();
-        let option = line[from..].find("-p")?;
-        Some(from + option + 2..line.len())
-    })
+/// What follows options that take a password: the whole rest of the line, whatever it is.
+fn options(line: &str) -> impl Iterator<Item = Range<usize>> {
+    let after = |words: &[&str]| {
+        let mut at = 0;
+        for word in words {
+            at += line[at..].find(word)? + word.len();
+        }
+        Some(at..line.len())
+    };
+    [after(&["sshpass", "-p"]), after(&["-auth"])].into_iter().flatten()
 }
 
 #[cfg(test)]
@@ -71,6 +75,7 @@ mod tests {
             ("# ansible_become_pass=se same", "# ansible_become_pass=*******"),
             ("  - --admin-password=sesame", "  - --admin-password=******"),
             ("x=\"sshpass -p sesame ssh -W %h:%p b\"", "x=\"sshpass -p***********************"),
+            ("x='nc --proxy-auth pi:sesame -x p' y=1", "x='nc --proxy-auth********************"),
             ("n1 pass=é x\nn2", "n1 pass=** x\nn2"),
             ("n1 ansible_host=10.0.0.1", "n1 ansible_host=10.0.0.1"),
         ] {

@@ -7,6 +7,7 @@ use super::draft::{Candidate, Draft, Placeholder};
 use super::findings::Findings;
 use super::roles;
 use super::word::{Word, shown};
+use crate::inventory::HostArg;
 use crate::inventory::address::{address_trouble, is_user_name};
 use crate::inventory::check::Problem;
 use crate::inventory::model::Role;
@@ -28,9 +29,14 @@ pub(super) struct Login {
     pub(super) user: Option<String>,
     pub(super) port: Option<u16>,
     pub(super) keys: Vec<String>,
-    /// The environment variable that shall hold it.
+    /// The environment variable that shall hold it, as with the other secrets.
     pub(super) password: Option<String>,
+    pub(super) key_passphrase: Option<String>,
     pub(super) known_hosts: Option<String>,
+    pub(super) jump: Option<String>,
+    pub(super) proxy_command: Option<String>,
+    pub(super) doas: bool,
+    pub(super) sudo_password: Option<String>,
 }
 
 /// A name that a swarm can have, made from the file's.
@@ -62,11 +68,16 @@ pub(super) fn nodes(draft: Draft, findings: &mut Findings) -> Result<Vec<Node>, 
     }
     roles::decide(&mut hosts, findings);
     roles::quorum(&hosts, findings);
+    let of = |base, secret: fn(&Candidate) -> Option<&Placeholder>| {
+        Variables::of(base, hosts.iter().filter_map(secret))
+    };
     let mut settler = Settler {
+        passwords: of("SSH_PASSWORD", |host| host.password.as_ref()),
+        passphrases: of("KEY_PASSPHRASE", |host| host.key_passphrase.as_ref()),
+        sudo_passwords: of("SUDO_PASSWORD", |host| host.sudo_password.as_ref()),
         findings,
         names: BTreeSet::new(),
         advertised: HashSet::new(),
-        variables: Variables::of(hosts.iter().filter_map(|host| host.password.as_ref())),
     };
     Ok(hosts.into_iter().map(|host| settler.node(host)).collect())
 }
@@ -112,12 +123,15 @@ struct Settler<'a> {
     findings: &'a mut Findings,
     names: BTreeSet<String>,
     advertised: HashSet<IpAddr>,
-    variables: Variables,
+    passwords: Variables,
+    passphrases: Variables,
+    sudo_passwords: Variables,
 }
 
 impl Settler<'_> {
     fn node(&mut self, host: Candidate) -> Node {
-        self.not_yet(&host);
+        let jump = host.jump.as_ref().and_then(|jump| self.jump(jump));
+        let proxy_command = host.proxy_command.as_ref().filter(|_| jump.is_none());
         Node {
             name: self.name(&host.name),
             manager: host.role == Some(Role::Manager),
@@ -126,28 +140,49 @@ impl Settler<'_> {
                 user: host.user.as_ref().and_then(|user| self.user(user)),
                 port: host.port.as_ref().and_then(|port| self.port(port)),
                 keys: self.keys(&host.keys),
-                password: host.password.as_ref().map(|password| self.password(password, "password")),
+                password: self.passwords.take(host.password.as_ref(), "password", self.findings),
+                key_passphrase: self.passphrases.take(
+                    host.key_passphrase.as_ref(),
+                    "key_passphrase",
+                    self.findings,
+                ),
                 known_hosts: host.known_hosts.as_ref().and_then(|file| self.path(file)),
+                proxy_command: proxy_command.and_then(|command| self.proxy_command(command)),
+                jump,
+                doas: host.doas,
+                sudo_password: self.sudo_passwords.take(
+                    host.sudo_password.as_ref(),
+                    "sudo_password",
+                    self.findings,
+                ),
             },
             labels: self.labels(&host.labels),
             address: host.address.text,
         }
     }
 
-    /// What skep has no key for.
-    fn not_yet(&mut self, host: &Candidate) {
-        if let Some(jump) = &host.jump {
-            let message = "the jump host is not carried over".to_owned();
-            self.findings.note(&jump.span, message, "write `ProxyJump` into ~/.ssh/config for these hosts");
+    /// Jump hosts, `[user@]host[:port]` each.
+    fn jump(&mut self, word: &Word) -> Option<String> {
+        let hops: Result<Vec<HostArg>, _> = word.text.split(',').map(|hop| hop.trim().parse()).collect();
+        match hops {
+            Ok(hops) if !word.text.contains('$') => {
+                Some(hops.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+            }
+            _ => {
+                let message = "the jump host is not carried over".to_owned();
+                self.findings.note(&word.span, message, "write `jump: USER@HOST:PORT` into the result");
+                None
+            }
         }
-        if let Some(password) = &host.sudo_password {
-            let message = "the password of sudo is not carried over".to_owned();
-            self.findings.secret(
-                &password.span,
-                message,
-                "let the user run sudo without one: `NOPASSWD:ALL` in sudoers(5)",
-            );
+    }
+
+    fn proxy_command(&mut self, word: &Word) -> Option<String> {
+        if word.text.trim().is_empty() || word.text.contains(char::is_control) {
+            let message = "the proxy command is not carried over".to_owned();
+            self.findings.note(&word.span, message, "write `proxy_command` into the result");
+            return None;
         }
+        Some(word.text.clone())
     }
 
     /// A name that a node can have and no other has.
@@ -198,7 +233,6 @@ impl Settler<'_> {
                 self.findings.note(&word.span, message, "write `port:` into the result: 1 to 65535");
                 None
             }
-            Ok(22) => None,
             Ok(port) => Some(port),
         }
     }
@@ -254,21 +288,6 @@ impl Settler<'_> {
         Some(path)
     }
 
-    /// The variable that takes the place of a secret.
-    fn password(&mut self, placeholder: &Placeholder, key: &str) -> String {
-        if let Some(variable) = &placeholder.variable {
-            return variable.clone();
-        }
-        let variable = self.variables.name(placeholder);
-        let message = "a password stands here; it is not copied".to_owned();
-        let help = format!(
-            "the result has `{key}: {{env: {variable}}}`: set that variable, or write where it comes from: \
-             `{{file: PATH}}`, `{{command: \"pass show pi\"}}`"
-        );
-        self.findings.secret(&placeholder.span, message, help);
-        variable
-    }
-
     fn labels(&mut self, labels: &[(Word, Word)]) -> Vec<(String, String)> {
         let mut taken: Vec<(String, String)> = Vec::new();
         for (key, value) in labels {
@@ -289,12 +308,14 @@ impl Settler<'_> {
     }
 }
 
-/// The environment variables that take the places of secrets: one a place where a secret stands.
-struct Variables(HashMap<usize, String>);
+/// The environment variables that take the places of secrets of one kind: one a place where a secret stands.
+struct Variables {
+    base: &'static str,
+    by_place: HashMap<usize, String>,
+}
 
 impl Variables {
-    fn of<'a>(placeholders: impl Iterator<Item = &'a Placeholder>) -> Self {
-        let mut named: HashMap<usize, String> = HashMap::new();
+    fn of<'a>(base: &'static str, placeholders: impl Iterator<Item = &'a Placeholder>) -> Self {
         let mut scopes: Vec<(usize, &str)> = placeholders
             .filter(|one| one.variable.is_none())
             .map(|one| (one.span.start, one.scope.as_str()))
@@ -302,19 +323,33 @@ impl Variables {
         scopes.sort_unstable();
         scopes.dedup_by_key(|(place, _)| *place);
         let alone = scopes.len() == 1;
+        let mut taken = HashSet::new();
+        let mut by_place = HashMap::new();
         for (place, scope) in scopes {
-            let base =
-                if alone { "SSH_PASSWORD".to_owned() } else { format!("SSH_PASSWORD_{}", upper(scope)) };
-            let numbered = (2..).map(|number| format!("{base}_{number}"));
-            let free = |name: &String| !named.values().any(|taken| taken == name);
-            let name = std::iter::once(base.clone()).chain(numbered).find(free).unwrap_or(base);
-            named.insert(place, name);
+            let first = if alone { base.to_owned() } else { format!("{base}_{}", upper(scope)) };
+            let numbered = (2..).map(|number| format!("{first}_{number}"));
+            let name = std::iter::once(first.clone()).chain(numbered).find(|name| !taken.contains(name));
+            let name = name.unwrap_or(first);
+            taken.insert(name.clone());
+            by_place.insert(place, name);
         }
-        Self(named)
+        Self { base, by_place }
     }
 
-    fn name(&self, placeholder: &Placeholder) -> String {
-        self.0.get(&placeholder.span.start).cloned().unwrap_or_else(|| "SSH_PASSWORD".to_owned())
+    /// The variable for a secret, and the user told to set it.
+    fn take(&self, secret: Option<&Placeholder>, key: &str, findings: &mut Findings) -> Option<String> {
+        let secret = secret?;
+        if let Some(variable) = &secret.variable {
+            return Some(variable.clone());
+        }
+        let variable = self.by_place.get(&secret.span.start).map_or(self.base, String::as_str);
+        let message = "a password stands here; it is not copied".to_owned();
+        let help = format!(
+            "the result has `{key}: {{env: {variable}}}`: set that variable, or write where it comes from: \
+             `{{file: PATH}}`, `{{command: \"pass show pi\"}}`"
+        );
+        findings.secret(&secret.span, message, help);
+        Some(variable.to_owned())
     }
 }
 

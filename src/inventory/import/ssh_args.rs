@@ -76,11 +76,12 @@ fn named(name: &str, value: &str, at: &Word, candidate: &mut Candidate, findings
         "proxyjump" => set(&mut candidate.jump, at.with(value)),
         "proxycommand" => match jump_of(value) {
             Some(jump) => set(&mut candidate.jump, at.with(jump)),
-            None => findings.note(
+            None if may_hold_a_secret(value) => findings.secret(
                 &at.span,
-                "this `ProxyCommand` is not carried over".into(),
-                "write it into ~/.ssh/config for these hosts, or reach them by a jump host",
+                "this `ProxyCommand` may hold a password and is not carried over".into(),
+                "write `proxy_command` into the result, and let it take the password from elsewhere",
             ),
+            None => set(&mut candidate.proxy_command, at.with(value)),
         },
         "user" => set(&mut candidate.user, at.with(value)),
         "port" => set(&mut candidate.port, at.with(value)),
@@ -110,6 +111,12 @@ fn rest(at: &Word, what: &str, findings: &mut Findings) {
         format!("{what} is not carried over"),
         "write it into ~/.ssh/config for these hosts",
     );
+}
+
+/// Rather too often: an inventory is likely in git.
+fn may_hold_a_secret(command: &str) -> bool {
+    let lower = command.to_ascii_lowercase();
+    ["pass", "auth", "token", "secret", "://"].iter().any(|word| lower.contains(word))
 }
 
 /// The host that a ProxyCommand of the usual form goes through: `ssh -W %h:%p -q -p 2222 user@bastion`.
@@ -173,9 +180,12 @@ mod tests {
         let keys: Vec<_> = candidate.keys.iter().map(|key| key.text.as_str()).collect();
         assert_eq!((keys, told), (vec!["~/a", "~/b"], 0));
         assert_eq!(candidate.port.map(|port| port.text).as_deref(), Some("23"));
+        let (candidate, told) = applied("-o ProxyCommand='nc -x proxy %h %p'");
+        assert_eq!(candidate.proxy_command.map(|command| command.text).as_deref(), Some("nc -x proxy %h %p"));
+        assert_eq!(told, 0);
         for (arguments, count) in [
             ("-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null", 2),
-            ("-o ProxyCommand='nc -x proxy %h %p'", 1),
+            ("-o ProxyCommand='nc --proxy-auth pi:x -x proxy %h %p'", 1),
             ("-o ProxyCommand='sshpass -p x ssh -W %h:%p b'", 1),
             ("-L 1:b:2 word", 2),
             ("-o ForwardAgent=yes -Z", 2),

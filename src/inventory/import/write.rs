@@ -45,22 +45,24 @@ pub(super) fn write(cluster: &Cluster<'_>) -> String {
 /// What all nodes have in common, and so stands once.
 struct Shared(Login);
 
+/// A value where both have it alike.
+fn alike<T: Clone + PartialEq>(one: &Option<T>, other: &Option<T>) -> Option<T> {
+    one.clone().filter(|_| one == other)
+}
+
+/// A value unless it is shared.
+fn own<T: Clone>(value: &Option<T>, shared: &Option<T>) -> Option<T> {
+    value.clone().filter(|_| shared.is_none())
+}
+
 impl Shared {
     fn of(nodes: &[Node]) -> Self {
-        let Some(first) = nodes.first().filter(|_| nodes.len() > 1).map(|node| &node.login) else {
-            return Self(Login::default());
-        };
-        let all = |same: &dyn Fn(&Login) -> bool| nodes.iter().all(|node| same(&node.login));
-        Self(Login {
-            user: first.user.clone().filter(|_| all(&|login| login.user == first.user)),
-            port: first.port.filter(|_| all(&|login| login.port == first.port)),
-            keys: if all(&|login| login.keys == first.keys) { first.keys.clone() } else { Vec::new() },
-            password: first.password.clone().filter(|_| all(&|login| login.password == first.password)),
-            known_hosts: first
-                .known_hosts
-                .clone()
-                .filter(|_| all(&|login| login.known_hosts == first.known_hosts)),
-        })
+        match nodes {
+            [first, rest @ ..] if !rest.is_empty() => {
+                Self(rest.iter().fold(first.login.clone(), |shared, node| common(&shared, &node.login)))
+            }
+            _ => Self(Login::default()),
+        }
     }
 
     fn entries(&self) -> Vec<Entry> {
@@ -74,14 +76,7 @@ impl Shared {
             Entry::new("role", Value::text(if node.manager { "manager" } else { "worker" })),
         ];
         entries.extend(node.advertise.as_ref().map(|address| Entry::new("advertise", Value::text(address))));
-        let Login { user, port, keys, password, known_hosts } = &node.login;
-        entries.extend(login(&Login {
-            user: user.clone().filter(|_| self.0.user.is_none()),
-            port: port.filter(|_| self.0.port.is_none()),
-            keys: if self.0.keys.is_empty() { keys.clone() } else { Vec::new() },
-            password: password.clone().filter(|_| self.0.password.is_none()),
-            known_hosts: known_hosts.clone().filter(|_| self.0.known_hosts.is_none()),
-        }));
+        entries.extend(login(&without(&node.login, &self.0)));
         if !node.labels.is_empty() {
             let labels = node.labels.iter().map(|(key, value)| Entry::new(key, Value::text(value)));
             entries.push(Entry::new("labels", Value::Map(labels.collect())));
@@ -90,21 +85,72 @@ impl Shared {
     }
 }
 
+fn common(one: &Login, other: &Login) -> Login {
+    Login {
+        user: alike(&one.user, &other.user),
+        port: alike(&one.port, &other.port),
+        keys: if one.keys == other.keys { one.keys.clone() } else { Vec::new() },
+        password: alike(&one.password, &other.password),
+        key_passphrase: alike(&one.key_passphrase, &other.key_passphrase),
+        known_hosts: alike(&one.known_hosts, &other.known_hosts),
+        jump: alike(&one.jump, &other.jump),
+        proxy_command: alike(&one.proxy_command, &other.proxy_command),
+        doas: one.doas && other.doas,
+        sudo_password: alike(&one.sudo_password, &other.sudo_password),
+    }
+}
+
+fn without(login: &Login, shared: &Login) -> Login {
+    Login {
+        user: own(&login.user, &shared.user),
+        port: own(&login.port, &shared.port),
+        keys: if shared.keys.is_empty() { login.keys.clone() } else { Vec::new() },
+        password: own(&login.password, &shared.password),
+        key_passphrase: own(&login.key_passphrase, &shared.key_passphrase),
+        known_hosts: own(&login.known_hosts, &shared.known_hosts),
+        jump: own(&login.jump, &shared.jump),
+        proxy_command: own(&login.proxy_command, &shared.proxy_command),
+        doas: login.doas && !shared.doas,
+        sudo_password: own(&login.sudo_password, &shared.sudo_password),
+    }
+}
+
 fn login(login: &Login) -> Vec<Entry> {
-    let Login { user, port, keys, password, known_hosts } = login;
+    let Login {
+        user,
+        port,
+        keys,
+        password,
+        key_passphrase,
+        known_hosts,
+        jump,
+        proxy_command,
+        doas,
+        sudo_password,
+    } = login;
     let mut entries = Vec::new();
-    entries.extend(user.as_ref().map(|user| Entry::new("user", Value::text(user))));
+    let text = |entries: &mut Vec<Entry>, key: &str, value: &Option<String>| {
+        entries.extend(value.as_ref().map(|value| Entry::new(key, Value::text(value))));
+    };
+    let secret = |entries: &mut Vec<Entry>, key: &str, variable: &Option<String>| {
+        let source = |name: &String| Value::Map(vec![Entry::new("env", Value::text(name))]);
+        entries.extend(variable.as_ref().map(|variable| Entry::new(key, source(variable))));
+    };
+    text(&mut entries, "user", user);
     entries.extend(port.map(|port| Entry::new("port", Value::Plain(port.into()))));
     match keys.as_slice() {
         [] => {}
         [key] => entries.push(Entry::new("key", Value::text(key))),
         keys => entries.push(Entry::new("keys", Value::texts(keys))),
     }
-    entries.extend(
-        password.as_ref().map(|variable| {
-            Entry::new("password", Value::Map(vec![Entry::new("env", Value::text(variable))]))
-        }),
-    );
-    entries.extend(known_hosts.as_ref().map(|file| Entry::new("known_hosts", Value::text(file))));
+    secret(&mut entries, "password", password);
+    secret(&mut entries, "key_passphrase", key_passphrase);
+    text(&mut entries, "known_hosts", known_hosts);
+    text(&mut entries, "jump", jump);
+    text(&mut entries, "proxy_command", proxy_command);
+    if *doas {
+        entries.push(Entry::new("sudo", Value::text("doas")));
+    }
+    secret(&mut entries, "sudo_password", sudo_password);
     entries
 }

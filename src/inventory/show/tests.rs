@@ -33,7 +33,11 @@ nodes:
     known_hosts: ~/known
     sudo: always
     labels: {a.b: x, "disk": "yes: no"}
-  n3: {address: 10.77.0.1, password: {command: 'pass show "pi"'}, port: 22}
+    jump: none
+    sudo_password: {env: SUDO}
+    key_passphrase: {file: ~/pp}
+  n3: {address: 10.77.0.1, password: {command: 'pass show "pi"'}, port: 22, jump: "a,pi@b:23,root@[fd00::9]:24", sudo: doas}
+  n4: {address: n4, proxy_command: "nc -X 5 -x proxy %h %p", known_hosts: /dev/null}
 engine: {source: keep, version: "20.10.*", options: {log-driver: local, log-opts: {max-file: "3"}, mtu: 1400, debug: true}}
 shares:
   root: {server: n1, path: /srv/nfs/, clients: [n2, 10.0.0.0/8], options: [fsid=root, rw], owner: "1:2", mode: "0700", mount: {at: /mnt/root, options: [ro]}}
@@ -82,10 +86,15 @@ nodes:
     role: manager
     # advertise: found out on the node
     user: pi  # from `defaults`
-    port: 22  # default
+    # port: by your ssh configuration, else 22
     keys: [/inv/a]  # from `defaults`
-    # known_hosts: ~/.ssh/known_hosts
+    # password: asked for where it is wanted
+    # key_passphrase: asked for where it is wanted
+    # host_key: as known_hosts has it
+    # known_hosts: by your ssh configuration, else ~/.ssh/known_hosts
+    # jump: by your ssh configuration, else none
     sudo: auto  # default
+    # sudo_password: asked for where sudo wants one
   n2:
     address: n2
     role: worker
@@ -93,8 +102,13 @@ nodes:
     user: root
     port: 23
     keys: [/inv/a]  # from `defaults`
-    # known_hosts: ~/.ssh/known_hosts
+    # password: asked for where it is wanted
+    # key_passphrase: asked for where it is wanted
+    # host_key: as known_hosts has it
+    # known_hosts: by your ssh configuration, else ~/.ssh/known_hosts
+    # jump: by your ssh configuration, else none
     sudo: auto  # default
+    # sudo_password: asked for where sudo wants one
 
 engine:
   source: distro  # default

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::{Fault, Host};
+use super::needs::Relations;
 
 /// What dpkg has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,6 +14,8 @@ pub(crate) struct Status {
     pub(crate) unfinished: Vec<String>,
     /// Those of them that lost files and must be unpacked anew.
     pub(crate) broken: Vec<String>,
+    /// What the wholly installed ones need and provide.
+    pub(super) relations: Vec<Relations>,
     /// Whether dpkg has changes that it has yet to write into its main record.
     pub(super) interrupted: bool,
 }
@@ -40,6 +43,7 @@ impl Status {
             match state.split_whitespace().collect::<Vec<_>>()[..] {
                 [_, "ok", "installed"] => {
                     status.installed.insert(name.to_owned(), field("Version").unwrap_or_default().to_owned());
+                    status.relations.push(Relations::parse(name, stanza));
                 }
                 [_, _, "not-installed" | "config-files"] => {}
                 [_, flag, _] => {
