@@ -36,7 +36,7 @@ impl Hands<'_> {
             let local = own.local().await?;
             if let Some(record) = &record {
                 if record.state != "down" {
-                    manager.drain(node_id).await?;
+                    manager.take_work_off(node_id).await?;
                 }
                 if is_manager(record) {
                     manager.set_role(node_id, Role::Worker).await?;

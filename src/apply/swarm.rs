@@ -169,6 +169,8 @@ impl<'a> Hands<'a> {
                     }
                     manager.remove_node(node_id).await.map(|()| None)
                 }
+                SwarmAction::Drain { node_id } => manager.drain(node_id).await.map(|()| None),
+                SwarmAction::Undrain { node_id } => manager.undrain(node_id).await.map(|()| None),
                 SwarmAction::Adopt { name } => manager.adopt(name).await.map(|()| None),
                 SwarmAction::Release { .. } => manager.release().await.map(|()| None),
                 SwarmAction::Configure { task_history } => {

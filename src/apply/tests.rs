@@ -39,6 +39,19 @@ fn managers_join_one_by_one_and_workers_at_once() {
 }
 
 #[test]
+fn drained_nodes_have_turns_of_their_own_and_the_first_that_fails_is_the_last() {
+    let id = || "x".to_owned();
+    let steps = [
+        step("n1", SwarmAction::Drain { node_id: id() }),
+        step("n1", SwarmAction::Undrain { node_id: id() }),
+        step("n2", SwarmAction::Drain { node_id: id() }),
+    ];
+    let placed: Vec<_> = steps.iter().enumerate().collect();
+    assert_eq!(turns(&placed).len(), 3);
+    assert!(steps.iter().all(|step| super::sort(step) == super::Sort::Restart));
+}
+
+#[test]
 fn a_further_plan_adds_to_the_accounts() {
     let account = |changed, fault: Option<&str>| Account {
         changed,

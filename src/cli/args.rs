@@ -40,6 +40,9 @@ pub(super) struct Common {
     /// The inventory file
     #[arg(short, long, global = true, value_name = "FILE", default_value = DEFAULT_PATH)]
     pub(super) inventory: PathBuf,
+    /// Templates of your own, instead of the folder that the inventory names
+    #[arg(long, global = true, value_name = "DIR", hide_short_help = true)]
+    pub(super) templates: Option<PathBuf>,
     /// Change these nodes only (comma-separated); the others are still looked at
     #[arg(long, global = true, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name, add = ArgValueCandidates::new(complete::nodes))]
     pub(super) limit: Vec<NodeName>,
@@ -97,7 +100,7 @@ pub(super) enum Command {
     Plan(Plan),
     /// Make the hosts what the inventory says: show the plan, ask, do it, verify it
     #[command(
-        after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --json --yes | jq .\n  skep up --take-over   from a run that sleeps or hangs"
+        after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --replace-engine     engines from another source go, node by node\n  skep up --json --yes | jq .\n  skep up --take-over          from a run that sleeps or hangs"
     )]
     Up(Changing),
     /// Draw the cluster: nodes, roles, leader, quorum, and how many losses it survives
@@ -121,6 +124,9 @@ pub(super) enum Command {
     /// Throwaway nodes on this computer
     #[command(subcommand)]
     Lab(Lab),
+    /// The files that skep writes whole: list their templates, take over one
+    #[command(subcommand)]
+    Templates(Templates),
     /// Print the JSON Schema of the inventory, for editors
     Schema,
     /// Print completions for a shell; names of nodes come from the inventory
@@ -191,6 +197,9 @@ pub(super) struct Changing {
     /// Vouch that these nodes, which cannot be reached, hold no swarm
     #[arg(long, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name, add = ArgValueCandidates::new(complete::nodes))]
     pub(super) assume_new: Vec<NodeName>,
+    /// Replace engines from another source than `engine.source`, or newer than `engine.version`
+    #[arg(long)]
+    pub(super) replace_engine: bool,
 }
 
 #[derive(Debug, Default, Args)]
@@ -253,9 +262,29 @@ pub(super) enum Node {
 }
 
 #[derive(Debug, Subcommand)]
+pub(super) enum Templates {
+    /// List them: what each writes, and whether it is skep's or your own
+    Ls,
+    /// Print skep's own
+    #[command(after_help = "Example:\n  skep templates show exports.j2 | diff - templates/exports.j2")]
+    Show {
+        /// The template
+        name: String,
+    },
+    /// Copy skep's own into your folder, to change it there
+    #[command(after_help = "Example:\n  skep templates eject nfs.mount.j2")]
+    Eject {
+        /// The template
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(super) enum Lab {
     /// Boot throwaway nodes and write an inventory for them
-    #[command(after_help = "Example:\n  skep -i \"$(skep lab up -n 3)\" up")]
+    #[command(
+        after_help = "Examples:\n  skep -i \"$(skep lab up -n 3)\" up\n  skep lab up -n 1 --release trixie"
+    )]
     Up {
         #[command(flatten)]
         which: WhichLab,
@@ -265,6 +294,9 @@ pub(super) enum Lab {
         /// With Docker installed, but in no swarm
         #[arg(long)]
         engine: bool,
+        /// Release of new nodes, by code name or number; this computer's own where absent
+        #[arg(long, value_name = "RELEASE")]
+        release: Option<String>,
     },
     /// List the labs of this computer; with -q the paths of their inventories
     Ls,

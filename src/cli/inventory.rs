@@ -10,7 +10,7 @@ use super::{exit, init};
 use crate::inventory::import::{self, Format, Imported};
 use crate::inventory::model::{Inventory, NodeName};
 use crate::inventory::show::Show;
-use crate::inventory::{Diagnostics, Loaded, load};
+use crate::inventory::{Diagnostics, Loaded, load, load_alone};
 
 pub(super) fn run(common: &Common, command: Arguments) -> Result<u8, Failure> {
     match command {
@@ -64,7 +64,7 @@ fn count(number: usize, what: &str) -> String {
 fn show(common: &Common, names: &[NodeName]) -> Result<u8, Failure> {
     let printer = common.printer();
     let colour = printer.stderr().colour;
-    let Loaded { inventory, file, warnings } = load(&common.inventory)
+    let Loaded { inventory, file, warnings } = load_alone(&common.inventory)
         .map_err(|diagnostics| Failure::told(exit::USAGE, diagnostics.render(colour)))?;
     if let Some(unknown) = names.iter().find(|name| inventory.node(name).is_none()) {
         let there: Vec<_> = inventory.nodes.iter().map(|node| node.name.0.as_str()).collect();

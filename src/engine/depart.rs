@@ -1,11 +1,7 @@
 //! Letting a member go: drained first, then out, and never a swarm that still holds something.
 
-use std::collections::HashMap;
-
-use bollard::models::{NodeSpec, NodeSpecAvailabilityEnum, TaskState};
 use bollard::query_parameters::{
     LeaveSwarmOptionsBuilder, ListConfigsOptions, ListSecretsOptions, ListServicesOptions,
-    ListTasksOptionsBuilder,
 };
 
 use super::{Engine, Error};
@@ -26,24 +22,6 @@ impl Engine {
         let configs = self.docker.list_configs(None::<ListConfigsOptions>);
         let configs = self.patience.request(DOING, configs).await?.len();
         Ok(Holdings { services, secrets, configs })
-    }
-
-    /// Takes all tasks off a member, and waits until they have ended there. Asked of a manager.
-    ///
-    /// # Errors
-    /// Where the engine refuses, or tasks do not end in time.
-    pub async fn drain(&self, node_id: &str) -> Result<(), Error> {
-        let drained = |spec: &mut NodeSpec| spec.availability = Some(NodeSpecAvailabilityEnum::DRAIN);
-        self.update_node("drain the node", node_id, drained).await?;
-        const DOING: &str = "end the tasks of the node";
-        let ended = self.patience.poll_through(DOING, self.patience.join, async || {
-            let filters = HashMap::from([("node".to_owned(), vec![node_id.to_owned()])]);
-            let options = ListTasksOptionsBuilder::default().filters(&filters).build();
-            let tasks = self.patience.request(DOING, self.docker.list_tasks(Some(options))).await?;
-            let at_work = tasks.iter().filter_map(|task| task.status.as_ref()?.state).any(is_at_work);
-            Ok((!at_work).then_some(()))
-        });
-        ended.await
     }
 
     /// Lets this node go out of its swarm, and waits until it is out. With `force` also the last manager, with which the
@@ -67,19 +45,6 @@ impl Engine {
         });
         left.await
     }
-}
-
-/// Whether a task may still run or is about to.
-fn is_at_work(state: TaskState) -> bool {
-    !matches!(
-        state,
-        TaskState::COMPLETE
-            | TaskState::SHUTDOWN
-            | TaskState::FAILED
-            | TaskState::REJECTED
-            | TaskState::REMOVE
-            | TaskState::ORPHANED
-    )
 }
 
 #[cfg(test)]
@@ -119,29 +84,6 @@ mod tests {
         assert_eq!((again, fake.paths().len()), (Ok(()), 8));
         let stays = demoted(usize::MAX).connect(ONCE).await.unwrap().leave(false).await;
         assert!(matches!(stays, Err(Error::Timeout { .. })), "{stays:?}");
-    }
-
-    #[tokio::test]
-    async fn a_node_is_drained_when_its_tasks_have_ended() {
-        let mut looks = 0;
-        let fake = Fake::new(move |asked: &Asked| match asked.path.split('?').next().unwrap() {
-            "/nodes/n" => ok(
-                json!({ "Version": { "Index": 7 }, "Spec": { "Role": "worker", "Availability": "active" } }),
-            ),
-            "/nodes/n/update" => ok(json!(null)),
-            "/tasks" => {
-                looks += 1;
-                let state = if looks < 3 { "running" } else { "shutdown" };
-                ok(json!([{ "Status": { "State": "complete" } }, { "Status": { "State": state } }]))
-            }
-            other => panic!("asked for {other}"),
-        });
-        fake.connect(EAGER).await.unwrap().drain("n").await.unwrap();
-        let asked = fake.asked();
-        assert_eq!(asked[1].body["Availability"], "drain");
-        let tasks: Vec<&str> =
-            asked.iter().map(|asked| asked.path.as_str()).filter(|path| path.starts_with("/tasks")).collect();
-        assert!(tasks.len() == 3 && tasks[0].contains("node"), "{tasks:?}");
     }
 
     #[tokio::test]

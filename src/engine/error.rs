@@ -57,6 +57,13 @@ pub enum Error {
         /// The managers as they are.
         managers: Managers,
     },
+    /// Without this manager the others would be too few, though only for a while.
+    #[error("its engine keeps running: {} of {} managers answer, and {} are needed besides it",
+        managers.reachable, managers.total, quorum(managers.total))]
+    Indispensable {
+        /// The managers as they are.
+        managers: Managers,
+    },
 }
 
 impl Error {

@@ -6,6 +6,7 @@
 
 mod convert;
 mod depart;
+mod drain;
 mod error;
 mod manager;
 mod patience;

@@ -36,6 +36,12 @@ pub struct File {
     /// Options of the swarm itself.
     #[serde(default)]
     pub swarm: Swarm,
+    /// Folder of templates of your own, which stand for those of the same name that skep brings; relative to the
+    /// inventory's folder. `skep templates` lists them. Default: none.
+    pub templates: Option<Spot<PathBuf>>,
+    /// Commands of your own that run before or after phases that have something to do.
+    #[serde(default)]
+    pub hooks: Vec<Hook>,
 }
 
 /// What holds for every node that does not say otherwise.
@@ -162,10 +168,23 @@ impl From<Sudo> for model::Sudo {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Engine {
-    /// Where it comes from. Default: `distro`.
+    /// Where it comes from. Default: `distro` where a node has none; one that is there stays.
     pub source: Option<EngineSource>,
-    /// Wanted version, `*` for any run of characters: `"20.10.*"`. Default: whatever the source has.
+    /// Wanted version as upstream counts, `*` for any run of characters: `"28.*"`. Default: whatever the source has.
     pub version: Option<Spot<String>>,
+    /// Whether only skep changes the engine's packages: held, and kept out of unattended-upgrades. Default: true with
+    /// `source: docker` or a `version`.
+    pub hold: Option<bool>,
+    /// Another repository than Docker's own, for `source: docker`: a mirror, or one without the internet.
+    pub repository: Option<Spot<Repository>>,
+    /// Proxies for apt and for the engine.
+    pub proxy: Option<Proxy>,
+    /// Mirrors of Docker Hub that the engine pulls from: `https://…`.
+    #[serde(default)]
+    pub registry_mirrors: Vec<Spot<String>>,
+    /// Users put into the group `docker`, who may do with a node whatever root may.
+    #[serde(default)]
+    pub group: Vec<Spot<String>>,
     /// Options for `/etc/docker/daemon.json`, merged over what a node has there.
     #[serde(default)]
     pub options: Entries<Spot<serde_json::Value>>,
@@ -175,6 +194,8 @@ pub struct Engine {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineSource {
+    /// Docker's own apt repository.
+    Docker,
     /// The distribution's own packages.
     Distro,
     /// Whatever is installed already; nothing is installed.
@@ -184,10 +205,39 @@ pub enum EngineSource {
 impl From<EngineSource> for model::EngineSource {
     fn from(source: EngineSource) -> Self {
         match source {
+            EngineSource::Docker => Self::Docker,
             EngineSource::Distro => Self::Distro,
             EngineSource::Keep => Self::Keep,
         }
     }
+}
+
+/// An apt repository with Docker's packages.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Repository {
+    /// Where it is: `https://…`, `http://…`, or a folder of each node, `file:/…`.
+    #[schemars(required)]
+    pub url: Option<Spot<String>>,
+    /// Its suite; one that ends with `/` has no components. Default: the node's code name.
+    pub suite: Option<Spot<String>>,
+    /// The key that signs it: a URL that nodes fetch it from, or a file beside the inventory. Default: `gpg` below `url`.
+    pub key: Option<Spot<String>>,
+    /// OpenPGP fingerprint of that key, 40 hexadecimal digits. Default: that of Docker's own key.
+    pub key_fingerprint: Option<Spot<String>>,
+}
+
+/// Proxies for apt and for the engine.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Proxy {
+    /// For `http://`: `http://proxy.example.net:3128`.
+    pub http: Option<Spot<String>>,
+    /// For `https://`. Default: that for `http://`.
+    pub https: Option<Spot<String>>,
+    /// Hosts, domains (`.example.net`) and networks that are reached without.
+    #[serde(default)]
+    pub no_proxy: Vec<Spot<String>>,
 }
 
 /// A directory that one node shares over NFS.
@@ -240,4 +290,83 @@ pub struct Swarm {
     pub subnet_size: Option<Spot<u8>>,
     /// How many finished tasks a slot keeps. Default: Docker's own, 5.
     pub task_history: Option<i64>,
+}
+
+/// A command of your own that runs before or after a phase. It may run more than once; it sees `SKEP_NODE`, `SKEP_PHASE`
+/// and `SKEP_RUN`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    /// What you call it: lower-case letters, digits and `-`.
+    pub name: Spot<String>,
+    /// Where it runs: nodes by name, `[all]` of them, or the `[controller]`, this computer. Default: `[all]`.
+    pub on: Option<Vec<Spot<String>>>,
+    /// Before or after the phase.
+    pub when: When,
+    /// The phase. It runs on the nodes that have something to do in it.
+    pub phase: HookPhase,
+    /// The command, given to `sh`.
+    pub run: Option<Spot<String>>,
+    /// Instead of `run`: a script, run by what its first line (`#!`) names, else by `sh`; relative to the inventory's
+    /// folder.
+    pub script: Option<Spot<PathBuf>>,
+    /// Seconds it may take before it is ended. Default: 600.
+    #[schemars(range(min = 1, max = 86400))]
+    pub timeout: Option<Spot<u64>>,
+}
+
+/// Before or after a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// Before the phase; where it fails, its node does nothing more.
+    Before,
+    /// After the phase, on the nodes where all of it went well.
+    After,
+}
+
+impl From<When> for model::When {
+    fn from(when: When) -> Self {
+        match when {
+            When::Before => Self::Before,
+            When::After => Self::After,
+        }
+    }
+}
+
+/// The phase that a hook goes with.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HookPhase {
+    /// Packages of the distribution.
+    Packages,
+    /// Kernel modules and parameters.
+    Kernel,
+    /// The engine's options and state.
+    Engine,
+    /// Shared directories and NFS exports.
+    Exports,
+    /// Mounted shares.
+    Mounts,
+    /// Swarm membership and roles.
+    Swarm,
+    /// Node labels.
+    Labels,
+    /// All of them together: before the first, after the last.
+    All,
+}
+
+impl From<HookPhase> for model::HookPhase {
+    fn from(phase: HookPhase) -> Self {
+        match phase {
+            HookPhase::Packages => Self::Packages,
+            HookPhase::Kernel => Self::Kernel,
+            HookPhase::Engine => Self::Engine,
+            HookPhase::Exports => Self::Exports,
+            HookPhase::Mounts => Self::Mounts,
+            HookPhase::Swarm => Self::Swarm,
+            HookPhase::Labels => Self::Labels,
+            HookPhase::All => Self::All,
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::attached;
 use super::check::{Problem, check};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::file::File;
@@ -58,13 +59,35 @@ impl Surroundings {
     }
 }
 
-/// Reads and checks the inventory at `path`.
+/// Reads and checks the inventory at `path`, and what it says in further files.
 ///
 /// # Errors
 /// Everything that is wrong with it, warnings included, in the order of the file; or that it cannot be read.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
-    let text = text_of(path).map_err(|diagnostic| Diagnostics::new(vec![*diagnostic], ""))?;
+    let mut loaded = load_alone(path)?;
+    attach(&mut loaded.inventory)?;
+    Ok(loaded)
+}
+
+/// As [`load`], but leaves further files unread, for [`attach`].
+///
+/// # Errors
+/// As [`load`].
+pub fn load_alone(path: &Path) -> Result<Loaded, Diagnostics> {
+    let text = text_of(path).map_err(|diagnostic| alone(*diagnostic))?;
     read(path, &text, &Surroundings::of(path))
+}
+
+/// Reads what the inventory says in further files: templates, scripts of hooks and keys.
+///
+/// # Errors
+/// The first that cannot be read.
+pub fn attach(inventory: &mut Inventory) -> Result<(), Diagnostics> {
+    attached::attach(inventory).map_err(|diagnostic| alone(*diagnostic))
+}
+
+fn alone(diagnostic: Diagnostic) -> Diagnostics {
+    Diagnostics::new(vec![diagnostic], "")
 }
 
 fn text_of(path: &Path) -> Result<String, Box<Diagnostic>> {
@@ -94,7 +117,7 @@ fn text_of(path: &Path) -> Result<String, Box<Diagnostic>> {
     })
 }
 
-/// Checks `text` as if it were read from `path`. Does no input or output.
+/// Checks `text` as if it were read from `path`. Does no input or output, so templates, scripts of hooks and keys stay unread.
 ///
 /// # Errors
 /// Everything that is wrong with it, warnings included, in the order of the file.

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Serialize;
 
+pub use super::attached::{OwnTemplate, Templates};
 use super::host_arg::HostArg;
 use super::secret::SecretSource;
 
@@ -29,6 +31,10 @@ pub struct Inventory {
     pub shares: Vec<Share>,
     /// Options of the swarm.
     pub swarm: Swarm,
+    /// Templates of the user's own.
+    pub templates: Templates,
+    /// Commands of the user's own, in the order of the file.
+    pub hooks: Vec<Hook>,
 }
 
 impl Inventory {
@@ -161,8 +167,18 @@ pub enum Sudo {
 pub struct Engine {
     /// Where it comes from.
     pub source: EngineSource,
-    /// Wanted version, with `*` for any run of characters: `20.10.*`; any where absent.
+    /// Whether the inventory names that source: an engine from another one is then in the way. Otherwise it stays.
+    pub source_is_named: bool,
+    /// Wanted version, with `*` for any run of characters: `28.*`; any where absent.
     pub version: Option<String>,
+    /// Whether the engine's packages are held; as they are where absent.
+    pub hold: Option<bool>,
+    /// Another repository than Docker's own.
+    pub repository: Option<Repository>,
+    /// Proxies for apt and for the engine.
+    pub proxy: Proxy,
+    /// Users in the group `docker`.
+    pub group: Vec<String>,
     /// Options for `daemon.json`, merged over what a host has.
     pub options: serde_json::Map<String, serde_json::Value>,
 }
@@ -171,10 +187,47 @@ pub struct Engine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineSource {
+    /// Docker's own apt repository, or what stands in for it.
+    Docker,
     /// The distribution's own packages.
     Distro,
     /// Whatever is installed already; nothing is installed.
     Keep,
+}
+
+/// An apt repository with Docker's packages that is not Docker's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// Where it is.
+    pub url: String,
+    /// Its suite; the host's code name where absent.
+    pub suite: Option<String>,
+    /// The key that signs it.
+    pub key: RepositoryKey,
+    /// That key's OpenPGP fingerprint, in capitals; Docker's own where absent.
+    pub fingerprint: Option<String>,
+}
+
+/// Where the key of a repository comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RepositoryKey {
+    /// Hosts fetch it.
+    Url(String),
+    /// A file of this computer that is yet to be read.
+    File(PathBuf),
+    /// The key itself, armored.
+    Text(String),
+}
+
+/// Proxies for apt and for the engine. May hold a login, which is masked wherever it is shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proxy {
+    /// For `http://`.
+    pub http: Option<String>,
+    /// For `https://`.
+    pub https: Option<String>,
+    /// What is reached without.
+    pub no_proxy: Vec<String>,
 }
 
 /// A directory that one node shares over NFS.
@@ -231,4 +284,71 @@ pub struct Swarm {
     pub subnet_size: Option<u8>,
     /// How many finished tasks a slot keeps.
     pub task_history: Option<i64>,
+}
+
+/// A command of the user's own that runs before or after a phase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// Its name, unique in the inventory.
+    pub name: String,
+    /// Where it runs.
+    pub place: HookPlace,
+    /// Before or after the phase.
+    pub when: When,
+    /// The phase.
+    pub phase: HookPhase,
+    /// The file that the text was read from, where it is a script.
+    pub script: Option<PathBuf>,
+    /// What is run: a command for `sh`, or a script's text.
+    pub text: String,
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+/// Where a hook runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookPlace {
+    /// On the computer that skep runs on.
+    Controller,
+    /// On these nodes.
+    Nodes(Vec<NodeName>),
+}
+
+/// Before or after a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Before it.
+    Before,
+    /// After it.
+    After,
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Before => "before",
+            Self::After => "after",
+        })
+    }
+}
+
+/// The phase that a hook goes with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HookPhase {
+    /// Packages of the distribution.
+    Packages,
+    /// Kernel modules and parameters.
+    Kernel,
+    /// The engine's options and state.
+    Engine,
+    /// Shared directories and NFS exports.
+    Exports,
+    /// Mounted shares.
+    Mounts,
+    /// Swarm membership and roles.
+    Swarm,
+    /// Node labels.
+    Labels,
+    /// All of them together.
+    All,
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::document::{Entry, Value};
 use super::file::{self, File};
 use super::model::{
-    Engine, EngineSource, Inventory, Jump, Login, Node, NodeName, Share, ShareMount, Sudo, Swarm,
+    Engine, EngineSource, Hook, HookPhase, Inventory, Jump, Login, Node, NodeName, Proxy, Repository,
+    RepositoryKey, Share, ShareMount, Sudo, Swarm,
 };
 use super::secret::SecretSource;
 use crate::mask::masked;
@@ -16,7 +17,7 @@ use crate::mask::masked;
 pub struct Show<'a> {
     /// What is written.
     pub file: &'a File,
-    /// What is meant.
+    /// What is meant, further files unread.
     pub inventory: &'a Inventory,
     /// The folder that relative paths are meant from: the current one. Shown paths are absolute, so that they mean the
     /// same wherever the text goes.
@@ -26,11 +27,13 @@ pub struct Show<'a> {
 /// Where a value comes from, for what a node does not say itself.
 const FROM_DEFAULTS: &str = "from `defaults`";
 const DEFAULT: &str = "default";
+/// Every node, every phase.
+const ALL: &str = "all";
 
 impl Show<'_> {
     /// The whole inventory. As YAML it loads again and means the same, but for what is hidden.
     pub fn all(&self) -> Value {
-        let Inventory { path: _, name, nodes, engine, shares, swarm } = self.inventory;
+        let Inventory { path: _, name, nodes, engine, shares, swarm, templates, hooks } = self.inventory;
         let mut sections = vec![
             Entry::new("name", Value::text(name)).beside(self.file.name.is_none().then_some(DEFAULT)),
             Entry::new("nodes", Value::Map(nodes.iter().map(|node| self.named(node)).collect())),
@@ -41,6 +44,14 @@ impl Show<'_> {
             sections.push(Entry::new("shares", Value::Map(shares.collect())));
         }
         sections.push(Entry::new("swarm", self::swarm(swarm)));
+        if let Some(folder) = &templates.folder {
+            sections.push(Entry::new("templates", Value::text(self.path(folder))));
+        }
+        if !hooks.is_empty() {
+            let hooks =
+                hooks.iter().enumerate().map(|(index, hook)| self.hook(hook, self.file.hooks.get(index)));
+            sections.push(Entry::new("hooks", Value::List(hooks.collect())));
+        }
         Value::Map(sections)
     }
 
@@ -167,18 +178,31 @@ impl Show<'_> {
     }
 
     fn engine(&self, engine: &Engine) -> Value {
-        let Engine { source, version, options } = engine;
-        let is_default = self.file.engine.source.is_none();
-        let source = match source {
-            EngineSource::Distro => "distro",
-            EngineSource::Keep => "keep",
-        };
-        let mut entries =
-            vec![Entry::new("source", Value::text(source)).beside(is_default.then_some(DEFAULT))];
+        let Engine { source, source_is_named, version, hold, repository, proxy, group, options } = engine;
+        let mut entries = Vec::new();
+        entries.push(match source_is_named {
+            true => Entry::new("source", Value::text(source_name(*source))),
+            // Written out it would mean more.
+            false => Entry::comment("source: distro where a node has no engine; one that is there stays"),
+        });
         entries.push(match version {
             Some(version) => Entry::new("version", Value::text(version)),
             None => Entry::comment("version: whatever the source has"),
         });
+        entries.push(match hold {
+            Some(hold) => Entry::new("hold", Value::Plain((*hold).into()))
+                .beside(self.file.engine.hold.is_none().then_some(DEFAULT)),
+            None => Entry::comment("hold: as the packages are"),
+        });
+        entries.extend(
+            repository.as_ref().map(|repository| Entry::new("repository", self.repository(repository))),
+        );
+        if *proxy != Proxy::default() {
+            entries.push(Entry::new("proxy", self::proxy(proxy)));
+        }
+        if !group.is_empty() {
+            entries.push(Entry::new("group", Value::texts(group)));
+        }
         if !options.is_empty() {
             let plain = serde_json::Value::Object(options.clone());
             let text = plain.to_string();
@@ -189,6 +213,43 @@ impl Show<'_> {
             entries.push(Entry::new("options", shown.into()).beside(hidden));
         }
         Value::Map(entries)
+    }
+
+    fn repository(&self, repository: &Repository) -> Value {
+        let Repository { url, suite, key, fingerprint } = repository;
+        let mut entries = vec![Entry::new("url", Value::text(masked(url)))];
+        entries.push(match suite {
+            Some(suite) => Entry::new("suite", Value::text(suite)),
+            None => Entry::comment("suite: the node's code name"),
+        });
+        entries.push(match key {
+            RepositoryKey::Url(url) => Entry::new("key", Value::text(masked(url))),
+            RepositoryKey::File(path) => Entry::new("key", Value::text(self.path(path))),
+            RepositoryKey::Text(_) => Entry::comment("key: read from a file"),
+        });
+        entries.push(match fingerprint {
+            Some(digits) => Entry::new("key_fingerprint", Value::text(digits)),
+            None => Entry::comment("key_fingerprint: that of Docker's own key"),
+        });
+        Value::Map(entries)
+    }
+
+    fn hook(&self, hook: &Hook, written: Option<&file::Hook>) -> Value {
+        let Hook { name, place: _, when, phase, script, text, limit } = hook;
+        let on = written.and_then(|written| written.on.as_ref());
+        let on = on.map_or_else(|| vec![ALL], |on| on.iter().map(|name| name.as_str()).collect());
+        let run = match script {
+            Some(path) => Entry::new("script", Value::text(self.path(path))),
+            None => Entry::new("run", Value::text(masked(text))),
+        };
+        Value::Map(vec![
+            Entry::new("name", Value::text(name)),
+            Entry::new("on", Value::texts(on)),
+            Entry::new("when", Value::text(when.to_string())),
+            Entry::new("phase", Value::text(phase_name(*phase))),
+            run,
+            Entry::new("timeout", Value::Plain(limit.as_secs().into())),
+        ])
     }
 
     fn share(&self, share: &Share) -> Value {
@@ -243,6 +304,17 @@ fn swarm(swarm: &Swarm) -> Value {
     Value::Map(entries)
 }
 
+fn proxy(proxy: &Proxy) -> Value {
+    let Proxy { http, https, no_proxy } = proxy;
+    let mut entries = Vec::new();
+    entries.extend(http.as_ref().map(|url| Entry::new("http", Value::text(masked(url)))));
+    entries.extend(https.as_ref().map(|url| Entry::new("https", Value::text(masked(url)))));
+    if !no_proxy.is_empty() {
+        entries.push(Entry::new("no_proxy", Value::texts(no_proxy)));
+    }
+    Value::Map(entries)
+}
+
 /// A key of a login.
 struct Row {
     key: &'static str,
@@ -277,6 +349,27 @@ fn jump_value(jump: &Jump) -> Value {
     match jump {
         Jump::None => Value::text("none"),
         Jump::Via(hops) => Value::text(hops.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+    }
+}
+
+fn source_name(source: EngineSource) -> &'static str {
+    match source {
+        EngineSource::Docker => "docker",
+        EngineSource::Distro => "distro",
+        EngineSource::Keep => "keep",
+    }
+}
+
+fn phase_name(phase: HookPhase) -> &'static str {
+    match phase {
+        HookPhase::Packages => "packages",
+        HookPhase::Kernel => "kernel",
+        HookPhase::Engine => "engine",
+        HookPhase::Exports => "exports",
+        HookPhase::Mounts => "mounts",
+        HookPhase::Swarm => "swarm",
+        HookPhase::Labels => "labels",
+        HookPhase::All => ALL,
     }
 }
 

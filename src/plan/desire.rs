@@ -1,16 +1,16 @@
 //! What one node should have, as resources in the order of their phases.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::PhaseName;
 use super::distribution;
-use super::templates::render;
+use super::engine::{self, Part, UNIT};
+use super::templates::{TemplateError, Texts};
+use super::view::{Choices, Host};
 use crate::facts::{Facts, Support};
-use crate::inventory::model::{EngineSource, Inventory, Node, NodeName, Share, ShareMount};
+use crate::inventory::model::{Inventory, Node, NodeName, Share, ShareMount};
 use crate::resource::{
-    Key, Resource, daemon, directory, dropin, exports, module, mount, packages, sysctl, unit,
+    Key, Problem, Resource, daemon, directory, dropin, exports, module, mount, packages, sysctl, unit,
 };
 
 /// Modules that Docker and Swarm need, each with the kernel option that brings it.
@@ -31,8 +31,6 @@ const NFS_VERSION: &str = "4.2";
 pub(super) struct Traits {
     /// The engine is there already, from whatever source.
     engine_present: bool,
-    /// The engine's client is a package of its own.
-    client_apart: bool,
     /// The running kernel has AppArmor, so that the engine wants its parser.
     apparmor: bool,
     /// The kernel can do all that the inventory's shares ask of this node.
@@ -42,12 +40,17 @@ pub(super) struct Traits {
 }
 
 impl Traits {
+    /// Those of a host that has nothing and lacks nothing, of which everything may be wanted.
+    fn bare() -> Self {
+        let modules = MODULES.iter().map(|(name, _)| *name).collect();
+        Self { engine_present: false, apparmor: true, nfs: true, modules }
+    }
+
     /// Those of a host.
     fn of(inventory: &Inventory, node: &Node, facts: &Facts) -> Self {
         let loadable = |option: &str| facts.kernel.options.get(option) == Some(&Support::Module);
         Self {
             engine_present: facts.engine.is_installed(),
-            client_apart: distribution::client_apart(&facts.system),
             apparmor: facts.kernel.apparmor,
             nfs: missing_nfs(inventory, node, facts).is_empty(),
             modules: MODULES.iter().filter(|(_, option)| loadable(option)).map(|(name, _)| *name).collect(),
@@ -57,10 +60,10 @@ impl Traits {
 
 /// All that has to be observed on a node before it can be known what it should have.
 pub fn keys(inventory: &Inventory, node: &Node) -> Vec<Key> {
-    let modules: Vec<_> = MODULES.iter().map(|(name, _)| *name).collect();
-    let bare = Traits { engine_present: false, client_apart: true, apparmor: true, nfs: true, modules };
-    let mut keys = Vec::new();
-    for (_, resource) in want(inventory, node, &bare) {
+    let bare = Traits::bare();
+    let texts = Texts::new(&inventory.templates, node);
+    let mut keys = engine::keys(inventory, &texts);
+    for (_, resource) in want(inventory, node, &bare, Part::default(), &texts) {
         let key = resource.key();
         if !keys.contains(&key) {
             keys.push(key);
@@ -69,9 +72,26 @@ pub fn keys(inventory: &Inventory, node: &Node) -> Vec<Key> {
     keys
 }
 
-/// What a node should have, given what it is.
-pub(super) fn resources(inventory: &Inventory, node: &Node, facts: &Facts) -> Vec<(PhaseName, Resource)> {
-    want(inventory, node, &Traits::of(inventory, node, facts))
+/// What a node should have, given what it is; and why its engine's packages are left as they are, where they are. What is
+/// wrong with its templates is left with `texts`.
+pub(super) fn resources(
+    inventory: &Inventory,
+    node: &Node,
+    host: &Host,
+    choices: &Choices,
+    texts: &Texts<'_>,
+) -> (Vec<(PhaseName, Resource)>, Option<Problem>) {
+    let mut part = engine::part(inventory, host, choices, texts);
+    let problem = part.problem.take();
+    (want(inventory, node, &Traits::of(inventory, node, &host.facts), part, texts), problem)
+}
+
+/// What is wrong with the templates of a node, as far as the inventory alone tells.
+pub(super) fn template_errors(inventory: &Inventory, node: &Node) -> Vec<TemplateError> {
+    let texts = Texts::new(&inventory.templates, node);
+    engine::keys(inventory, &texts);
+    want(inventory, node, &Traits::bare(), Part::default(), &texts);
+    texts.errors()
 }
 
 /// The kernel options that the inventory's shares need on this node and its kernel lacks.
@@ -86,33 +106,51 @@ pub(super) fn missing_nfs(inventory: &Inventory, node: &Node, facts: &Facts) -> 
 }
 
 /// Everything, in the order in which a node does it.
-fn want(inventory: &Inventory, node: &Node, traits: &Traits) -> Vec<(PhaseName, Resource)> {
-    let mut wanted = Vec::new();
-    // Options come before the engine's first start, so that it need not be restarted for them. Without any, the file
-    // is still looked at: what it holds already may keep a host out of every swarm.
+fn want(
+    inventory: &Inventory,
+    node: &Node,
+    traits: &Traits,
+    mut part: Part,
+    texts: &Texts<'_>,
+) -> Vec<(PhaseName, Resource)> {
+    let phase = |name: PhaseName| move |resource| (name, resource);
+    // Before its first start the engine is in nobody's way, and what it has to know comes first, so that it need not be
+    // restarted for that. One that runs gets both in its turn, its packages first: they may bring a newer one.
+    let engine_phase = if traits.engine_present { PhaseName::Engine } else { PhaseName::Packages };
+    // Without any options, the file is still looked at: what it holds already may keep a host out of every swarm.
     let options = Resource::Daemon(daemon::Desired { options: inventory.engine.options.clone() });
-    let options_phase = if traits.engine_present { PhaseName::Engine } else { PhaseName::Packages };
-    wanted.push((options_phase, options));
-    wanted.push((PhaseName::Packages, packages(inventory, node, traits)));
-    wanted.extend(kernel(traits).into_iter().map(|resource| (PhaseName::Kernel, resource)));
-    wanted.push((PhaseName::Engine, running("docker.service")));
+    let settings: Vec<_> = part.settings.into_iter().chain([options]).collect();
+    let (before, after) = if traits.engine_present { (Vec::new(), settings) } else { (settings, Vec::new()) };
+
+    let fetching = part.ways.into_iter().chain(before);
+    let mut wanted: Vec<_> = fetching.map(phase(PhaseName::Packages)).collect();
+    let mut packages = packages(inventory, node, traits);
+    // Where nothing has to come in between, all are installed in one go.
+    if !traits.engine_present
+        && part.repository.is_none()
+        && let Some(engine) = part.packages.take_if(|engine| engine.absent.is_empty())
+    {
+        packages.install.extend(engine.install);
+        packages.versions.extend(engine.versions);
+    }
+    wanted.push((PhaseName::Packages, Resource::Packages(packages)));
+    wanted.extend(part.repository.map(phase(PhaseName::Packages)));
+    let engine = part.packages.map(Resource::Packages).into_iter().chain(part.kept).chain(after);
+    wanted.extend(engine.map(phase(engine_phase)));
+    wanted.extend(kernel(traits).into_iter().map(phase(PhaseName::Kernel)));
+    wanted.push((PhaseName::Engine, running(UNIT)));
+    wanted.extend(part.users.map(phase(PhaseName::Engine)));
     if traits.nfs {
-        wanted.extend(exporting(inventory, node).into_iter().map(|resource| (PhaseName::Exports, resource)));
-        wanted.extend(mounting(inventory, node).into_iter().map(|resource| (PhaseName::Mounts, resource)));
+        wanted.extend(exporting(inventory, node, texts).into_iter().map(phase(PhaseName::Exports)));
+        wanted.extend(mounting(inventory, node, texts).into_iter().map(phase(PhaseName::Mounts)));
     }
     wanted
 }
 
-fn packages(inventory: &Inventory, node: &Node, traits: &Traits) -> Resource {
+fn packages(inventory: &Inventory, node: &Node, traits: &Traits) -> packages::Desired {
     let mut install = distribution::BESIDES.to_vec();
-    let mut versions = BTreeMap::new();
     if traits.apparmor {
         install.push(distribution::APPARMOR);
-    }
-    if !traits.engine_present && inventory.engine.source == EngineSource::Distro {
-        install.push(distribution::ENGINE);
-        install.extend(traits.client_apart.then_some(distribution::CLIENT));
-        versions.extend(inventory.engine.version.clone().map(|glob| (distribution::ENGINE.to_owned(), glob)));
     }
     if traits.nfs && !inventory.shares.is_empty() {
         install.push(distribution::NFS_CLIENT);
@@ -120,7 +158,7 @@ fn packages(inventory: &Inventory, node: &Node, traits: &Traits) -> Resource {
         install.extend(serves.then_some(distribution::NFS_SERVER));
     }
     let install = install.into_iter().map(str::to_owned).collect();
-    Resource::Packages(packages::Desired { install, versions, asked: distribution::asked() })
+    packages::Desired { install, asked: distribution::asked(), ..packages::Desired::default() }
 }
 
 fn kernel(traits: &Traits) -> Vec<Resource> {
@@ -151,7 +189,7 @@ fn mounts<'a>(
     mounted.filter(move |(_, mount)| mount.on.contains(node))
 }
 
-fn exporting(inventory: &Inventory, node: &Node) -> Vec<Resource> {
+fn exporting(inventory: &Inventory, node: &Node, texts: &Texts<'_>) -> Vec<Resource> {
     let shares: Vec<_> = served(inventory, &node.name).collect();
     let directories = shares.iter().map(|share| {
         Resource::Directory(directory::Desired {
@@ -161,22 +199,22 @@ fn exporting(inventory: &Inventory, node: &Node) -> Vec<Resource> {
             gid: share.owner.gid,
         })
     });
-    let exports = Resource::Exports(exports(&shares));
+    let exports = Resource::Exports(exports(&shares, texts));
     let server = (!shares.is_empty()).then(|| running("nfs-server.service"));
     directories.chain(server).chain([exports]).collect()
 }
 
 /// The one file of a server's exports; without shares it is to be removed.
-fn exports(shares: &[&Share]) -> exports::Desired {
+fn exports(shares: &[&Share], texts: &Texts<'_>) -> exports::Desired {
     let lines: Vec<_> = shares
         .iter()
         .map(|share| {
             let lines: Vec<_> = entries(share).map(|entry| entry.to_string()).collect();
-            json!({ "name": share.name, "entries": lines })
+            json!({ "name": share.name, "path": share.path, "entries": lines })
         })
         .collect();
-    let text =
-        if lines.is_empty() { String::new() } else { render("exports.j2", json!({ "shares": lines })) };
+    let context = json!({ "shares": lines });
+    let text = if lines.is_empty() { String::new() } else { texts.render("exports.j2", context) };
     let entries = shares.iter().flat_map(|share| entries(share)).collect();
     exports::Desired { path: exports::FILE.into(), text, entries }
 }
@@ -190,20 +228,22 @@ fn entries(share: &Share) -> impl Iterator<Item = exports::Entry> {
     })
 }
 
-fn mounting(inventory: &Inventory, node: &Node) -> Vec<Resource> {
+fn mounting(inventory: &Inventory, node: &Node, texts: &Texts<'_>) -> Vec<Resource> {
     let mounts: Vec<_> = mounts(inventory, &node.name).collect();
     let units: Vec<_> = mounts.iter().map(|(_, mount)| mount::unit_name(&mount.at)).collect();
     let after = (!units.is_empty()).then(|| {
         Resource::Dropin(dropin::Desired {
-            unit: "docker.service".to_owned(),
+            unit: UNIT.to_owned(),
             name: "10-skep-mounts.conf".to_owned(),
-            text: render("docker-after-mounts.conf.j2", json!({ "mounts": units.join(" ") })),
+            text: texts.render("docker-after-mounts.conf.j2", json!({ "mounts": units.join(" ") })),
+            restart: false,
         })
     });
-    mounts.into_iter().map(|(share, mount)| mounted(inventory, share, mount)).chain(after).collect()
+    let mounted = |(share, mount)| mounted(inventory, share, mount, texts);
+    mounts.into_iter().map(mounted).chain(after).collect()
 }
 
-fn mounted(inventory: &Inventory, share: &Share, mount: &ShareMount) -> Resource {
+fn mounted(inventory: &Inventory, share: &Share, mount: &ShareMount, texts: &Texts<'_>) -> Resource {
     let server = inventory.node(&share.server).map(reached_at).unwrap_or_default();
     let source = format!("{server}:{}", mount.remote.display());
     let version = nfs_version(&mount.options);
@@ -214,7 +254,7 @@ fn mounted(inventory: &Inventory, share: &Share, mount: &ShareMount) -> Resource
         .chain(version.is_none().then_some(vers.as_str()))
         .chain(mount.options.iter().map(String::as_str))
         .collect();
-    let text = render(
+    let text = texts.render(
         "nfs.mount.j2",
         json!({
             "name": share.name,

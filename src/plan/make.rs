@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use super::architecture;
 use super::desire;
+use super::hooks;
+use super::in_turn;
 use super::storage;
+use super::templates::{TemplateError, Texts};
 use super::validate::{self, list};
 use super::view::{Host, View};
-use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION};
+use super::{Action, Finding, Origin, Phase, PhaseName, Plan, Step, VERSION};
 use crate::facts::Support;
 use crate::inventory::model::{Node, NodeName};
-use crate::resource::Resource;
+use crate::resource::{Problem, Resource};
 use crate::swarm::steps;
 
 /// The plan that makes what was seen into what is wanted.
@@ -20,16 +24,19 @@ pub fn make(view: &View<'_>) -> Plan {
         refusals: validate::refusals(view),
         problems: Vec::new(),
         warnings: Vec::new(),
+        origins: Vec::new(),
     };
     let mut phases: BTreeMap<PhaseName, Vec<Step>> = BTreeMap::new();
     for (node, host) in seen(view) {
-        plan_host(node, host, view, &mut phases, &mut plan.problems);
+        plan_host(node, host, view, &mut phases, &mut plan);
         let has_steps = |phase: PhaseName| {
             phases.get(&phase).is_some_and(|steps| steps.iter().any(|step| step.node == node.name))
         };
         plan.refusals.extend(storage::refusal(node, host, has_steps));
     }
+    in_turn::arrange(view, &mut phases, &mut plan);
     plan.warnings.extend(kernel_warnings(view));
+    plan.warnings.extend(architecture::warnings(view));
     plan.problems.extend(nfs_problems(view));
 
     let swarm = steps::steps(view);
@@ -40,6 +47,7 @@ pub fn make(view: &View<'_>) -> Plan {
     plan.warnings.extend(swarm.warnings);
 
     keep_to_limit(view, &mut phases, &mut plan);
+    hooks::insert(view.inventory, view.run, &mut phases);
     plan.phases = phases
         .into_iter()
         .filter(|(_, steps)| !steps.is_empty())
@@ -59,20 +67,49 @@ fn plan_host(
     host: &Host,
     view: &View<'_>,
     phases: &mut BTreeMap<PhaseName, Vec<Step>>,
-    problems: &mut Vec<Finding>,
+    plan: &mut Plan,
 ) {
-    for (phase, resource) in desire::resources(view.inventory, node, &host.facts) {
+    let about = |(message, help): (String, String)| Finding {
+        nodes: vec![node.name.clone()],
+        message: format!("{}: {message}", node.name),
+        help,
+    };
+    let texts = Texts::new(&view.inventory.templates, node);
+    let (resources, problem) = desire::resources(view.inventory, node, host, &view.choices, &texts);
+    if let Some(Problem { message, help }) = problem {
+        // A host that has an engine does the rest with that one; without any there is nothing to do it with.
+        let findings = if host.facts.engine.is_installed() { &mut plan.problems } else { &mut plan.refusals };
+        findings.push(about((message, help)));
+    }
+    for (phase, resource) in resources {
         match change(&resource, host) {
             Ok(None) => {}
             Ok(Some(action)) => {
+                plan.origins.extend(origin(node, &action, &texts));
                 phases.entry(phase).or_default().push(Step { node: node.name.clone(), action });
             }
-            Err((message, help)) => problems.push(Finding {
-                nodes: vec![node.name.clone()],
-                message: format!("{}: {message}", node.name),
-                help,
-            }),
+            Err(problem) => plan.problems.push(about(problem)),
         }
+    }
+    for error in texts.errors() {
+        refuse_template(node, &error, &mut plan.refusals);
+    }
+}
+
+/// Where the text that a step writes comes from.
+fn origin(node: &Node, action: &Action, texts: &Texts<'_>) -> Option<Origin> {
+    let change = action.describe().text?;
+    let lines = texts.origin(&change.after?)?;
+    Some(Origin { node: node.name.clone(), path: change.path, lines })
+}
+
+/// A template that cannot be used is one mistake, on however many nodes it shows.
+fn refuse_template(node: &Node, error: &TemplateError, refusals: &mut Vec<Finding>) {
+    let (message, help) = (error.message(), error.help().to_owned());
+    match refusals.iter_mut().find(|refusal| refusal.message == message) {
+        Some(refusal) if refusal.nodes.contains(&node.name) => {}
+        Some(refusal) => refusal.nodes.push(node.name.clone()),
+        None => refusals.push(Finding { nodes: vec![node.name.clone()], message, help }),
     }
 }
 
@@ -154,6 +191,7 @@ fn keep_to_limit(view: &View<'_>, phases: &mut BTreeMap<PhaseName, Vec<Step>>, p
     let concerns = |finding: &Finding| {
         finding.nodes.is_empty() || finding.nodes.iter().any(|node| view.choices.includes(node))
     };
+    plan.origins.retain(|origin| view.choices.includes(&origin.node));
     plan.refusals.retain(concerns);
     plan.problems.retain(concerns);
     plan.warnings.retain(concerns);

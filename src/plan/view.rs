@@ -15,6 +15,8 @@ pub struct View<'a> {
     pub hosts: BTreeMap<NodeName, Host>,
     /// What the user said on the command line.
     pub choices: Choices,
+    /// The run's ID, which hooks are told.
+    pub run: &'a str,
 }
 
 /// What was seen of one node.
@@ -37,6 +39,8 @@ pub struct Choices {
     pub adopt: Option<String>,
     /// Nodes that cannot be looked at and, on the user's word, hold no swarm.
     pub assume_new: BTreeSet<NodeName>,
+    /// Whether an engine may be replaced by one of another source, or by an older one.
+    pub replace_engine: bool,
 }
 
 impl Choices {

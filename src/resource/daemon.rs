@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange};
 use crate::facts::engine::process;
 
-mod engine;
+pub(super) mod engine;
 mod merge;
 
 /// Where the engine reads its options.
@@ -109,7 +109,7 @@ impl Kind for Daemon {
             Some(file) => format!("{} {FILE}", file.verb()),
             None => format!("restart docker, which runs without the options of {FILE}"),
         };
-        let disrupts = change.restart.then(|| "restarts docker, and every container on the host with it".to_owned());
+        let disrupts = change.restart.then(engine::restarts);
         Description { title, text: change.file(), disrupts }
     }
 }

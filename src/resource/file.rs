@@ -23,7 +23,7 @@ const LARGEST: u64 = 256 * 1024;
 pub struct Desired {
     /// Where.
     pub path: PathBuf,
-    /// Its whole text.
+    /// Its whole text; no file shall be there where it is empty.
     pub text: String,
     /// Permission bits, such as `0o644`.
     pub mode: u32,
@@ -91,23 +91,15 @@ impl Kind for File {
 
     fn diff(desired: &Desired, observed: &Observed) -> Result<Option<Change>, Problem> {
         let path = desired.path.display();
-        let after = FileState {
+        let after = (!desired.text.is_empty()).then(|| FileState {
             text: Some(desired.text.clone()),
             sha256: sha256(desired.text.as_bytes()),
             mode: desired.mode,
             uid: desired.uid,
             gid: desired.gid,
-        };
+        });
         let before = match observed {
             Observed::Absent => None,
-            Observed::File(before) if before.same_as(&after) => return Ok(None),
-            // Without its text it could not be given back.
-            Observed::File(FileState { text: None, sha256, .. }) if *sha256 != after.sha256 => {
-                return Err(Problem {
-                    message: format!("{path} is there, but is no text of at most 256 KiB, so that skep cannot keep a copy"),
-                    help: format!("look at it with `file {path}`, then move it away"),
-                });
-            }
             Observed::File(before) => Some(before.clone()),
             Observed::Other { what } => {
                 return Err(Problem {
@@ -116,7 +108,18 @@ impl Kind for File {
                 });
             }
         };
-        Ok(Some(Change { path: desired.path.clone(), before, after: Some(after) }))
+        if same(&before, &after) {
+            return Ok(None);
+        }
+        // Without its text it could not be given back.
+        let kept = |before: &FileState| after.as_ref().is_some_and(|after| after.sha256 == before.sha256);
+        if before.as_ref().is_some_and(|before| before.text.is_none() && !kept(before)) {
+            return Err(Problem {
+                message: format!("{path} is there, but is no text of at most 256 KiB, so that skep cannot keep a copy"),
+                help: format!("look at it with `file {path}`, then move it away"),
+            });
+        }
+        Ok(Some(Change { path: desired.path.clone(), before, after }))
     }
 
     fn apply(change: &Change, host: &Host, _: &mut dyn FnMut(Progress)) -> Result<Change, Fault> {

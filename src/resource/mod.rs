@@ -290,4 +290,12 @@ kinds! {
     Exports = exports,
     /// A mounted share.
     Mount = mount,
+    /// An apt repository.
+    Repository = repository,
+    /// Packages that apt leaves as they are.
+    Hold = hold,
+    /// Users in a group.
+    Member = member,
+    /// A command of the user's own.
+    Hook = hook,
 }

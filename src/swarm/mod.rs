@@ -33,6 +33,9 @@ pub const NODE_LABEL: &str = "skep.node";
 /// Label of the swarm itself that tells which inventory it belongs to; set in the same request that makes the swarm.
 pub const SWARM_LABEL: &str = "skep.swarm";
 
+/// Node label of a member that is drained while its engine is replaced: what it was available for before.
+pub const AVAILABILITY_LABEL: &str = "skep.availability";
+
 /// Port of the swarm's managers; fixed by skep as by everybody.
 pub const PORT: u16 = 2377;
 
@@ -78,6 +81,16 @@ pub enum SwarmAction {
         node_id: String,
         /// Whether it is recorded as a manager, so that it is demoted first.
         manager: bool,
+    },
+    /// Has the node's tasks move to others while its engine is replaced.
+    Drain {
+        /// Its node ID.
+        node_id: String,
+    },
+    /// Gives a drained node tasks again, if it had any before.
+    Undrain {
+        /// Its node ID.
+        node_id: String,
     },
     /// Takes over a swarm that skep did not make, by labelling it.
     Adopt {
@@ -186,6 +199,8 @@ impl SwarmAction {
             Self::Promote { .. } => "promote to manager".to_owned(),
             Self::Demote { .. } => "demote to worker".to_owned(),
             Self::Forget { node_id, .. } => format!("remove its old, dead record {node_id}"),
+            Self::Drain { .. } => "drain: its tasks move to other nodes".to_owned(),
+            Self::Undrain { .. } => "make available as before it was drained".to_owned(),
             Self::Adopt { name } => format!("take the swarm over as {name}"),
             Self::Configure { task_history } => format!("keep {task_history} finished tasks a slot"),
             Self::Label { labels, remove, .. } => {

@@ -4,12 +4,16 @@
 //! a failure.
 
 mod bare;
+mod engine;
 mod faults;
+mod hooks;
 mod interrupted;
 mod privilege;
+mod repository;
 mod support;
 mod survive;
 mod swarm;
+mod systems;
 mod undo;
 
 use std::process::ExitCode;
@@ -29,7 +33,7 @@ fn main() -> ExitCode {
     } else if !arguments.list {
         support::remove_leftovers();
     }
-    let trials = [
+    let rooms = [
         bare::trials(),
         swarm::trials(),
         faults::trials(),
@@ -37,17 +41,21 @@ fn main() -> ExitCode {
         privilege::trials(),
         survive::trials(),
         undo::trials(),
-    ]
-    .concat()
-    .into_iter()
-    .map(|(name, test)| {
-        let run = move || {
-            test();
-            Ok(())
-        };
-        Trial::test(name, run).with_ignored_flag(left_out.is_some())
-    })
-    .collect();
+        engine::trials(),
+        systems::trials(),
+        hooks::trials(),
+    ];
+    let trials = rooms
+        .concat()
+        .into_iter()
+        .map(|(name, test)| {
+            let run = move || {
+                test();
+                Ok(())
+            };
+            Trial::test(name, run).with_ignored_flag(left_out.is_some())
+        })
+        .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -53,8 +53,17 @@ impl Bench {
 
     /// Adds nodes to the lab.
     pub(crate) fn grow(&mut self, nodes: usize, engine: bool) {
+        self.grow_to(nodes, engine, None);
+    }
+
+    /// Adds bare nodes of a release to the lab.
+    pub(crate) fn grow_with(&mut self, nodes: usize, release: &str) {
+        self.grow_to(nodes, false, Some(release.to_owned()));
+    }
+
+    fn grow_to(&mut self, nodes: usize, engine: bool, release: Option<String>) {
         let name = self.lab().name().to_owned();
-        let spec = Spec { name, nodes, engine, login: Login::Root, release: None };
+        let spec = Spec { name, nodes, engine, login: Login::Root, release };
         self.lab = Some(lab::up(&spec, &mut |_| {}).expect("the lab grows"));
     }
 
@@ -135,6 +144,19 @@ impl Bench {
         let mut members: Vec<_> = listed.lines().map(|line| line.trim().to_owned()).collect();
         members.sort();
         members
+    }
+
+    /// Waits until a shell command prints what is wanted.
+    pub(crate) fn settles_to(&self, node: &str, script: &str, wanted: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.on(node, script).trim() != wanted {
+            assert!(
+                Instant::now() < deadline,
+                "{script:?} prints {:?}, not {wanted:?}",
+                self.on(node, script)
+            );
+            thread::sleep(Duration::from_secs(1));
+        }
     }
 
     /// Waits until the members are as wanted: after an election the new leader takes a while to hear of everybody.

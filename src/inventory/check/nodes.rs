@@ -183,7 +183,7 @@ impl Checker<'_> {
         }
     }
 
-    fn user(&mut self, user: &Spot<String>) {
+    pub(super) fn user(&mut self, user: &Spot<String>) {
         if !is_user_name(user) {
             let message = format!("`{}` cannot be a user name", user.escape_debug());
             self.error(user, message, "write the name alone: `user: pi`");

@@ -38,13 +38,26 @@ nodes:
     key_passphrase: {file: ~/pp}
   n3: {address: 10.77.0.1, password: {command: 'pass show "pi"'}, port: 22, jump: "a,pi@b:23,root@[fd00::9]:24", sudo: doas}
   n4: {address: n4, proxy_command: "nc -X 5 -x proxy %h %p", known_hosts: /dev/null}
-engine: {source: keep, version: "20.10.*", options: {log-driver: local, log-opts: {max-file: "3"}, mtu: 1400, debug: true}}
+engine:
+  source: docker
+  version: "28.*"
+  hold: false
+  repository: {url: "https://mirror.lan/docker/", suite: bookworm, key: keys/mirror.asc, key_fingerprint: 9DC8 5822 9FC7 DD38 854A E2D8 8D81 803C 0EBF CD88}
+  proxy: {http: "http://proxy.lan:3128", no_proxy: [localhost, .lan]}
+  group: [pi]
+  registry_mirrors: ["https://mirror.lan"]
+  options: {log-driver: local, log-opts: {max-file: "3"}, mtu: 1400, debug: true}
 shares:
   root: {server: n1, path: /srv/nfs/, clients: [n2, 10.0.0.0/8], options: [fsid=root, rw], owner: "1:2", mode: "0700", mount: {at: /mnt/root, options: [ro]}}
   below: {server: n1, path: /srv/nfs/a b, clients: ["@group"], mount: {at: /mnt/below, on: [n3]}}
   told: {server: n2, path: /srv/c, clients: [n1], mount: {at: /mnt/told, remote: /other}}
   bare: {server: n3, path: /srv/d, clients: ["*.lan"]}
 swarm: {address_pool: [10.200.0.0/16], subnet_size: 26, task_history: 3}
+templates: ./mine
+hooks:
+  - {name: backup, on: [controller], when: before, phase: all, run: "tar c /srv", timeout: 60}
+  - {name: tell, when: after, phase: swarm, script: tell.sh}
+  - {name: some, on: [n1, n3], when: after, phase: mounts, run: "true"}
 "#;
 
 #[test]
@@ -110,9 +123,10 @@ nodes:
     sudo: auto  # default
     # sudo_password: asked for where sudo wants one
 
-engine:
-  source: distro  # default
+engine: {}
+  # source: distro where a node has no engine; one that is there stays
   # version: whatever the source has
+  # hold: as the packages are
 
 swarm: {}
   # address_pool: Docker's own, 10.0.0.0/8

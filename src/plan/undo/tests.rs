@@ -63,8 +63,12 @@ fn forwards() -> What {
 }
 
 fn started() -> What {
-    let before =
-        unit::Observed { load: "loaded".into(), enabled: "disabled".into(), active: "inactive".into() };
+    let before = unit::Observed {
+        load: "loaded".into(),
+        enabled: "disabled".into(),
+        active: "inactive".into(),
+        masked_by_package: false,
+    };
     let name = "docker.service".to_owned();
     What::Change(Receipt::Unit(unit::Change { name, enable: Some(true), start: Some(true), before }))
 }
@@ -93,6 +97,7 @@ fn left(key: &Key) -> Observed {
             load: "loaded".into(),
             enabled: "enabled".into(),
             active: "active".into(),
+            masked_by_package: false,
         }),
         other => panic!("nothing in these tests is about {other:?}"),
     }
