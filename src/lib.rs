@@ -23,6 +23,9 @@ pub mod event;
 #[cfg(feature = "controller")]
 pub mod fleet;
 #[cfg(feature = "controller")]
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(feature = "controller")]
 pub mod inventory;
 #[cfg(feature = "controller")]
 pub mod lab;

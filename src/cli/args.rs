@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCandidates;
 
 use super::complete;
+use crate::inventory::import::Format;
 use crate::inventory::model::{NodeName, Role};
 use crate::inventory::{DEFAULT_PATH, HostArg};
 use crate::report::Printer;
@@ -103,6 +105,9 @@ pub(super) enum Command {
     Up(Changing),
     /// Draw the cluster: nodes, roles, leader, quorum, and how many losses it survives
     Status,
+    /// Check an inventory, show what was understood of it, or make one of another tool's
+    #[command(subcommand)]
+    Inventory(Inventory),
     /// Add nodes
     #[command(subcommand)]
     Node(Node),
@@ -207,6 +212,40 @@ pub(super) struct Plan {
 }
 
 #[derive(Debug, Subcommand)]
+pub(super) enum Inventory {
+    /// Say whether the inventory is good; connects to no host
+    #[command(after_help = "Example:\n  skep inventory check && skep plan")]
+    Check,
+    /// Print what was understood, with defaults filled in and secrets hidden
+    #[command(after_help = "Examples:\n  skep inventory show\n  skep inventory show n3\n  \
+                            skep inventory show --json | jq .nodes")]
+    Show {
+        /// These nodes only
+        #[arg(value_name = "NODE", value_parser = node_name, add = ArgValueCandidates::new(complete::nodes))]
+        nodes: Vec<NodeName>,
+    },
+    /// Make an inventory of an Ansible inventory or of a list of hosts for k0sctl or launchpad
+    ///
+    /// Tells all that is not carried over, with its place. Passwords are never copied.
+    #[command(after_help = "Examples:\n  skep inventory import hosts.ini\n  \
+                            skep inventory import hosts.yml -o - | less\n  \
+                            skep inventory import launchpad.yaml -o inventory/prod.yml")]
+    Import {
+        /// The other tool's file
+        file: PathBuf,
+        /// Its format; guessed where absent
+        #[arg(long, value_name = "FORMAT", value_parser = format())]
+        format: Option<Format>,
+        /// Where to write the inventory, `-` for standard output; that of --inventory where absent
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Overwrite an inventory that is there
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(super) enum Node {
     /// Add a node to the inventory, then bring it up
     #[command(after_help = "Example:\n  skep node add pi@192.168.2.4 --role worker")]
@@ -301,6 +340,11 @@ pub(super) struct WhichLab {
 
 fn node_name(text: &str) -> Result<NodeName, std::convert::Infallible> {
     Ok(NodeName::from(text))
+}
+
+/// The formats by their names, which completions offer.
+fn format() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::NAMES).try_map(|name| name.parse())
 }
 
 fn role(text: &str) -> Result<Role, String> {

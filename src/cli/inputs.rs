@@ -13,7 +13,7 @@ pub(super) fn load(common: &Common) -> Result<Inventory, Failure> {
     let printer = common.printer();
     let colour = printer.stderr().colour;
     let told = |diagnostics: Diagnostics| Failure::told(exit::USAGE, diagnostics.render(colour));
-    let Loaded { mut inventory, warnings } = inventory::load_alone(&common.inventory).map_err(told)?;
+    let Loaded { mut inventory, warnings, .. } = inventory::load_alone(&common.inventory).map_err(told)?;
     if let Some(folder) = &common.templates {
         inventory.templates.folder = Some(folder.clone());
     }

@@ -11,6 +11,7 @@ mod failure;
 mod hidden;
 mod init;
 mod inputs;
+mod inventory;
 mod lab;
 mod man;
 mod node;
@@ -63,6 +64,7 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Status => status::run(&common).await,
         Command::Runs(command) => runs::run(&common, &command),
         Command::Undo(command) => undo::run(&common, &command).await,
+        Command::Inventory(command) => inventory::run(&common, command),
         Command::Node(command) => node::run(&common, command).await,
         Command::Lab(command) => lab::run(&common, command).await,
         Command::Templates(command) => templates::run(&common, &command),

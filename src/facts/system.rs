@@ -106,7 +106,7 @@ fn variant(host: &Host) -> Option<&'static str> {
 }
 
 /// The assignments of a file in the form of os-release(5): `NAME=value`, `NAME="value"`, `NAME='value'`.
-fn assignments(text: &str) -> BTreeMap<String, String> {
+pub(crate) fn assignments(text: &str) -> BTreeMap<String, String> {
     text.lines()
         .map(str::trim)
         .filter(|line| !line.starts_with('#'))
@@ -159,7 +159,7 @@ fn machine_id(text: &str) -> String {
 }
 
 /// dpkg's own architecture, which it is compiled with: that of its own package.
-fn native_architecture(status: &str) -> String {
+pub(crate) fn native_architecture(status: &str) -> String {
     status
         .split("\n\n")
         .find(|stanza| stanza.lines().any(|line| line == "Package: dpkg"))

@@ -68,11 +68,20 @@ impl Diagnostic {
         }
     }
 
+    /// A warning about the file as a whole.
+    pub(super) fn warning_about_file(file: &Path, message: String, help: String) -> Self {
+        Self { severity: Severity::Warning, ..Self::about_file(file, message, help) }
+    }
+
     /// The message with the lines of `source` that it is about, as rustc shows its own.
     ///
     /// `source` is the text that the inventory was read from; passwords in it are blacked out.
     pub fn render(&self, source: &str, color: bool) -> String {
-        let shown = mask(source, self.secret.then(|| self.span.clone()));
+        self.draw(&mask(source, self.secret.then(|| self.span.clone())), color)
+    }
+
+    /// The message with lines of `shown`, in which nothing is secret any more.
+    fn draw(&self, shown: &str, color: bool) -> String {
         let path = self.file.display().to_string();
         let level = match self.severity {
             Severity::Error => Level::ERROR,
@@ -81,8 +90,8 @@ impl Diagnostic {
         let mut group = annotate_snippets::Group::with_title(level.primary_title(&self.message));
         if self.line > 0 {
             let annotation =
-                AnnotationKind::Primary.span(on_characters(&shown, &self.span)).label(self.label.as_deref());
-            group = group.element(Snippet::source(&shown).path(&path).annotation(annotation));
+                AnnotationKind::Primary.span(on_characters(shown, &self.span)).label(self.label.as_deref());
+            group = group.element(Snippet::source(shown).path(&path).annotation(annotation));
         } else {
             group = group.element(annotate_snippets::Origin::path(&path));
         }
@@ -150,6 +159,11 @@ impl Diagnostics {
         self.list.iter()
     }
 
+    /// The same and some more about the same text.
+    pub(super) fn and(self, more: Vec<Diagnostic>) -> Self {
+        Self::new(self.list.into_iter().chain(more).collect(), &self.source)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.list.len()
@@ -167,7 +181,12 @@ impl Diagnostics {
 
     /// All of them, each with the lines it is about; ends with a newline unless empty.
     pub fn render(&self, color: bool) -> String {
-        let blocks: Vec<_> = self.iter().map(|one| one.render(&self.source, color) + "\n").collect();
+        let shown = mask(&self.source, None);
+        let block = |one: &Diagnostic| match one.secret {
+            true => one.render(&self.source, color),
+            false => one.draw(&shown, color),
+        };
+        let blocks: Vec<_> = self.iter().map(|one| block(one) + "\n").collect();
         blocks.join("\n")
     }
 }

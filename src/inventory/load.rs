@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::attached;
 use super::check::{Problem, check};
 use super::diagnostic::{Diagnostic, Diagnostics};
+use super::file::File;
 use super::model::Inventory;
 use super::parse::{MAX_BYTES, parse};
 
@@ -18,6 +19,8 @@ pub const DEFAULT_PATH: &str = "inventory/cluster.yml";
 pub struct Loaded {
     /// What the user wants.
     pub inventory: Inventory,
+    /// What is written, before anything is filled in.
+    pub file: File,
     /// What is likely not meant, but no reason to stop.
     pub warnings: Diagnostics,
 }
@@ -130,7 +133,7 @@ pub fn read(path: &Path, text: &str, surroundings: &Surroundings) -> Result<Load
     if problems.iter().any(Problem::is_error) {
         return Err(diagnostics(problems));
     }
-    Ok(Loaded { inventory, warnings: diagnostics(problems) })
+    Ok(Loaded { inventory, file, warnings: diagnostics(problems) })
 }
 
 #[cfg(test)]

@@ -2,14 +2,18 @@
 //!
 //! [`load`] is the way in: the text becomes a [`file::File`] (what is written), `check` turns that into
 //! an [`Inventory`] (what is meant) and gathers everything that is wrong with it as [`Diagnostic`]s.
-//! [`scaffold`] writes the first inventory, [`edit`] changes one without touching what it did not add.
+//! [`scaffold`] writes the first inventory, [`import`] makes one from another tool's, [`edit`] changes one without
+//! touching what it did not add, [`show`] tells what was understood.
 
 pub mod diagnostic;
+pub mod document;
 pub mod edit;
 pub mod file;
+pub mod import;
 pub mod scaffold;
 pub mod schema;
 pub mod secret;
+pub mod show;
 
 mod address;
 mod attached;

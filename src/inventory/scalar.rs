@@ -9,8 +9,11 @@ pub(super) fn scalar(text: &str) -> String {
     // Something that begins like a number may be one; an address with three dots is none.
     let number = text.starts_with(|c: char| c.is_ascii_digit() || c == '.' || c == '-')
         && text.matches('.').count() != 3;
-    let plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/')
-        && text.chars().all(safe)
+    // A `~` alone is nothing, but `~/` begins a path.
+    let path = text.strip_prefix("~/").unwrap_or(text);
+    let plain = (text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/')
+        || path.len() < text.len())
+        && path.chars().all(safe)
         && !number
         && !NOT_TEXT.contains(&text.to_ascii_lowercase().as_str());
     if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
@@ -24,10 +27,10 @@ mod tests {
 
     #[test]
     fn plain_where_it_is_safe() {
-        for text in ["n1", "192.168.2.1", "pi", "board.lan", "/var/shared"] {
+        for text in ["n1", "192.168.2.1", "pi", "board.lan", "/var/shared", "~/.ssh/id", "~/"] {
             assert_eq!(scalar(text), text);
         }
-        for text in ["fd00::1", "", "no", "Y", "1", "1.5", "0x1f", "a: b", "#a", "é", "-"] {
+        for text in ["fd00::1", "", "no", "Y", "1", "1.5", "0x1f", "a: b", "#a", "é", "-", "~", "~a"] {
             assert!(scalar(text).starts_with('"'), "{text}");
         }
     }

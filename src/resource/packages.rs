@@ -10,7 +10,7 @@ use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, systemd};
 mod apt;
 mod lock;
 mod needs;
-mod status;
+pub(crate) mod status;
 pub mod version;
 mod words;
 

@@ -15,7 +15,7 @@ mod host_certificate;
 mod host_key;
 mod identity;
 mod jump;
-mod known_hosts;
+pub(crate) mod known_hosts;
 mod pump;
 mod route;
 mod session;

@@ -22,6 +22,10 @@ pub(crate) enum Failure {
     Io { what: String, source: io::Error },
     /// A program ran and failed; it has said why itself.
     Program { what: String, status: ExitStatus },
+    /// There is no fuzz target of that name.
+    NoTarget { wanted: String, targets: Vec<String> },
+    /// Fuzz targets that found something, one line each with what shows it again.
+    Fuzz(Vec<String>),
     /// Dependencies that `deny.toml` does not allow, one line each.
     Policy(Vec<String>),
     /// A file that is read here does not have the form expected.
@@ -46,6 +50,16 @@ impl fmt::Display for Failure {
             Self::NoToolchain(arch) => no_toolchain(f, arch),
             Self::Io { what, source } => write!(f, "{what}: {source}"),
             Self::Program { what, status } => write!(f, "`{what}` failed: {status}"),
+            Self::NoTarget { wanted, targets } => {
+                write!(f, "there is no fuzz target {wanted:?}; there are {}", targets.join(", "))
+            }
+            Self::Fuzz(lines) => {
+                write!(
+                    f,
+                    "found; each shows again with its command, and belongs into fuzz/seeds once it is mended:\n  {}",
+                    lines.join("\n  ")
+                )
+            }
             Self::Policy(lines) => {
                 write!(f, "deny.toml does not allow:\n  {}", lines.join("\n  "))
             }
@@ -58,6 +72,8 @@ const USAGE: &str = "usage: cargo xtask TASK
   demo [ARGS]   build skep with its agent, then run `skep lab demo ARGS`
   dist          build skep and skep-agent for x86_64 and aarch64 into target/dist: binaries, archives,
                 .deb packages, a bill of materials, checksums
+  fuzz [TARGET] [--seconds N]
+                run the fuzz targets, each for a minute or N seconds
   policy        compare every dependency's licence and name with deny.toml";
 
 fn no_toolchain(f: &mut fmt::Formatter<'_>, arch: &Arch) -> fmt::Result {

@@ -7,6 +7,7 @@ mod build;
 mod deb;
 mod dist;
 mod failure;
+mod fuzz;
 mod policy;
 mod release;
 mod sbom;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
 fn task(arguments: &[String]) -> Result<()> {
     match arguments {
         [task, rest @ ..] if task == "demo" => dist::demo(rest),
+        [task, rest @ ..] if task == "fuzz" => fuzz::fuzz(rest),
         [task] if task == "dist" => dist::dist(),
         [task] if task == "policy" => policy::check(),
         _ => Err(Failure::Usage),

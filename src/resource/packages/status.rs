@@ -7,15 +7,15 @@ use super::needs::Relations;
 
 /// What dpkg has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(in super::super) struct Status {
+pub(crate) struct Status {
     /// Versions of all packages that are wholly installed.
-    pub(in super::super) installed: BTreeMap<String, String>,
+    pub(crate) installed: BTreeMap<String, String>,
     /// Those of them that apt leaves as they are, by `apt-mark hold`.
-    pub(in super::super) held: BTreeSet<String>,
+    pub(crate) held: BTreeSet<String>,
     /// Packages left half way.
-    pub(super) unfinished: Vec<String>,
+    pub(crate) unfinished: Vec<String>,
     /// Those of them that lost files and must be unpacked anew.
-    pub(super) broken: Vec<String>,
+    pub(crate) broken: Vec<String>,
     /// What the wholly installed ones need and provide.
     pub(super) relations: Vec<Relations>,
     /// Whether dpkg has changes that it has yet to write into its main record.
@@ -33,7 +33,8 @@ impl Status {
         Ok(status)
     }
 
-    fn parse(text: &str) -> Self {
+    /// What the text of dpkg's record says.
+    pub(crate) fn parse(text: &str) -> Self {
         let mut status = Self::default();
         for stanza in text.split("\n\n") {
             let field = |name: &str| {

@@ -114,8 +114,8 @@ impl HostRecords {
         Ok(())
     }
 
-    #[cfg(test)]
-    fn find(text: &str, names: &Names) -> Self {
+    /// What `text` says about a host, as if it stood in a file.
+    pub(crate) fn find(text: &str, names: &Names) -> Self {
         Self(vec![FileRecords::find(Path::new("known_hosts"), text, names)])
     }
 
@@ -209,7 +209,8 @@ fn append(path: &Path, names: &Names, key: &PublicKey, hash: bool) -> io::Result
     Ok(verdict)
 }
 
-fn line(name: &str, key: &PublicKey, missing_newline: bool) -> String {
+/// The line that records `key`, after what ends the line before it.
+pub(crate) fn line(name: &str, key: &PublicKey, missing_newline: bool) -> String {
     let separator = if missing_newline { "\n" } else { "" };
     let algorithm = key.algorithm();
     format!("{separator}{name} {algorithm} {}\n", key.public_key_base64())
