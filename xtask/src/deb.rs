@@ -136,8 +136,8 @@ mod tests {
 
     #[test]
     fn the_newest_glibc_that_a_binary_asks_for() {
-        let cases: [(&[u8], Option<(u32, u32)>); 5] = [
-            (b"", None),
+        let cases = [
+            (&b""[..], None),
             (b"GLIBC_PRIVATE\0", None),
             (b"\0GLIBC_2.17\0GLIBC_2.34\0GLIBC_2.4\0", Some((2, 34))),
             (b"GLIBC_2.2.5\0x", Some((2, 2))),
