@@ -19,11 +19,12 @@ use futures_util::future::join_all;
 use nix::sys::signal::{Signal, kill};
 use skep::event::{Event, Sink};
 use skep::fleet::{
-    self, Agents, Bootstrap, Build, HostSession, LogIn, Privilege, Refusal, Remote, SessionError,
+    self, Agents, Bootstrap, Build, Denied, Elevation, HostSession, LogIn, Passwords, Privilege, Refusal,
+    Remote, SessionError,
 };
-use skep::inventory::model::{Login, Node, NodeName, Place, Role, Sudo};
+use skep::inventory::model::{Login, Node, NodeName, Place, Role};
 use skep::resource::{Fault, Key};
-use skep::ssh::{self, Identities, Options, Target};
+use skep::ssh::{self, Identities, Options, Route, Target};
 use skep::wire::{Answer, Body, Claim, LockOwner};
 use support::sshd::{Sshd, this_user};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -52,34 +53,33 @@ impl Scene {
         self.sshd.path("lib").to_str().expect("a plain path").to_owned()
     }
 
-    async fn log_in(&self) -> ssh::Session {
-        let (target, options) = self.login();
-        let options = Options { keepalive: self.keepalive, ..options };
-        ssh::connect(&target, &options).await.expect("a session")
+    fn target(&self) -> Target {
+        let known_hosts = self.sshd.path("known_hosts");
+        Target {
+            keys: vec![self.sshd.path("client")],
+            ..Target::new("n1", &this_user(), "127.0.0.1", self.sshd.port, known_hosts)
+        }
     }
 
-    fn login(&self) -> (Target, Options) {
-        let target = Target {
-            node: "n1".into(),
-            host: "127.0.0.1".into(),
-            port: self.sshd.port,
-            user: this_user(),
-            keys: vec![self.sshd.path("client")],
-            certificates: Vec::new(),
-            identities_only: false,
-            agent: None,
-            password: None,
-            host_key: None,
-            known_hosts: self.sshd.path("known_hosts"),
-        };
-        let options = Options { accept_new_host_keys: true, ..Options::new(Arc::new(Identities::default())) };
-        (target, options)
+    async fn log_in(&self) -> ssh::Session {
+        self.log_in_to(self.target()).await
+    }
+
+    async fn log_in_to(&self, target: Target) -> ssh::Session {
+        ssh::connect(&target, &self.options()).await.expect("a session")
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            accept_new_host_keys: true,
+            keepalive: self.keepalive,
+            ..Options::new(Arc::new(Identities::default()))
+        }
     }
 
     /// How a lost session logs in again.
     fn log_in_again(&self) -> LogIn {
-        let (target, options) = self.login();
-        let options = Options { keepalive: self.keepalive, ..options };
+        let (target, options) = (self.target(), self.options());
         Arc::new(move || {
             let (target, options) = (target.clone(), options.clone());
             let connected = async move {
@@ -94,9 +94,10 @@ impl Scene {
     }
 
     /// Opens a session; tells the bytes pushed too.
-    async fn open(&self, sudo: bool) -> (Result<HostSession, Bootstrap>, u64) {
+    async fn open(&self, elevation: Elevation) -> (Result<HostSession, Bootstrap>, u64) {
         let mut pushed = 0;
-        let privilege = Privilege { sudo, directory: self.directory() };
+        let passwords = Passwords::of("n1", &this_user(), Arc::default());
+        let privilege = Privilege { elevation, passwords, places: vec![self.directory()] };
         let remote = Box::new(self.log_in().await);
         let mut on_push = |done, _| pushed = done;
         let agents = Arc::clone(&self.agents);
@@ -105,7 +106,7 @@ impl Scene {
     }
 
     async fn session(&self) -> HostSession {
-        self.open(false).await.0.expect("an agent")
+        self.open(Elevation::None).await.0.expect("an agent")
     }
 
     /// Sends a signal to all connections, but not to what runs over them; the server goes on.
@@ -131,7 +132,7 @@ impl Scene {
 async fn brought_once_then_found() {
     let Some(scene) = Scene::new("") else { return };
     for round in 0..2 {
-        let (session, pushed) = scene.open(false).await;
+        let (session, pushed) = scene.open(Elevation::None).await;
         let session = session.expect("an agent");
         assert_eq!(pushed > 0, round == 0, "round {round}");
         let keys = vec![Key::Directory("/etc".into()), Key::File("/etc/hostname".into())];
@@ -144,6 +145,22 @@ async fn brought_once_then_found() {
         let gone = session.request(Body::Time, |_| ()).await;
         assert!(matches!(gone, Err(SessionError::Gone { .. })), "{gone:?}");
     }
+}
+
+#[tokio::test]
+async fn agents_behind_a_jump_host() {
+    let (Some(hop), Some(scene)) = (Scene::new(""), Scene::new("")) else { return };
+    let target = Target { route: Route::Jump(Arc::new(hop.target())), ..scene.target() };
+    let remote = Box::new(scene.log_in_to(target).await);
+    let (elevation, passwords) = (Elevation::None, Passwords::default());
+    let privilege = Privilege { elevation, passwords, places: vec![scene.directory()] };
+    let mut pushed = 0;
+    let mut on_push = |done, _| pushed = done;
+    let agents = Arc::clone(&scene.agents);
+    let opened = HostSession::open(NodeName::from("n1"), remote, agents, privilege, &mut on_push).await;
+    let survey = opened.expect("an agent").survey(vec![Key::Directory("/etc".into())]).await;
+    assert!(survey.expect("an answer").observed.len() == 1 && pushed > 0);
+    assert!(!fs::exists(hop.directory()).expect("it can be looked for"), "the jump host needs no agent");
 }
 
 #[tokio::test]
@@ -277,16 +294,16 @@ async fn sudo_is_used_or_its_refusal_explained() {
         fs::rename(scene.sshd.path("bin/sudo"), bin.join("sudo")).expect("the same file system");
     };
     sudo("echo 'sudo: a password is required' >&2; exit 1");
-    let failure = scene.open(true).await.0.expect_err("it wants a password");
-    assert!(matches!(failure, Bootstrap::SudoPassword), "{failure:?}");
+    let failure = scene.open(Elevation::Sudo).await.0.expect_err("it wants a password");
+    assert!(matches!(failure, Bootstrap::Denied(Denied::Password { .. })), "{failure:?}");
     sudo("echo \"$USER is not in the sudoers file.\" >&2; exit 1");
-    let failure = scene.open(true).await.0.expect_err("it is not allowed");
-    assert!(matches!(failure, Bootstrap::SudoForbidden(_)), "{failure:?}");
+    let failure = scene.open(Elevation::Sudo).await.0.expect_err("it is not allowed");
+    assert!(matches!(failure, Bootstrap::Denied(Denied::Forbidden { .. })), "{failure:?}");
     sudo(&format!(
         "[ \"$LC_ALL $1\" = \"C -n\" ] || exit 9; touch {}/used; shift; exec \"$@\"",
         bin.display()
     ));
-    let session = scene.open(true).await.0.expect("sudo lets it");
+    let session = scene.open(Elevation::Sudo).await.0.expect("sudo lets it");
     assert!(matches!(session.request(Body::Time, |_| ()).await, Ok(Answer::Time { .. })));
     assert!(bin.join("used").exists());
 }
@@ -300,13 +317,11 @@ async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
         address: "127.0.0.1".into(),
         role: Role::Worker,
         login: Login {
-            user: this_user(),
-            port: off,
+            user: Some(this_user()),
+            port: Some(off),
             keys: vec!["/nowhere/key".into()],
-            password: None,
-            host_key: None,
             known_hosts: Some("/nowhere/known_hosts".into()),
-            sudo: Sudo::Auto,
+            ..Login::default()
         },
         advertise: None,
         labels: BTreeMap::new(),
@@ -318,10 +333,11 @@ async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
     };
     let options = fleet::Options {
         forks: 1,
-        connect_timeout: Duration::from_secs(5),
+        connect_timeout: Some(Duration::from_secs(5)),
         retry_for: Duration::from_secs(1),
         accept_new_host_keys: false,
         ask: None,
+        ask_secret: None,
         agent_dir: None,
     };
     let opened = fleet::connect(&[node("n1"), node("n2")], &options, sink).await.expect("it can be tried");

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use skep::inventory::model::{Node, Role, Sudo};
-use skep::inventory::{Diagnostics, Loaded, SecretSource, Surroundings, load, read};
+use skep::inventory::model::{Jump, Node, Role, Sudo};
+use skep::inventory::{Diagnostics, HostArg, Loaded, SecretSource, Surroundings, load, read};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -112,7 +112,7 @@ fn the_minimal_example_gets_every_default() {
     assert_eq!(inventory.name, "swarm");
     let [one, two] = inventory.nodes.as_slice() else { panic!("two nodes") };
     assert_eq!((one.role, two.role), (Role::Manager, Role::Worker));
-    assert_eq!((one.login.port, one.login.keys.len(), one.place.line), (22, 0, 6));
+    assert_eq!((one.login.port, one.login.keys.len(), one.place.line), (None, 0, 6));
     assert!(inventory.shares.is_empty() && inventory.swarm.address_pool.is_empty());
 }
 
@@ -136,7 +136,7 @@ fn the_boards_example_takes_from_defaults() {
     assert_eq!(inventory.nodes.len(), 10);
     assert_eq!(inventory.managers().count(), 5);
     let last = &inventory.nodes[9];
-    assert_eq!((last.login.user.as_str(), last.role), ("pi", Role::Worker));
+    assert_eq!((last.login.user.as_deref(), last.role), (Some("pi"), Role::Worker));
     assert_eq!(last.labels.len(), 2);
 }
 
@@ -151,8 +151,14 @@ nodes:
     let nodes = read_as_me("x.yml", text).expect("loads").inventory.nodes;
     let [one, two] = nodes.as_slice() else { panic!("two nodes") };
     let keys = |node: &Node| node.login.keys.iter().map(|key| key.display().to_string()).collect::<Vec<_>>();
-    assert_eq!((one.login.user.as_str(), one.login.port, one.login.sudo), ("pi", 2222, Sudo::Always));
-    assert_eq!((two.login.user.as_str(), two.login.port, two.login.sudo), ("root", 22, Sudo::Never));
+    assert_eq!(
+        (one.login.user.as_deref(), one.login.port, one.login.sudo),
+        (Some("pi"), Some(2222), Sudo::Always)
+    );
+    assert_eq!(
+        (two.login.user.as_deref(), two.login.port, two.login.sudo),
+        (Some("root"), Some(22), Sudo::Never)
+    );
     assert_eq!(
         (keys(one).join(" "), keys(two).join(" ")),
         ("inventory/a inventory/b".into(), "/home/me/c /d".into())
@@ -162,6 +168,28 @@ nodes:
     assert_eq!(
         (one.labels["x"].as_str(), two.labels["x"].as_str(), two.labels["y"].as_str()),
         ("d", "n", "d")
+    );
+}
+
+#[test]
+fn a_nodes_own_way_stands_in_for_that_of_defaults() {
+    let text = "
+defaults: {role: manager, jump: \"me@bastion:2222, inner\"}
+nodes:
+  n1: {address: n1}
+  n2: {address: n2, jump: none}
+  n3: {address: n3, proxy_command: nc %h %p}
+";
+    let nodes = read_as_me("x.yml", text).expect("loads").inventory.nodes;
+    let hop = |text: &str| text.parse::<HostArg>().expect("a host");
+    let ways: Vec<_> = nodes.into_iter().map(|node| (node.login.jump, node.login.proxy_command)).collect();
+    assert_eq!(
+        ways,
+        [
+            (Some(Jump::Via(vec![hop("me@bastion:2222"), hop("inner")])), None),
+            (Some(Jump::None), None),
+            (None, Some("nc %h %p".to_owned())),
+        ]
     );
 }
 

@@ -62,9 +62,9 @@ pub(super) struct Common {
     /// Where the agents are, if not inside skep or beside it
     #[arg(long, global = true, value_name = "DIR", hide_short_help = true)]
     pub(super) agent_dir: Option<PathBuf>,
-    /// Seconds to wait for a host to answer
-    #[arg(long, global = true, value_name = "SECONDS", default_value = "10", value_parser = seconds, hide_short_help = true)]
-    pub(super) connect_timeout: Duration,
+    /// Seconds to wait for a host to answer [default: ConnectTimeout of your ssh configuration, else 10]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds, hide_short_help = true)]
+    pub(super) connect_timeout: Option<Duration>,
     /// Seconds to keep trying hosts that refuse connections, such as those still booting
     #[arg(long, global = true, value_name = "SECONDS", default_value = "0", value_parser = seconds, hide_short_help = true)]
     pub(super) wait: Duration,

@@ -3,14 +3,16 @@
 use std::io::IsTerminal;
 use std::sync::{Arc, PoisonError};
 
+use console::Term;
 use dialoguer::Confirm;
+use secrecy::SecretString;
 
 use super::args::Common;
 use super::exit;
 use super::failure::Failure;
 use super::run::{Run, SharedReporter};
 use crate::resource::Fault;
-use crate::ssh::{AskHostKey, UnknownKey};
+use crate::ssh::{AskHostKey, AskSecret, Question, UnknownKey};
 
 /// Asks before something is done; with `--yes` it is not asked. Says so where the answer is no, or where nobody can be
 /// asked.
@@ -91,10 +93,34 @@ pub(super) async fn take_over(common: &Common, reporter: &SharedReporter, held: 
     tokio::task::spawn_blocking(move || confirm(&reporter, &question)).await.unwrap_or(false)
 }
 
+/// Asks for secrets, whose letters are not shown; none where nobody can be asked. One question at a time, as above.
+pub(super) fn secret(common: &Common, reporter: &SharedReporter) -> Option<AskSecret> {
+    let reporter = Arc::clone(reporter);
+    let ask: AskSecret = Arc::new(move |Question { prompt, .. }| {
+        let reporter = Arc::clone(&reporter);
+        let asked = tokio::task::spawn_blocking(move || {
+            let mut answer = None;
+            reporter.lock().unwrap_or_else(PoisonError::into_inner).pause(&mut || answer = hidden(&prompt));
+            answer
+        });
+        Box::pin(async move { asked.await.ok().flatten() })
+    });
+    can_ask(common).then_some(ask)
+}
+
+/// An empty answer is none.
+fn hidden(prompt: &str) -> Option<SecretString> {
+    let term = Term::stderr();
+    term.write_str(prompt).ok()?;
+    let answer = term.read_secure_line().ok();
+    answer.filter(|answer| !answer.is_empty()).map(SecretString::from)
+}
+
 fn question(key: &UnknownKey) -> String {
-    let UnknownKey { node, host, algorithm, fingerprint, known_hosts, .. } = key;
+    let UnknownKey { node, host, algorithm, fingerprint, known_hosts, certificate, .. } = key;
+    let certificate = certificate.as_ref().map(|why| format!("\n{why}")).unwrap_or_default();
     format!(
-        "{node} ({host}) has an {algorithm} key that {} does not list: {fingerprint}\nTrust it from now on?",
+        "{node} ({host}) has an {algorithm} key that {} does not list: {fingerprint}{certificate}\nTrust it from now on?",
         known_hosts.display()
     )
 }

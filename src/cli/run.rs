@@ -125,6 +125,7 @@ impl<'a> Run<'a> {
             retry_for: self.common.wait,
             accept_new_host_keys: self.common.accept_new_host_keys,
             ask: ask::host_key(self.common, &self.reporter),
+            ask_secret: ask::secret(self.common, &self.reporter),
             agent_dir: self.common.agent_dir.clone(),
         };
         let connected = fleet::connect(&self.inventory.nodes, &options, Arc::clone(&self.sink)).await;

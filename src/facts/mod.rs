@@ -4,6 +4,7 @@ pub mod clock;
 pub mod engine;
 pub mod kernel;
 pub mod network;
+pub mod storage;
 pub mod system;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ pub use clock::Clock;
 pub use engine::{Engine, SwarmNode, SwarmState, SwarmView};
 pub use kernel::{Kernel, Support};
 pub use network::Interface;
+pub use storage::Storage;
 pub use system::System;
 
 /// All that is known of one host.
@@ -29,6 +31,9 @@ pub struct Facts {
     pub network: Vec<Interface>,
     /// The Docker engine and the swarm as it sees it.
     pub engine: Engine,
+    /// File systems that are written to.
+    #[serde(default)]
+    pub storage: Vec<Storage>,
 }
 
 impl Facts {
@@ -45,6 +50,7 @@ impl Facts {
                 system,
                 kernel,
                 network,
+                storage: storage::read(host),
                 clock: clock.join().expect("the clock's reader does not panic"),
                 engine: engine.join().expect("the engine's reader does not panic"),
             }

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::agents::{Agents, Build};
-use super::failure::Bootstrap;
-use super::remote::{Channel, Output, Remote, Status};
-use super::script::MARK;
+use super::denied::Denied;
+use super::elevation::{Tool, asked_for, complaint};
+use super::failure::{Bootstrap, Stage};
+use super::password::Tries;
+use super::remote::{Channel, Exit, Output, Remote, Status};
+use super::script::{MARK, Start};
 use crate::wire;
 
 /// How long the host may say nothing. Writing the agent to a slow card can take this long.
@@ -23,56 +27,203 @@ const PIECE: usize = 32 << 10;
 /// Hears how many bytes of how many have been sent.
 pub(super) type OnPush<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 
-/// Runs `skep-agent ARGUMENTS` on a host, where it is put first if it is missing; the agent has said hello.
+/// Runs the agent on a host, where it is put first if it is missing; the agent has said hello. `user` is the login.
 pub(super) async fn start(
     remote: &dyn Remote,
-    agents: &Agents,
-    command: &str,
+    start: &Start<'_>,
+    user: &str,
+    passwords: &mut Tries<'_>,
     on_push: OnPush<'_>,
 ) -> Result<Channel, Bootstrap> {
-    let mut channel = remote.exec(command).await?;
+    let channel = remote.exec(&start.command()).await?;
+    let mut talk =
+        Talk { channel, user, stage: Stage::Login, heard: Heard::default(), asked: None, no: Vec::new() };
     loop {
-        let Some(line) = marked_line(&mut channel.output).await? else {
-            return Err(Bootstrap::from_end(&end(channel).await?));
-        };
-        if let Some((protocol, version)) = wire::parse_hello(&line) {
-            return match protocol {
-                wire::PROTOCOL => Ok(channel),
-                protocol => Err(Bootstrap::Protocol { protocol, version: version.to_owned() }),
-            };
-        }
-        match line.strip_prefix(MARK).unwrap_or_default().split_once(' ') {
-            Some(("push", machine)) => {
-                let build = agents.get(machine).ok_or_else(|| unknown(machine, agents))?;
-                // A host that stops reading has said why, or will: that tells more than the broken pipe.
-                let _ = timeout(PATIENCE, push(&mut channel, build, on_push)).await;
+        let word = match talk.word(start.password).await? {
+            Word::Question(question) => {
+                talk.answer(question, passwords).await?;
+                continue;
             }
-            Some(("fail", reason)) => {
-                let status = end(channel).await?;
-                return Err(Bootstrap::from_line(reason, machines(agents), &status));
+            Word::End => return Err(talk.ended(passwords).await?),
+            Word::Line(line) => line,
+        };
+        if let Some((protocol, version)) = wire::parse_hello(&word) {
+            match protocol {
+                // Somebody else's words, before the script had its say.
+                _ if talk.stage != Stage::Script => {}
+                wire::PROTOCOL => return Ok(talk.channel),
+                protocol => return Err(Bootstrap::Protocol { protocol, version: version.to_owned() }),
+            }
+            continue;
+        }
+        let word = word.strip_prefix(MARK).unwrap_or_default();
+        match (talk.stage, word.split_once(' ').unwrap_or((word, ""))) {
+            (Stage::Login, ("shell", "")) => talk.stage = Stage::Shell,
+            (Stage::Shell, ("by", tool)) => {
+                talk.stage = Tool::named(tool).map_or(Stage::Shell, Stage::Elevation)
+            }
+            (_, ("script", "")) => {
+                passwords.taken();
+                talk.stage = Stage::Script;
+            }
+            (Stage::Script, ("no", place)) => talk.no.push(place.to_owned()),
+            (Stage::Script, ("push", machine)) => {
+                let build = start.agents.get(machine).ok_or_else(|| unknown(machine, start.agents))?;
+                // A host that stops reading has said why, or will: that tells more than the broken pipe.
+                let _ = timeout(PATIENCE, push(&mut talk.channel, build, on_push)).await;
+            }
+            (Stage::Shell | Stage::Script, ("fail", reason)) => {
+                let (no, have) = (std::mem::take(&mut talk.no), machines(start.agents));
+                let status = end(talk.channel).await?;
+                return Err(Bootstrap::from_line(reason, user, &no, have, &status));
             }
             _ => {}
         }
     }
 }
 
-/// The next line of the script or the agent; none at the output's end.
-async fn marked_line(output: &mut Output) -> Result<Option<String>, Bootstrap> {
-    let mut output = output.take(NOISE);
-    loop {
-        let mut line = Vec::new();
-        let read = timeout(PATIENCE, output.read_until(b'\n', &mut line)).await;
-        let read = read.map_err(|_| Bootstrap::Silent(format!("no word within {} s", PATIENCE.as_secs())))?;
-        // How the command ended tells more than how its output did.
-        if read.unwrap_or(0) == 0 {
-            return match output.limit() {
-                0 => Err(Bootstrap::Silent("the login's shell prints without end".to_owned())),
-                _ => Ok(None),
-            };
+/// Runs a command that reads nothing and says little, to its end.
+pub(super) async fn run(remote: &dyn Remote, command: &str) -> Result<Status, Bootstrap> {
+    end(remote.exec(command).await?).await
+}
+
+/// A command that runs, and how far it is.
+struct Talk<'a> {
+    channel: Channel,
+    user: &'a str,
+    stage: Stage,
+    heard: Heard,
+    /// What sudo asked last.
+    asked: Option<Question>,
+    /// Places that take no agent, with the cause.
+    no: Vec<String>,
+}
+
+/// sudo waits for a password.
+#[derive(Clone)]
+struct Question {
+    /// Whose.
+    owner: String,
+    /// What was said of the answer before, where this is not the first question.
+    complaint: Option<String>,
+    /// How many bytes of standard error had come by then.
+    at: u64,
+}
+
+enum Word {
+    /// A line of the script or the agent.
+    Line(String),
+    /// One of sudo's.
+    Question(Question),
+    /// The output's end.
+    End,
+}
+
+impl Talk<'_> {
+    /// What comes next. A password is only ever asked for by sudo itself: after the login's shell has begun, and before
+    /// the script has.
+    async fn word(&mut self, password: bool) -> Result<Word, Bootstrap> {
+        let Self { channel, heard, asked, stage, .. } = self;
+        let seen = asked.as_ref().map_or(0, |question| question.at);
+        let may_ask = password && *stage == Stage::Elevation(Tool::Sudo);
+        tokio::select! {
+            line = heard.marked_line(&mut channel.output) => Ok(line?.map_or(Word::End, Word::Line)),
+            question = question(&mut *channel.exit, seen), if may_ask => {
+                *asked = Some(question.clone());
+                Ok(Word::Question(question))
+            }
         }
-        let line = String::from_utf8_lossy(&line);
-        if line.starts_with(MARK) {
-            return Ok(Some(line.trim_end().to_owned()));
+    }
+
+    /// Answers sudo, or lets it go without an answer.
+    async fn answer(&mut self, question: Question, passwords: &mut Tries<'_>) -> Result<(), Denied> {
+        let Question { owner, complaint, .. } = question;
+        let user = self.user.to_owned();
+        if complaint.as_deref() == Some("") {
+            return Err(Denied::Second { user });
+        }
+        let Some(password) = passwords.next(&owner).await else {
+            return Err(match complaint {
+                Some(_) => Denied::Wrong { user, owner },
+                None => Denied::Password { user, owner },
+            });
+        };
+        let line = SecretString::from(format!("{}\n", password.expose_secret()));
+        // Where sudo has gone meanwhile, its last words tell why.
+        let _ = self.channel.input.write_all(line.expose_secret().as_bytes()).await;
+        let _ = self.channel.input.flush().await;
+        Ok(())
+    }
+
+    /// Why the output ended without an agent.
+    async fn ended(self, passwords: &Tries<'_>) -> Result<Bootstrap, Bootstrap> {
+        let Self { channel, user, stage, heard, asked, .. } = self;
+        let status = end(channel).await?;
+        let wrong =
+            ["incorrect password attempt", "try again"].iter().any(|words| status.stderr.contains(words));
+        Ok(match asked {
+            Some(Question { owner, .. }) if stage != Stage::Script && wrong && passwords.tried() => {
+                Denied::Wrong { user: user.to_owned(), owner }.into()
+            }
+            _ => Bootstrap::from_end(stage, user, heard.last.as_deref(), &status),
+        })
+    }
+}
+
+/// Waits until sudo asks, after the first `seen` bytes of standard error.
+async fn question(exit: &mut dyn Exit, mut seen: u64) -> Question {
+    loop {
+        let (at, stderr) = exit.stderr_beyond(seen).await;
+        if let Some(owner) = asked_for(&stderr) {
+            let complaint = complaint(&stderr).map(str::to_owned);
+            return Question { owner: owner.to_owned(), complaint, at };
+        }
+        seen = at;
+    }
+}
+
+/// The lines heard so far that are nobody's we know.
+#[derive(Default)]
+struct Heard {
+    /// A line without its end yet.
+    partial: Vec<u8>,
+    /// How many bytes since the last line that is somebody's.
+    noise: u64,
+    /// The last of the noise.
+    last: Option<String>,
+}
+
+impl Heard {
+    /// The next line of the script or the agent; none at the output's end. Can be cancelled and called again.
+    async fn marked_line(&mut self, output: &mut Output) -> Result<Option<String>, Bootstrap> {
+        loop {
+            let room = NOISE.saturating_sub(self.noise + self.partial.len() as u64);
+            if room == 0 {
+                return Err(Bootstrap::Silent("the login's shell prints without end".to_owned()));
+            }
+            let mut output = (&mut *output).take(room);
+            let read = timeout(PATIENCE, output.read_until(b'\n', &mut self.partial)).await;
+            let read =
+                read.map_err(|_| Bootstrap::Silent(format!("no word within {} s", PATIENCE.as_secs())))?;
+            // How the command ended tells more than how its output did.
+            let ended = read.unwrap_or(0) == 0;
+            if !ended && !self.partial.ends_with(b"\n") {
+                continue;
+            }
+            let line = std::mem::take(&mut self.partial);
+            let text = String::from_utf8_lossy(&line);
+            if text.starts_with(MARK) && !ended {
+                self.noise = 0;
+                return Ok(Some(text.trim_end().to_owned()));
+            }
+            self.noise += line.len() as u64;
+            let text = text.trim();
+            if !text.is_empty() {
+                self.last = Some(text.to_owned());
+            }
+            if ended {
+                return Ok(None);
+            }
         }
     }
 }

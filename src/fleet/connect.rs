@@ -8,28 +8,35 @@ use futures_util::{FutureExt, StreamExt, stream};
 use secrecy::SecretString;
 
 use super::agents::Agents;
+use super::elevation::Elevation;
+use super::password::{Keyring, Passwords};
+use super::place::PLACES;
 use super::reconnect::{LogIn, Refusal};
 use super::remote::Remote;
 use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
-use crate::inventory::SecretSource;
-use crate::inventory::model::{Login, Node, NodeName, Sudo};
+use crate::inventory::model::{self, Node, NodeName};
+use crate::inventory::{HostArg, SecretSource};
 use crate::resource::Fault;
-use crate::ssh::{self, AskHostKey, ConnectError, Identities, OnRetry, Target};
+use crate::ssh::{
+    self, AskHostKey, AskSecret, ConnectError, Given, HopSpec, Identities, OnRetry, SshConfig, Target,
+};
 
 /// How hosts are connected to.
 #[derive(Clone)]
 pub struct Options {
     /// How many at once.
     pub forks: usize,
-    /// How long a host may take to answer.
-    pub connect_timeout: Duration,
+    /// How long a host may take to answer; by ssh's configuration, else ten seconds, where absent.
+    pub connect_timeout: Option<Duration>,
     /// How long to try again while a host may still be booting. Zero: one try.
     pub retry_for: Duration,
     /// Trust and record the keys of hosts that are not known yet.
     pub accept_new_host_keys: bool,
     /// Who is asked about such a key otherwise. Nobody: it is refused.
     pub ask: Option<AskHostKey>,
+    /// Who is asked for the passwords that sudo wants. Nobody: such a host is left out.
+    pub ask_secret: Option<AskSecret>,
     /// Where the user says that the agents are.
     pub agent_dir: Option<PathBuf>,
 }
@@ -48,20 +55,26 @@ pub async fn connect(
     let agents = Arc::new(Agents::find(options.agent_dir.as_deref())?);
     let identities = Arc::new(Identities::from_env());
     let ssh = ssh::Options {
-        connect_timeout: options.connect_timeout,
         retry_for: options.retry_for,
         accept_new_host_keys: options.accept_new_host_keys,
         ask: options.ask.clone(),
         on_retry: Some(tell_retries(Arc::clone(&sink))),
         ..ssh::Options::new(identities)
     };
-    let passwords = Passwords::resolve(nodes).await;
+    let config = SshConfig::of_user();
+    let secrets = Secrets::resolve(nodes).await;
+    let keyring = Arc::new(Keyring::new(options.ask_secret.clone()));
     let opened = stream::iter(nodes).map(|node| async {
-        let session = match passwords.of(node) {
-            Ok(password) => open(node, password, &ssh, Arc::clone(&agents), &sink).await,
-            Err(fault) => Err(fault),
+        let session = async {
+            let password = secrets.of(node, &node.login.password)?;
+            let given = Given { connect_timeout: options.connect_timeout, ..given(node, password) };
+            let target = config.target(given).await;
+            let target =
+                target.map_err(|error| Fault::new(&node.name, error.to_string()).help(error.help()))?;
+            let passwords = secrets.passwords(node, &target.user, Arc::clone(&keyring))?;
+            open(node, &target, passwords, &ssh, Arc::clone(&agents), &sink).await
         };
-        (node.name.clone(), session)
+        (node.name.clone(), session.await)
     });
     Ok(opened.buffered(options.forks.max(1)).collect().await)
 }
@@ -74,23 +87,27 @@ fn tell_retries(sink: Sink) -> OnRetry {
 
 async fn open(
     node: &Node,
-    password: Option<SecretString>,
+    target: &Target,
+    passwords: Passwords,
     ssh: &ssh::Options,
     agents: Arc<Agents>,
     sink: &Sink,
 ) -> Result<HostSession, Fault> {
     let begun = Instant::now();
     sink(Event::Connecting { node: node.name.clone() });
-    let target = target(node, password);
-    let session = ssh::connect(&target, ssh).await.map_err(|error| unreachable(&error))?;
+    let session = ssh::connect(target, ssh).await.map_err(|error| unreachable(&error))?;
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
+    let privilege = Privilege {
+        elevation: Elevation::of(node.login.sudo, &target.user),
+        passwords,
+        places: PLACES.map(str::to_owned).to_vec(),
+    };
     let opened =
-        HostSession::open(node.name.clone(), Box::new(session), agents, privilege(&node.login), &mut on_push)
-            .await;
+        HostSession::open(node.name.clone(), Box::new(session), agents, privilege, &mut on_push).await;
     let opened = opened.map_err(|error| error.fault(&node.name.0))?;
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     sink(Event::Connected { node: node.name.clone(), ms });
-    Ok(opened.reopened_by(again(target, ssh)))
+    Ok(opened.reopened_by(again(target.clone(), ssh)))
 }
 
 /// Logs in once more, in the middle of a run: one try each time, and nobody is asked about keys that were settled.
@@ -108,66 +125,70 @@ fn again(target: Target, ssh: &ssh::Options) -> LogIn {
     })
 }
 
-/// What the ssh room wants to know of a node.
-fn target(node: &Node, password: Option<SecretString>) -> Target {
+/// What the inventory says about a node.
+fn given(node: &Node, password: Option<SecretString>) -> Given {
     let login = &node.login;
-    Target {
+    Given {
         node: node.name.0.clone(),
-        host: node.address.clone(),
-        port: login.port,
+        address: node.address.clone(),
         user: login.user.clone(),
+        port: login.port,
         keys: login.keys.clone(),
-        certificates: Vec::new(),
-        identities_only: false,
-        agent: None,
         password,
         host_key: login.host_key.clone(),
-        known_hosts: login.known_hosts.clone().unwrap_or_else(default_known_hosts),
+        known_hosts: login.known_hosts.clone(),
+        jump: login.jump.as_ref().map(jump),
+        proxy_command: login.proxy_command.clone(),
+        connect_timeout: None,
     }
 }
 
-fn default_known_hosts() -> PathBuf {
-    std::env::home_dir().unwrap_or_default().join(".ssh/known_hosts")
-}
-
-fn privilege(login: &Login) -> Privilege {
-    let sudo = match login.sudo {
-        Sudo::Always => true,
-        Sudo::Never => false,
-        Sudo::Auto => login.user != "root",
-    };
-    Privilege { sudo, directory: super::DIRECTORY.to_owned() }
+fn jump(jump: &model::Jump) -> ssh::Jump {
+    let hop = |hop: &HostArg| HopSpec { user: hop.user.clone(), host: hop.host.clone(), port: hop.port };
+    match jump {
+        model::Jump::None => ssh::Jump::None,
+        model::Jump::Via(hops) => ssh::Jump::Via(hops.iter().map(hop).collect()),
+    }
 }
 
 fn unreachable(error: &ConnectError) -> Fault {
-    let ConnectError { node, user, host, port, cause } = error;
-    Fault::new(node, format!("cannot log in as {user} on {host} port {port}: {cause}")).help(error.help())
+    Fault::new(&error.node, error.what()).help(error.help())
 }
 
-/// The passwords that the nodes' logins name.
+/// The secrets that the nodes' logins name.
 #[derive(Default)]
-struct Passwords(Vec<(SecretSource, Result<SecretString, String>)>);
+struct Secrets(Vec<(SecretSource, Result<SecretString, String>)>);
 
-impl Passwords {
+impl Secrets {
     /// Fetches each once, one after the other: a command may ask the user for a passphrase.
     async fn resolve(nodes: &[Node]) -> Self {
-        let mut passwords = Self::default();
-        for source in nodes.iter().filter_map(|node| node.login.password.as_ref()) {
-            if passwords.find(source).is_none() {
-                let password = source.resolve().await.map_err(|error| error.to_string());
-                passwords.0.push((source.clone(), password));
+        let mut secrets = Self::default();
+        for source in
+            nodes.iter().flat_map(|node| [&node.login.password, &node.login.sudo_password]).flatten()
+        {
+            if secrets.find(source).is_none() {
+                let secret = source.resolve().await.map_err(|error| error.to_string());
+                secrets.0.push((source.clone(), secret));
             }
         }
-        passwords
+        secrets
     }
 
     fn find(&self, source: &SecretSource) -> Option<&Result<SecretString, String>> {
-        self.0.iter().find(|(known, _)| known == source).map(|(_, password)| password)
+        self.0.iter().find(|(known, _)| known == source).map(|(_, secret)| secret)
     }
 
-    fn of(&self, node: &Node) -> Result<Option<SecretString>, Fault> {
-        let password = node.login.password.as_ref().and_then(|source| self.find(source));
-        password.cloned().transpose().map_err(|cause| Fault::new(&node.name, cause))
+    fn of(&self, node: &Node, source: &Option<SecretSource>) -> Result<Option<SecretString>, Fault> {
+        let secret = source.as_ref().and_then(|source| self.find(source));
+        secret.cloned().transpose().map_err(|cause| Fault::new(&node.name, cause))
+    }
+
+    fn passwords(&self, node: &Node, user: &str, keyring: Arc<Keyring>) -> Result<Passwords, Fault> {
+        Ok(Passwords {
+            sudo: self.of(node, &node.login.sudo_password)?,
+            login: self.of(node, &node.login.password)?,
+            ..Passwords::of(&node.name.0, user, keyring)
+        })
     }
 }
 

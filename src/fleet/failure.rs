@@ -2,6 +2,9 @@
 
 use thiserror::Error;
 
+use super::denied::Denied;
+use super::elevation::Tool;
+use super::place::{Unfit, cause, causes};
 use super::remote::Status;
 use crate::resource::Fault;
 use crate::ssh;
@@ -10,18 +13,12 @@ use crate::wire::{LockOwner, PROTOCOL};
 /// Why no agent could be started on a host where the login worked.
 #[derive(Debug, Error)]
 pub enum Bootstrap {
-    /// The login may use sudo, but only with its password.
-    #[error("sudo wants a password")]
-    SudoPassword,
-    /// The login may not use sudo, or not for this.
-    #[error("sudo does not let this login run commands as root: {0}")]
-    SudoForbidden(String),
-    /// sudo wants a terminal.
-    #[error("sudo wants a terminal (`requiretty`)")]
-    SudoTerminal,
-    /// There is no sudo.
-    #[error("sudo is not installed")]
-    SudoMissing,
+    /// The login did not become root.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// Something else ran in the place of skep's command.
+    #[error("it did not run skep's command: {0}")]
+    NotRun(String),
     /// There is no agent for its architecture.
     #[error("its architecture is {machine}; there are agents for {}", list(.have))]
     Machine {
@@ -33,19 +30,16 @@ pub enum Bootstrap {
     /// It lacks a program.
     #[error("it lacks the program {0}")]
     Tool(String),
-    /// The agent could not be put in place.
+    /// No place takes the agent.
+    #[error("the agent can be put nowhere: {}", causes(.0))]
+    NoPlace(Vec<Unfit>),
+    /// The agent could not be written.
     #[error("the agent cannot be put into {directory}: {cause}")]
     Place {
         /// Where it goes.
         directory: String,
         /// The system's own words.
         cause: String,
-    },
-    /// Programs may not run there.
-    #[error("{directory} is mounted noexec, so that no program can run there")]
-    NoExec {
-        /// The directory.
-        directory: String,
     },
     /// What arrived is not what was sent.
     #[error("the agent arrived damaged: its checksum is wrong")]
@@ -70,15 +64,11 @@ impl Bootstrap {
     /// What the user can do about it.
     pub fn help(&self) -> Option<String> {
         Some(match self {
-            Self::SudoPassword => "let the login use sudo without one: \
-                `echo \"$USER ALL=(ALL) NOPASSWD: ALL\" | sudo tee /etc/sudoers.d/skep` there"
+            Self::Denied(denied) => return denied.help(),
+            Self::NotRun(_) => "look there at the login's shell (`getent passwd USER`: nologin and false run nothing), at \
+                its start-up files (one such as ~/.bashrc may exit or run something else), and at `ForceCommand` in sshd_config \
+                and `command=` in authorized_keys"
                 .to_owned(),
-            Self::SudoForbidden(_) | Self::SudoMissing => {
-                "set `user: root` for this node in the inventory, or log in \
-                as root there and run `apt-get install sudo` and `usermod -aG sudo USER`"
-                    .to_owned()
-            }
-            Self::SudoTerminal => "remove `requiretty` there with `visudo`".to_owned(),
             Self::Machine { .. } => {
                 "put a `skep-agent-ARCH` beside skep, or name its directory with --agent-dir; \
                 `cargo build --bin skep-agent` makes the one for this computer"
@@ -88,18 +78,9 @@ impl Bootstrap {
                 "gunzip" => "run `apt-get install gzip` there".to_owned(),
                 _ => "run `apt-get install coreutils` there".to_owned(),
             },
-            Self::Place { directory, cause } if cause.contains("No space") => {
-                format!("make room there: `df -h {directory}`, `apt-get clean`")
-            }
-            Self::Place { cause, .. } if cause.contains("Read-only") => {
-                "look why its file system is read-only: `dmesg | tail`; a worn card does that".to_owned()
-            }
-            Self::Place { .. } => {
-                "log in as root, or let skep use sudo: `sudo: always` for this node in the inventory"
-                    .to_owned()
-            }
-            Self::NoExec { directory } => {
-                format!("run `mount -o remount,exec $(findmnt -nT {directory} -o TARGET)` there")
+            Self::NoPlace(places) => return places.first().map(Unfit::help),
+            Self::Place { directory, cause } => {
+                return Some(Unfit { directory: directory.clone(), cause: cause.clone() }.help());
             }
             Self::Checksum => "run the same command again; if it stays, check its memory and card".to_owned(),
             Self::Protocol { .. } => {
@@ -123,39 +104,82 @@ impl Bootstrap {
         Fault { what: node.to_owned(), cause, help: self.help() }
     }
 
-    /// What a line `skep-fail …` of the script means, with what the tools said before.
-    pub(super) fn from_line(line: &str, have: Vec<String>, status: &Status) -> Self {
+    /// What a line `skep-fail …` of the script means, with the places that take no agent and what the tools said
+    /// before. `user` is the login.
+    pub(super) fn from_line(
+        line: &str,
+        user: &str,
+        no: &[String],
+        have: Vec<String>,
+        status: &Status,
+    ) -> Self {
         let (reason, about) = line.split_once(' ').unwrap_or((line, ""));
         let about = about.to_owned();
         match reason {
+            "lacks" => {
+                let tools = about.split(' ').map(str::to_owned).collect();
+                Denied::Missing { user: user.to_owned(), tools }.into()
+            }
+            // There is no such program.
+            "machine" if about.is_empty() => Self::Tool("uname".to_owned()),
             "machine" => Self::Machine { machine: about, have },
             "tool" => Self::Tool(about),
-            "noexec" => Self::NoExec { directory: about },
+            "place" => Self::NoPlace(no.iter().map(|line| Unfit::read(line)).collect()),
             "checksum" => Self::Checksum,
-            "write" => Self::Place { directory: about, cause: last_line(&status.stderr) },
+            "write" => Self::Place { directory: about, cause: cause(&last_line(&status.stderr)) },
             _ => Self::Silent(line.to_owned()),
         }
     }
 
-    /// What it means that the command ended without a word of the script or the agent.
-    pub(super) fn from_end(status: &Status) -> Self {
-        let said = |words: &str| status.stderr.contains(words);
-        if said("a password is required") || said("interactive authentication is required") {
-            Self::SudoPassword
-        } else if said("must have a tty") {
-            Self::SudoTerminal
-        } else if said("not in the sudoers file") || said("may not run sudo") || said("is not allowed to") {
-            Self::SudoForbidden(last_line(&status.stderr))
-        } else if status.code == Some(127) && said("sudo") {
-            Self::SudoMissing
-        } else {
-            Self::Silent(match (last_line(&status.stderr), status.code) {
-                (words, _) if !words.is_empty() => words,
-                (_, Some(code)) => format!("exit code {code}"),
-                (_, None) => "it was ended by a signal".to_owned(),
-            })
+    /// What it means that the command ended at that stage without a word of the script or the agent; `heard` is the
+    /// last line that nobody knows.
+    pub(super) fn from_end(stage: Stage, user: &str, heard: Option<&str>, status: &Status) -> Self {
+        let last = words(&last_line(&status.stderr), status.code);
+        match stage {
+            Stage::Login => {
+                let said = Some(last_line(&status.stderr)).filter(|line| !line.is_empty());
+                let heard = heard.map(printable);
+                Self::NotRun(said.or(heard).map_or(last.clone(), |said| match status.code {
+                    Some(code) => format!("{said} (exit code {code})"),
+                    None => said,
+                }))
+            }
+            Stage::Elevation(tool) => Denied::by(tool, user, &status.stderr, status.code).into(),
+            Stage::Shell | Stage::Script => Self::Silent(last),
         }
     }
+}
+
+/// How far a command came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Not even to the login's shell.
+    Login,
+    /// The login's shell runs it.
+    Shell,
+    /// It is becoming root.
+    Elevation(Tool),
+    /// The script runs.
+    Script,
+}
+
+/// A program's last words, else how it ended.
+pub(super) fn words(said: &str, code: Option<u32>) -> String {
+    match (said, code) {
+        ("", Some(code)) => format!("exit code {code}"),
+        ("", None) => "it was ended by a signal".to_owned(),
+        (said, _) => printable(said),
+    }
+}
+
+/// The beginning of a foreign line, without what would upset a terminal.
+fn printable(line: &str) -> String {
+    const KEPT: usize = 200;
+    let mut text: String = line.chars().filter(|c| !c.is_control()).take(KEPT).collect();
+    if line.chars().count() > KEPT {
+        text.push('…');
+    }
+    text
 }
 
 impl From<SessionError> for Fault {
@@ -214,33 +238,52 @@ mod tests {
 
     #[test]
     fn ends_without_a_word() {
-        for (code, stderr, expected) in [
-            (1, "sudo: a password is required\n", "sudo wants a password"),
-            (1, "sudo: interactive authentication is required\n", "sudo wants a password"),
-            (1, "sudo: sorry, you must have a tty to run sudo\n", "sudo wants a terminal (`requiretty`)"),
+        let (login, script) = (Stage::Login, Stage::Script);
+        for (stage, code, stderr, heard, expected) in [
+            (script, Some(139), "", None, "the agent did not start: exit code 139"),
             (
-                1,
-                "pi is not in the sudoers file.\n",
-                "sudo does not let this login run commands as root: pi is not in the sudoers file.",
-            ),
-            (127, "env: 'sudo': No such file or directory\n", "sudo is not installed"),
-            (127, "env: \u{2018}sudo\u{2019}: No such file or directory", "sudo is not installed"),
-            (139, "", "the agent did not start: exit code 139"),
-            (
-                126,
+                script,
+                Some(126),
                 "sh: 1: exec: /var/lib/skep/agent-x: Exec format error\n",
-                "the agent did not start: sh: 1: exec: \
-                /var/lib/skep/agent-x: Exec format error",
+                None,
+                "the agent did not start: sh: 1: exec: /var/lib/skep/agent-x: Exec format error",
+            ),
+            (script, None, "", Some("noise"), "the agent did not start: it was ended by a signal"),
+            // A sentence of the start-up files about sudo is nothing that sudo said.
+            (
+                Stage::Shell,
+                Some(1),
+                "sudo: a password is required\n",
+                None,
+                "the agent did not start: sudo: a password is required",
+            ),
+            (
+                login,
+                Some(1),
+                "",
+                Some("This account is currently not available."),
+                "it did not run skep's command: This account is currently not available. (exit code 1)",
+            ),
+            (
+                login,
+                Some(127),
+                "rbash: sh: command not found\n",
+                Some("Welcome"),
+                "it did not run skep's command: rbash: sh: command not found (exit code 127)",
+            ),
+            (login, Some(0), "", None, "it did not run skep's command: exit code 0"),
+            (login, None, "", Some("a\u{7}b"), "it did not run skep's command: ab"),
+            (
+                Stage::Elevation(Tool::Sudo),
+                Some(1),
+                "sudo: a password is required\n",
+                None,
+                "sudo wants the password of pi",
             ),
         ] {
-            let status = Status { code: Some(code), stderr: stderr.to_owned() };
-            assert_eq!(Bootstrap::from_end(&status).to_string(), expected, "{stderr}");
+            let status = Status { code, stderr: stderr.to_owned() };
+            assert_eq!(Bootstrap::from_end(stage, "pi", heard, &status).to_string(), expected);
         }
-        let killed = Status { code: None, stderr: String::new() };
-        assert_eq!(
-            Bootstrap::from_end(&killed).to_string(),
-            "the agent did not start: it was ended by a signal"
-        );
     }
 
     #[test]
@@ -253,31 +296,32 @@ mod tests {
                 "its architecture is riscv64; there are agents for aarch64 and x86_64",
                 "--agent-dir",
             ),
+            ("machine", "", "it lacks the program uname", "apt-get install coreutils"),
             ("tool gunzip", "", "it lacks the program gunzip", "apt-get install gzip"),
-            ("noexec /d", "", "/d is mounted noexec, so that no program can run there", "remount,exec"),
             ("checksum", "", "the agent arrived damaged: its checksum is wrong", "again"),
+            ("write /d", full, "the agent cannot be put into /d: No space left on device", "df -h"),
             (
-                "write /d",
-                full,
-                "the agent cannot be put into /d: gzip: stdout: No space left on device",
-                "df -h /d",
+                "lacks sudo doas",
+                "",
+                "pi is not root, and sudo and doas are not installed",
+                "apt-get install sudo",
             ),
             (
-                "write /d",
-                "mkdir: cannot create directory '/d': Read-only file system\n",
-                "the agent cannot be put into /d: mkdir: cannot create directory '/d': Read-only file system",
+                "place",
+                "",
+                "the agent can be put nowhere: /a, /c (Read-only file system), /b (mounted noexec)",
                 "dmesg",
-            ),
-            (
-                "write /d",
-                "mkdir: cannot create directory '/d': Permission denied\n",
-                "the agent cannot be put into /d: mkdir: cannot create directory '/d': Permission denied",
-                "sudo: always",
             ),
         ] {
             let have = vec!["aarch64".to_owned(), "x86_64".to_owned()];
+            let no = [
+                "/a mkdir: cannot create directory '/a': Read-only file system",
+                "/b mounted noexec",
+                "/c sh: 1: cannot create /c/new-1: Read-only file system",
+            ]
+            .map(str::to_owned);
             let status = Status { code: Some(1), stderr: stderr.to_owned() };
-            let failure = Bootstrap::from_line(line, have, &status);
+            let failure = Bootstrap::from_line(line, "pi", &no, have, &status);
             assert_eq!(failure.to_string(), expected, "{line}");
             assert!(failure.help().expect("something helps").contains(help), "{line}: {:?}", failure.help());
         }

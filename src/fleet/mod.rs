@@ -6,8 +6,12 @@
 mod agents;
 mod bootstrap;
 mod connect;
+mod denied;
+mod elevation;
 mod failure;
 mod link;
+mod password;
+mod place;
 mod reconnect;
 mod remote;
 mod run_lock;
@@ -18,11 +22,12 @@ mod tests;
 
 pub use agents::{Agents, Build};
 pub use connect::{Options, connect};
+pub use denied::Denied;
+pub use elevation::Elevation;
 pub use failure::{Bootstrap, SessionError};
+pub use password::{Keyring, Passwords};
+pub use place::{PLACES, Unfit};
 pub use reconnect::{Keep, LogIn, Mark, Refusal};
 pub use remote::{Channel, Exit, Input, Output, Remote, Status};
 pub use run_lock::{Locked, busy};
 pub use session::{HostSession, Privilege, Relay, Survey};
-
-/// Where agents are kept on a host. Only root may write there, so that nobody else can put one in place.
-pub const DIRECTORY: &str = "/var/lib/skep";

@@ -35,6 +35,10 @@ pub struct Status {
 pub trait Exit: Send {
     /// Waits for it.
     fn wait(&mut self) -> BoxFuture<'_, Result<Status, ssh::ExecError>>;
+
+    /// Waits until more than `beyond` bytes have come on its standard error: how many by then, and the end of them.
+    /// Waits for ever where no more come.
+    fn stderr_beyond(&mut self, beyond: u64) -> BoxFuture<'_, (u64, String)>;
 }
 
 /// Runs commands on a host.
@@ -64,6 +68,10 @@ impl Exit for ssh::Exit {
             Ok(Status { code: status.code, stderr: self.stderr() })
         }
         .boxed()
+    }
+
+    fn stderr_beyond(&mut self, beyond: u64) -> BoxFuture<'_, (u64, String)> {
+        Self::stderr_beyond(self, beyond).boxed()
     }
 }
 

@@ -1,63 +1,110 @@
 //! The one command that starts an agent on a host, and brings it there first where it is missing.
 //!
-//! It asks for the machine's architecture, runs the agent that is there by the hash of its content, else asks for
-//! it, checks what came and puts it in place by one rename. All in one go, since each command costs a round trip.
+//! It asks for the machine's architecture, runs the agent that is there by the hash of its content, else looks for a
+//! place that takes one, asks for it, checks what came and puts it in place by one rename. All in one go, since each
+//! command costs a round trip.
 
 use super::agents::Agents;
+use super::elevation::Elevation;
 
 /// How the script's own lines begin; whatever else a shell prints on the way is skipped.
 pub(super) const MARK: &str = "skep-";
 
-/// The command for the login's shell, whichever that is: one line, and nothing in the quotes that a shell of another
-/// family (csh, fish) would read in its own way.
-pub(super) fn command(agents: &Agents, directory: &str, arguments: &str, sudo: bool) -> String {
-    let script = script(agents, directory, arguments);
-    debug_assert!(!script.contains(['\'', '!', '\\', '\n']), "{script}");
-    // sudo translates its messages by the login's locale, and is to be understood.
-    let sudo = if sudo { "env LC_ALL=C sudo -n " } else { "" };
-    format!("{sudo}sh -c '{script}'")
+/// What an agent is started with.
+pub(super) struct Start<'a> {
+    pub(super) agents: &'a Agents,
+    /// Where agents may be kept, the best place first.
+    pub(super) places: &'a [String],
+    pub(super) arguments: &'a str,
+    pub(super) elevation: Elevation,
+    /// Whether sudo may ask for a password.
+    pub(super) password: bool,
 }
+
+impl Start<'_> {
+    /// The command for the login's shell, whichever that is: one line, and nothing in the quotes that a shell of
+    /// another family (csh, fish) would read in its own way.
+    ///
+    /// The login's sh becomes root by the elevation's words, and then runs the script, which is its `$1`.
+    pub(super) fn command(&self) -> String {
+        let script = self.script();
+        let command = match self.elevation.words(self.password) {
+            None => format!("sh -c \'{script}\'"),
+            // sudo translates its messages by the login's locale, and is to be understood.
+            Some(words) => {
+                format!(
+                    "sh -c \'echo; echo skep-shell; LC_ALL=C; export LC_ALL; {words}\' sh \'{PATH}{script}\'"
+                )
+            }
+        };
+        debug_assert!(!command.contains(['!', '\\', '\n']), "{command}");
+        command
+    }
+
+    fn script(&self) -> String {
+        let cases: String = self
+            .agents
+            .iter()
+            .map(|(machine, build)| format!("{machine}) h={} s={};; ", build.hash, build.size))
+            .collect();
+        [
+            // Ends what a shell's start-up files may have printed without a line end.
+            "echo",
+            "echo skep-script",
+            "LC_ALL=C",
+            "export LC_ALL",
+            "umask 077",
+            "fail() { echo skep-fail $*; exit 1; }",
+            "m=$(uname -m)",
+            &format!("case $m in {cases}*) fail machine $m;; esac"),
+            &format!("p=\"{}\"", self.places.join(" ")),
+            // The length shows a file that a power cut has emptied. An empty one would even run, and do nothing.
+            "found() { [ -O $d ] && [ -O $a ] && [ -x $a ] && [ $(wc -c <$a) -eq $s ]; }",
+            &format!("for d in $p; do a=$d/agent-$h; if found; then exec $a {}; fi; done", self.arguments),
+            &format!("for c in {TOOLS}; do command -v $c >/dev/null || fail tool $c; done"),
+            // What anybody may write to is for root alone to use; others get one place, and hear what is in the way.
+            "[ $(id -u) = 0 ] || p=${p%% *}",
+            PLACE,
+            "set -f",
+            "t=",
+            "for d in $p; do if e=$(place 2>&1); then t=$d/new-$$; break; fi; echo skep-no $d $e; done",
+            "set +f",
+            "[ $t ] || fail place",
+            "a=$d/agent-$h",
+            "trap \"rm -f $t\" EXIT",
+            "echo skep-push $m",
+            "read n || exit 1",
+            "head -c $n | gunzip >$t || fail write $d",
+            "echo \"$h  $t\" | sha256sum -c >/dev/null 2>&1 || fail checksum",
+            "chmod 700 $t && { sync $t 2>/dev/null || sync; } && mv -f $t $a || fail write $d",
+            "for o in $d/agent-*; do [ $o = $a ] || rm -f $o; done",
+            // Whatever was left behind where a push was cut off; another skep may push at this moment.
+            "find $d -name \"new-*\" -mmin +60 -exec rm -f {} + 2>/dev/null",
+            &format!("exec $a {}", self.arguments),
+        ]
+        .join("; ")
+    }
+}
+
+/// sudo and doas choose the search path, and a rule may leave out where Debian has its programs.
+const PATH: &str = "PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin; export PATH; ";
+
+/// What a push needs.
+const TOOLS: &str = "id mkdir chmod rm head gunzip sha256sum mv wc";
+
+/// `place`: whether the directory `$d` takes a program of `$s` bytes and lets it run; else it says why not. Nothing is
+/// left behind where not. `try` runs an empty file, which every sh takes for an empty script.
+const PLACE: &str = "try() { true >$f && chmod 700 $f || return 1; \
+    $f 2>/dev/null || { echo mounted noexec; return 1; }; head -c $s /dev/zero >$f; }; \
+    place() { [ -d $d ] || mkdir $d || [ -d $d ] || return 1; f=$d/new-$$; \
+    [ -L $d ] && { echo a symbolic link; return 1; }; [ -O $d ] || { echo owned by $(stat -c %U $d); return 1; }; \
+    if try; then rm -f $f; else rm -f $f; rmdir $d 2>/dev/null; return 1; fi; }";
 
 /// Whether a word means itself to every shell.
 pub(super) fn is_plain(word: &str) -> bool {
     !word.is_empty()
         && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte))
         && !word.starts_with('-')
-}
-
-fn script(agents: &Agents, directory: &str, arguments: &str) -> String {
-    let cases: String = agents
-        .iter()
-        .map(|(machine, build)| format!("{machine}) h={} s={};; ", build.hash, build.size))
-        .collect();
-    [
-        // Ends what a shell's start-up files may have printed without a line end.
-        "echo",
-        "LC_ALL=C",
-        "export LC_ALL",
-        "umask 077",
-        "fail() { echo skep-fail $*; exit 1; }",
-        &format!("case $(uname -m) in {cases}*) fail machine $(uname -m);; esac"),
-        &format!("d={directory}"),
-        "a=$d/agent-$h",
-        // The length shows a file that a power cut has emptied. An empty one would even run, and do nothing.
-        &format!("if [ -x $a ] && [ $(wc -c <$a) -eq $s ]; then exec $a {arguments}; fi"),
-        "for c in head gunzip sha256sum; do command -v $c >/dev/null || fail tool $c; done",
-        "mkdir -p $d || fail write $d",
-        "t=$d/new-$$",
-        "trap \"rm -f $t\" EXIT",
-        "echo skep-push $(uname -m)",
-        "read n || exit 1",
-        "head -c $n | gunzip >$t || fail write $d",
-        "echo \"$h  $t\" | sha256sum -c >/dev/null 2>&1 || fail checksum",
-        "chmod 700 $t && { sync $t 2>/dev/null || sync; } && mv -f $t $a || fail write $d",
-        "for o in $d/agent-*; do [ $o = $a ] || rm -f $o; done",
-        // Whatever was left behind where a push was cut off; another skep may push at this moment.
-        "find $d -name \"new-*\" -mmin +60 -exec rm -f {} +",
-        "[ -x $a ] || fail noexec $d",
-        &format!("exec $a {arguments}"),
-    ]
-    .join("; ")
 }
 
 #[cfg(test)]
@@ -74,11 +121,21 @@ mod tests {
 
     #[test]
     fn the_command_means_the_same_to_every_shell() {
-        for sudo in [false, true] {
-            let command = command(&agents(), "/var/lib/skep", "dial /run/docker.sock", sudo);
-            assert_eq!(command.matches('\'').count(), 2, "{command}");
+        let (agents, places) = (agents(), super::super::PLACES.map(str::to_owned));
+        for (elevation, password, words) in [
+            (Elevation::None, false, "sh -c"),
+            (Elevation::Auto, false, "exec sudo -n /bin/sh"),
+            (Elevation::Auto, true, "exec doas -n /bin/sh"),
+            (Elevation::Sudo, true, "exec sudo -S -p skep-password-of-%p: /bin/sh"),
+            (Elevation::Doas, false, "exec doas -n /bin/sh"),
+        ] {
+            let arguments = "dial /run/docker.sock";
+            let command =
+                Start { agents: &agents, places: &places, arguments, elevation, password }.command();
+            let quotes = if elevation == Elevation::None { 2 } else { 4 };
+            assert_eq!(command.matches('\'').count(), quotes, "{command}");
             assert!(!command.contains(['!', '\\', '\n']), "{command}");
-            assert_eq!(command.contains("sudo -n"), sudo);
+            assert!(command.contains(words), "{command}");
         }
     }
 

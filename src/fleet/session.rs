@@ -14,11 +14,14 @@ use tokio::task::JoinHandle;
 
 use super::agents::Agents;
 use super::bootstrap::{self, OnPush};
+use super::denied::Denied;
+use super::elevation::{self, Elevation};
 use super::failure::{Bootstrap, SessionError};
 use super::link::Link;
+use super::password::{Passwords, Tries};
 use super::reconnect::{LogIn, Standing};
 use super::remote::{Input, Output, Remote};
-use super::script;
+use super::script::{self, Start};
 use crate::facts::Facts;
 use crate::facts::clock::unix_ms;
 use crate::inventory::model::NodeName;
@@ -31,10 +34,12 @@ pub type Relay = Join<Output, Input>;
 /// How agents are started on a host.
 #[derive(Debug, Clone)]
 pub struct Privilege {
-    /// Whether through sudo.
-    pub sudo: bool,
-    /// Where they are kept on the host; [`super::DIRECTORY`].
-    pub directory: String,
+    /// The login becomes root by this.
+    pub elevation: Elevation,
+    /// What sudo may be answered with, where it asks.
+    pub passwords: Passwords,
+    /// Where agents may be kept on the host, the best place first; [`super::PLACES`]. Plain words.
+    pub places: Vec<String>,
 }
 
 /// What a host is and has.
@@ -244,14 +249,54 @@ impl Shared {
 }
 
 impl Launcher {
+    /// Starts an agent. sudo is let ask for a password only where it wants one: that is another command to run.
     pub(super) async fn start(
         &self,
         arguments: &str,
         on_push: OnPush<'_>,
     ) -> Result<super::Channel, Bootstrap> {
-        let Privilege { sudo, directory } = &self.privilege;
-        let command = script::command(&self.agents, directory, arguments, *sudo);
-        bootstrap::start(&*self.remote, &self.agents, &command, on_push).await
+        let mut passwords = self.privilege.passwords.tries();
+        let mut password = self.privilege.passwords.expected();
+        let mut late = false;
+        loop {
+            let started = self.start_once(arguments, password, &mut passwords, on_push).await;
+            password = match started {
+                Err(Bootstrap::Denied(Denied::Password { .. })) if !password => {
+                    self.not_forbidden().await?;
+                    true
+                }
+                // sudo gave up before the user did.
+                Err(Bootstrap::Denied(Denied::Wrong { .. })) if passwords.may_go_on() => true,
+                Err(Bootstrap::Denied(Denied::Late)) if !late && passwords.may_go_on() => {
+                    late = true;
+                    passwords.untried();
+                    true
+                }
+                done => return done,
+            };
+        }
+    }
+
+    async fn start_once(
+        &self,
+        arguments: &str,
+        password: bool,
+        passwords: &mut Tries<'_>,
+        on_push: OnPush<'_>,
+    ) -> Result<super::Channel, Bootstrap> {
+        let Privilege { elevation, places, passwords: Passwords { user, .. } } = &self.privilege;
+        let start = Start { agents: &self.agents, places, arguments, elevation: *elevation, password };
+        bootstrap::start(&*self.remote, &start, user, passwords, on_push).await
+    }
+
+    /// sudo asks for a password before it says that a login may not do this at all. Where the login may do other things
+    /// without one, it says so at once: nobody is asked for a password that does not help.
+    async fn not_forbidden(&self) -> Result<(), Bootstrap> {
+        let status = bootstrap::run(&*self.remote, elevation::MAY_RUN).await?;
+        match status.code == Some(elevation::MAY_NOT) {
+            true => Err(Denied::Restricted { user: self.privilege.passwords.user.clone() }.into()),
+            false => Ok(()),
+        }
     }
 
     /// The same over another connection.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -13,10 +13,15 @@ use tokio::process::{Child, Command};
 
 use super::agents::{Agents, Build};
 use super::bootstrap;
+use super::elevation::Elevation;
+use super::password::Passwords;
 use super::remote::{Channel, Exit, Remote, Status};
-use super::{Bootstrap, script};
+use super::script::Start;
+use super::{Bootstrap, Unfit};
 use crate::ssh::ExecError;
 use crate::wire;
+
+mod privilege;
 
 /// This computer, as if it were logged in to: a login's shell reads the command.
 struct Local {
@@ -43,24 +48,40 @@ impl Remote for Local {
             Ok(Channel {
                 input: Box::new(input),
                 output: BufReader::new(Box::new(output)),
-                exit: Box::new(Running(child)),
+                exit: Box::new(Running(child, String::new())),
             })
         }
         .boxed()
     }
 }
 
-struct Running(Child);
+/// A shell, and what it has said on standard error.
+struct Running(Child, String);
 
 impl Exit for Running {
     fn wait(&mut self) -> BoxFuture<'_, Result<Status, ExecError>> {
         async {
-            let mut stderr = String::new();
             if let Some(mut pipe) = self.0.stderr.take() {
-                pipe.read_to_string(&mut stderr).await.expect("text");
+                pipe.read_to_string(&mut self.1).await.expect("text");
             }
             let status = self.0.wait().await.expect("its own child");
-            Ok(Status { code: status.code().and_then(|code| u32::try_from(code).ok()), stderr })
+            let code = status.code().and_then(|code| u32::try_from(code).ok());
+            Ok(Status { code, stderr: self.1.clone() })
+        }
+        .boxed()
+    }
+
+    fn stderr_beyond(&mut self, beyond: u64) -> BoxFuture<'_, (u64, String)> {
+        async move {
+            let mut buffer = [0; 1024];
+            while (self.1.len() as u64) <= beyond {
+                let pipe = self.0.stderr.as_mut().expect("it has not been waited for");
+                match pipe.read(&mut buffer).await.expect("a pipe can be read") {
+                    0 => std::future::pending().await,
+                    read => self.1.push_str(std::str::from_utf8(&buffer[..read]).expect("text")),
+                }
+            }
+            (self.1.len() as u64, self.1.clone())
         }
         .boxed()
     }
@@ -90,16 +111,26 @@ impl Scene {
         }
     }
 
-    fn cache(&self) -> std::path::PathBuf {
-        self.directory.path().join("lib/skep")
+    fn cache(&self) -> PathBuf {
+        self.directory.path().join("skep")
+    }
+
+    fn starting<'s>(&'s self, places: &'s [String], elevation: Elevation) -> Start<'s> {
+        Start { agents: &self.agents, places, arguments: "serve here", elevation, password: false }
     }
 
     async fn start(&self) -> (Result<Channel, Bootstrap>, Vec<(u64, u64)>) {
+        self.start_in(&[&self.cache()]).await
+    }
+
+    async fn start_in(&self, places: &[&Path]) -> (Result<Channel, Bootstrap>, Vec<(u64, u64)>) {
         let mut pushed = Vec::new();
-        let command =
-            script::command(&self.agents, self.cache().to_str().expect("a plain path"), "serve here", false);
+        let places: Vec<_> = places.iter().map(|place| place.to_str().expect("text").to_owned()).collect();
         let mut on_push = |done, total| pushed.push((done, total));
-        let started = bootstrap::start(&self.remote, &self.agents, &command, &mut on_push).await;
+        let start = self.starting(&places, Elevation::None);
+        let passwords = Passwords::default();
+        let started =
+            bootstrap::start(&self.remote, &start, "pi", &mut passwords.tries(), &mut on_push).await;
         (started, pushed)
     }
 
@@ -163,10 +194,38 @@ async fn the_agent_is_its_owners_alone() {
 
 #[tokio::test]
 async fn what_start_up_files_print_is_skipped() {
-    for startup in ["echo Welcome; echo 'skepticism'; ", "printf 'no line end'; ", "echo to stderr >&2; "] {
+    for startup in [
+        "echo Welcome; echo 'skepticism'; ",
+        "printf 'no line end'; ",
+        "echo to stderr >&2; ",
+        "printf '\\377\\000\\033[31m'; ",
+        "echo skep-agent 7 9.9.9; echo skep-push riscv64; echo skep-fail checksum; ",
+        "echo 'sudo: a password is required' >&2; printf skep-password-of-pi: >&2; ",
+    ] {
         let mut scene = Scene::new("sh", echo_agent(0));
         scene.remote.startup = startup;
         scene.start().await.0.unwrap_or_else(|failure| panic!("{startup}: {failure}"));
+    }
+}
+
+#[tokio::test]
+async fn a_shell_that_does_something_else_is_told_with_what_it_said() {
+    for (startup, expected) in [
+        ("exit 0; ", "it did not run skep's command: exit code 0"),
+        ("exit 1; ", "it did not run skep's command: exit code 1"),
+        ("echo; exit 2; ", "it did not run skep's command: exit code 2"),
+        (
+            "echo 'Only backups here.'; exit 1; ",
+            "it did not run skep's command: Only backups here. (exit code 1)",
+        ),
+        ("echo Hello; echo 'No.' >&2; exit 3; ", "it did not run skep's command: No. (exit code 3)"),
+        ("exec cat /dev/null; ", "it did not run skep's command: exit code 0"),
+    ] {
+        let mut scene = Scene::new("sh", echo_agent(0));
+        scene.remote.startup = startup;
+        let failure = scene.failure().await;
+        assert_eq!(failure.to_string(), expected, "{startup}");
+        assert!(failure.help().expect("something helps").contains("ForceCommand"));
     }
 }
 
@@ -208,7 +267,7 @@ async fn a_missing_program_is_named() {
     let mut scene = Scene::new("/bin/sh", echo_agent(0));
     let bin = scene.directory.path().join("bin");
     fs::create_dir(&bin).expect("a directory");
-    for program in ["sh", "uname", "wc", "head", "sha256sum"] {
+    for program in ["sh", "uname", "wc", "head", "sha256sum", "id", "mkdir", "chmod", "rm", "mv"] {
         let real =
             ["/usr/bin", "/bin"].iter().map(|at| Path::new(at).join(program)).find(|path| path.exists());
         std::os::unix::fs::symlink(real.expect("it is installed"), bin.join(program)).expect("a link");
@@ -216,19 +275,41 @@ async fn a_missing_program_is_named() {
     scene.remote.path = bin.to_str().expect("text").to_owned();
     let failure = scene.failure().await;
     assert_eq!(failure.to_string(), "it lacks the program gunzip");
-    // Without sudo, the login's shell says so in its own way.
-    let command = script::command(&scene.agents, "/nowhere", "serve", true);
-    let failure = bootstrap::start(&scene.remote, &scene.agents, &command, &mut |_, _| ()).await;
-    assert!(failure.is_err());
+    fs::remove_file(bin.join("uname")).expect("a link");
+    assert_eq!(scene.failure().await.to_string(), "it lacks the program uname");
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_made_is_named_with_the_cause() {
-    let scene = Scene::new("sh", echo_agent(0));
-    fs::write(scene.directory.path().join("lib"), "in the way").expect("a file");
-    let Bootstrap::Place { directory, cause } = scene.failure().await else { panic!("it has no place") };
-    assert_eq!(Path::new(&directory), scene.cache());
-    assert!(cause.contains("Not a directory"), "{cause}");
+async fn the_first_place_that_can_run_programs_is_taken_and_found_again() {
+    for shell in shells() {
+        let scene = Scene::new(shell, echo_agent(50_000));
+        let at = |name: &str| scene.directory.path().join(name);
+        fs::write(at("file"), "in the way").expect("a file");
+        std::os::unix::fs::symlink(at("real"), at("link")).expect("a link");
+        fs::create_dir(at("real")).expect("a directory");
+        let places = [at("file/skep"), at("none/skep"), at("link"), at("good"), at("better")];
+        let places: Vec<_> = places.iter().map(PathBuf::as_path).collect();
+        if !nix::unistd::geteuid().is_root() {
+            let Err(Bootstrap::NoPlace(unfit)) = scene.start_in(&places).await.0 else {
+                panic!("it has no place")
+            };
+            assert_eq!(unfit.len(), 1, "others than root have the first place only: {unfit:?}");
+            continue;
+        }
+        for round in 0..2 {
+            let (started, pushed) = scene.start_in(&places).await;
+            started.unwrap_or_else(|failure| panic!("{shell}: {failure}"));
+            assert_eq!(pushed.is_empty(), round == 1, "{shell}, round {round}");
+        }
+        assert!(at("good").join(scene.agent_name()).exists(), "{shell}");
+        assert!(!at("better").exists() && fs::read_dir(at("real")).expect("it stays").next().is_none());
+        let Err(Bootstrap::NoPlace(unfit)) = scene.start_in(&places[..3]).await.0 else {
+            panic!("it has no place")
+        };
+        let causes: Vec<_> = unfit.iter().map(|Unfit { cause, .. }| cause.as_str()).collect();
+        assert_eq!(causes, ["Not a directory", "No such file or directory", "a symbolic link"], "{shell}");
+        assert_eq!(Path::new(&unfit[0].directory), places[0]);
+    }
 }
 
 #[tokio::test]
@@ -253,7 +334,8 @@ async fn an_agent_that_does_not_run_is_quoted() {
 #[tokio::test]
 async fn a_connection_that_ends_in_mid_push_leaves_no_agent() {
     let scene = Scene::new("sh", echo_agent(200_000));
-    let command = script::command(&scene.agents, scene.cache().to_str().expect("text"), "serve", false);
+    let places = [scene.cache().to_str().expect("text").to_owned()];
+    let command = scene.starting(&places, Elevation::None).command();
     let mut channel = scene.remote.exec(&command).await.expect("the shell starts");
     channel.input.write_all(b"100000\nhalf of it").await.expect("it reads");
     channel.input.shutdown().await.expect("it can be ended");

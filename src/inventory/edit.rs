@@ -88,7 +88,8 @@ fn refuse_taken(old: &Inventory, file: &File, node: &NewNode) -> Result<(), Edit
         (Ok(one), Ok(other)) => one == other,
         _ => other.eq_ignore_ascii_case(&node.address),
     };
-    match old.nodes.iter().find(|other| same(&other.address) && other.login.port == port) {
+    match old.nodes.iter().find(|other| same(&other.address) && other.login.port.unwrap_or(SSH_PORT) == port)
+    {
         Some(other) => {
             Err(EditError::AddressTaken { address: node.address.clone(), node: other.name.0.clone() })
         }

@@ -44,9 +44,9 @@ pub struct File {
 pub struct Defaults {
     /// Role in the swarm.
     pub role: Option<Role>,
-    /// User to log in as. Default: your own user name.
+    /// User to log in as. Default: by your ssh configuration, else your own user name.
     pub user: Option<Spot<String>>,
-    /// TCP port of the SSH server. Default: 22.
+    /// TCP port of the SSH server. Default: by your ssh configuration, else 22.
     #[schemars(range(min = 1))]
     pub port: Option<Spot<u16>>,
     /// Private key file; relative to the inventory's folder, `~/` is your home.
@@ -55,10 +55,17 @@ pub struct Defaults {
     pub keys: Option<Vec<Spot<PathBuf>>>,
     /// Where the password for SSH comes from; never the password itself.
     pub password: Option<Spot<Secret>>,
-    /// The known_hosts file to read and to add to. Default: `~/.ssh/known_hosts`.
+    /// The known_hosts file to read and to add to. Default: by your ssh configuration, else `~/.ssh/known_hosts`.
     pub known_hosts: Option<Spot<PathBuf>>,
-    /// Whether commands run through sudo. Default: `auto`, unless the user is root.
+    /// Jump hosts to go through, `[USER@]HOST[:PORT]`, several with commas; `none` for none. Default: by your ssh
+    /// configuration.
+    pub jump: Option<Spot<String>>,
+    /// Command whose standard streams lead to the SSH server, as ProxyCommand in ssh_config(5).
+    pub proxy_command: Option<Spot<String>>,
+    /// How commands run as root. Default: `auto`.
     pub sudo: Option<Sudo>,
+    /// Where the password for sudo comes from; never the password itself. Default: asked for where sudo wants one.
+    pub sudo_password: Option<Spot<Secret>>,
     /// Labels of the swarm node; a node's own are added to these.
     #[serde(default)]
     pub labels: Entries<Spot<String>>,
@@ -68,7 +75,7 @@ pub struct Defaults {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// Where SSH connects to: an IP address or a host name.
+    /// Where SSH connects to: an IP address, a host name, or a name that your ssh configuration knows.
     #[schemars(required)]
     pub address: Option<Spot<String>>,
     /// Role in the swarm: an odd number of managers, the rest workers.
@@ -90,8 +97,14 @@ pub struct Node {
     pub host_key: Option<Spot<String>>,
     /// The known_hosts file to read and to add to.
     pub known_hosts: Option<Spot<PathBuf>>,
-    /// Whether commands run through sudo.
+    /// Jump hosts to go through, `[USER@]HOST[:PORT]`, several with commas; `none` for none.
+    pub jump: Option<Spot<String>>,
+    /// Command whose standard streams lead to the SSH server, as ProxyCommand in ssh_config(5).
+    pub proxy_command: Option<Spot<String>>,
+    /// How commands run as root.
     pub sudo: Option<Sudo>,
+    /// Where the password for sudo comes from; never the password itself.
+    pub sudo_password: Option<Spot<Secret>>,
     /// Labels of the swarm node, added to those of `defaults`.
     #[serde(default)]
     pub labels: Entries<Spot<String>>,
@@ -116,16 +129,18 @@ impl From<Role> for model::Role {
     }
 }
 
-/// Whether commands run through sudo.
+/// How commands run as root.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sudo {
-    /// Unless the user is root.
+    /// Through sudo, or doas where there is no sudo, unless the user is root.
     Auto,
-    /// Always.
+    /// Through sudo, whoever the user is.
     Always,
-    /// Never.
+    /// As the user.
     Never,
+    /// Through doas.
+    Doas,
 }
 
 impl From<Sudo> for model::Sudo {
@@ -134,6 +149,7 @@ impl From<Sudo> for model::Sudo {
             Sudo::Auto => Self::Auto,
             Sudo::Always => Self::Always,
             Sudo::Never => Self::Never,
+            Sudo::Doas => Self::Doas,
         }
     }
 }

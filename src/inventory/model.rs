@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::Serialize;
 
+use super::host_arg::HostArg;
 use super::secret::SecretSource;
 
 /// The whole desire of one inventory file.
@@ -74,7 +75,7 @@ pub struct Node {
     pub name: NodeName,
     /// Where the name stands in the file.
     pub place: Place,
-    /// Where SSH connects to: an IP address or a host name.
+    /// Where SSH connects to: an IP address, a host name, or a name that the ssh configuration knows.
     pub address: String,
     /// What it shall be in the swarm.
     pub role: Role,
@@ -105,34 +106,52 @@ impl fmt::Display for Role {
     }
 }
 
-/// How to log in to a node.
-#[derive(Debug, Clone)]
+/// How to log in to a node. What is absent is by the user's ssh configuration.
+#[derive(Debug, Clone, Default)]
 pub struct Login {
-    /// Remote user; the local user's name where the inventory has none.
-    pub user: String,
-    /// TCP port of sshd.
-    pub port: u16,
-    /// Private key files to try; the usual `~/.ssh/id_*` where empty.
+    /// Remote user; without a configuration the local user's name.
+    pub user: Option<String>,
+    /// TCP port of sshd; without a configuration 22.
+    pub port: Option<u16>,
+    /// Private key files to try; without a configuration the usual `~/.ssh/id_*` where empty.
     pub keys: Vec<PathBuf>,
     /// Where the password comes from, if one is wanted.
     pub password: Option<SecretSource>,
     /// Fingerprint (`SHA256:…`) the host's key must have.
     pub host_key: Option<String>,
-    /// The known_hosts file to read and to add to; `~/.ssh/known_hosts` where absent.
+    /// The known_hosts file to read and to add to; without a configuration `~/.ssh/known_hosts`.
     pub known_hosts: Option<PathBuf>,
-    /// Whether commands run through sudo.
+    /// The jump hosts to go through.
+    pub jump: Option<Jump>,
+    /// A command whose standard streams lead to sshd, instead of a jump host.
+    pub proxy_command: Option<String>,
+    /// How commands run as root.
     pub sudo: Sudo,
+    /// Where the password for sudo comes from, if it is not to be asked for.
+    pub sudo_password: Option<SecretSource>,
 }
 
-/// Whether commands run through sudo.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The jump hosts on the way to a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Jump {
+    /// None, whatever the ssh configuration says.
+    None,
+    /// These, in the order in which they are passed; never empty.
+    Via(Vec<HostArg>),
+}
+
+/// How commands run as root.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Sudo {
-    /// Unless the user is root.
+    /// Through sudo, or doas where there is no sudo, unless the user is root.
+    #[default]
     Auto,
-    /// Always.
+    /// Through sudo, whoever the user is.
     Always,
-    /// Never.
+    /// As the user.
     Never,
+    /// Through doas.
+    Doas,
 }
 
 /// The Docker engine.

@@ -168,16 +168,19 @@ mod tests {
         let text = scaffold("home", &hosts(&["pi@n1", "n2", "root@n3:2222", "[fd00::4]:23"])).expect("text");
         let inventory = loaded(&text).inventory;
         let logins: Vec<_> =
-            inventory.nodes.iter().map(|node| (node.login.user.as_str(), node.login.port)).collect();
-        assert_eq!(logins, [("pi", 22), ("pi", 22), ("root", 2222), ("pi", 23)]);
+            inventory.nodes.iter().map(|node| (node.login.user.as_deref(), node.login.port)).collect();
+        assert_eq!(
+            logins,
+            [(Some("pi"), None), (Some("pi"), None), (Some("root"), Some(2222)), (Some("pi"), Some(23))]
+        );
         assert!(text.contains("defaults:\n  user: pi\n"), "{text}");
     }
 
     #[test]
     fn without_a_user_there_is_no_default() {
         let inventory = loaded(&scaffold("home", &hosts(&["n1", "pi@n2"])).expect("text")).inventory;
-        assert_eq!(inventory.nodes[0].login.user, "me");
-        assert_eq!(inventory.nodes[1].login.user, "pi");
+        assert_eq!(inventory.nodes[0].login.user, None);
+        assert_eq!(inventory.nodes[1].login.user.as_deref(), Some("pi"));
     }
 
     #[test]
@@ -221,7 +224,7 @@ mod tests {
                     prop_assert_eq!(&loaded.inventory.name, &name);
                     for (node, host) in loaded.inventory.nodes.iter().zip(&hosts) {
                         prop_assert_eq!(&node.address, &host.host);
-                        prop_assert_eq!(node.login.port, host.port.unwrap_or(22));
+                        prop_assert_eq!(node.login.port.unwrap_or(22), host.port.unwrap_or(22));
                     }
                 }
                 Err(error) => prop_assert!(matches!(error, ScaffoldError::Twice(_))),

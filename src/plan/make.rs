@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::desire;
+use super::storage;
 use super::validate::{self, list};
 use super::view::{Host, View};
 use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION};
@@ -23,6 +24,10 @@ pub fn make(view: &View<'_>) -> Plan {
     let mut phases: BTreeMap<PhaseName, Vec<Step>> = BTreeMap::new();
     for (node, host) in seen(view) {
         plan_host(node, host, view, &mut phases, &mut plan.problems);
+        let has_steps = |phase: PhaseName| {
+            phases.get(&phase).is_some_and(|steps| steps.iter().any(|step| step.node == node.name))
+        };
+        plan.refusals.extend(storage::refusal(node, host, has_steps));
     }
     plan.warnings.extend(kernel_warnings(view));
     plan.problems.extend(nfs_problems(view));

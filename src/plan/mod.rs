@@ -6,6 +6,7 @@ mod again;
 pub mod desire;
 mod distribution;
 mod make;
+mod storage;
 mod templates;
 #[cfg(test)]
 mod tests;

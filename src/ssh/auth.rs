@@ -75,7 +75,7 @@ impl<'a> Login<'a> {
             allowed: None,
             tried: Vec::new(),
         };
-        let held = match identities.agent_socket() {
+        let held = match target.agent.socket(identities.agent_socket()) {
             Some(socket) => login.connect_agent(socket).await,
             None => Vec::new(),
         };

@@ -1,21 +1,19 @@
 //! From an address to a session: reach it, trust it, log in; again while it may still be booting.
 
-use std::borrow::Cow;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use russh::Preferred;
 use russh::client::{self, Handle};
 use russh::keys::Algorithm;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::auth::Login;
 use super::error::{ConnectError, ConnectFailure, Unreachable};
 use super::handler::{HandshakeError, Seen, Watcher};
-use super::host_key::{AcceptNew, HostKeyPolicy};
-use super::known_hosts::{self, HostRecords, Verdict};
+use super::host_key::{AcceptNew, Certificates, HostKeyPolicy};
+use super::known_hosts::{self, Verdict};
+use super::route::{Opened, Way, too_slow};
 use super::session::Session;
 use super::target::{Options, Target};
 
@@ -51,12 +49,13 @@ pub async fn connect(target: &Target, options: &Options) -> Result<Session, Conn
 
 /// One try, over as many connections as it takes to settle which key to trust.
 async fn connect_once(target: &Target, options: &Options) -> Result<Session, ConnectFailure> {
-    let mut accept = if options.accept_new_host_keys { AcceptNew::Any } else { AcceptNew::No };
+    let mut accept = AcceptNew::of(target, options);
+    let mut certificates = Certificates::Wanted;
     let mut mismatches = Mismatches::default();
+    let way = Way::prepare(target, options).await?;
     loop {
-        let records = HostRecords::read(&target.known_hosts, &target.host, target.port)?;
-        let policy = HostKeyPolicy::new(target, records, accept.clone());
-        match handshake(target, options, policy, &mismatches.algorithms).await {
+        let policy = HostKeyPolicy::read(target, accept.clone(), certificates.clone())?;
+        match handshake(target, options, &way, policy, &mismatches.algorithms).await {
             Ok((handle, seen)) => {
                 record_host_key(target, &seen).await?;
                 return log_in(target, options, handle, seen).await;
@@ -64,9 +63,13 @@ async fn connect_once(target: &Target, options: &Options) -> Result<Session, Con
             // Asked about between two connections: the user may take longer than the server's patience. The
             // answer holds for this very key, not for whatever the next connection meets.
             Err(ConnectFailure::HostKeyUnknown(key)) => match &options.ask {
-                Some(ask) if ask((*key).clone()).await => accept = AcceptNew::Only(key.fingerprint),
+                Some(ask) if accept.may_ask() && ask((*key).clone()).await => {
+                    accept = AcceptNew::Only(key.fingerprint);
+                }
                 _ => return Err(ConnectFailure::HostKeyUnknown(key)),
             },
+            // Its plain keys may be known.
+            Err(ConnectFailure::HostCertificate(trouble)) => certificates = Certificates::Useless(trouble),
             Err(failure) => mismatches.note(failure)?,
         }
     }
@@ -112,75 +115,52 @@ impl Mismatches {
     }
 }
 
-/// TCP and key exchange, together within the connect timeout.
+/// The way there and the key exchange, together within the connect timeout.
 async fn handshake(
     target: &Target,
     options: &Options,
+    way: &Way,
     policy: HostKeyPolicy,
     excluded: &[Algorithm],
 ) -> Result<(Handle<Watcher>, Seen), ConnectFailure> {
-    let deadline = Instant::now() + options.connect_timeout;
-    let stream = open_stream(target, options, deadline).await?;
-    let config = Arc::new(config(options, policy.algorithms(excluded)));
+    let patience = target.connect_timeout.unwrap_or(options.connect_timeout);
+    let deadline = Instant::now() + patience;
+    let Opened { stream, command } = way.open(target, deadline, patience).await?;
+    let config = Arc::new(config(options, patience, policy.algorithms(excluded), policy.certificates()));
     let seen = Seen::default();
     let watcher = Watcher { policy, seen: seen.clone() };
     let exchange = client::connect_stream(config, stream, watcher);
-    match timeout_at(deadline, exchange).await {
-        Ok(Ok(handle)) => Ok((handle, seen)),
-        Ok(Err(error)) => Err(handshake_failure(error, &seen)),
-        Err(_) => Err(too_slow("the key exchange", options.connect_timeout)),
+    let failure = match timeout_at(deadline, exchange).await {
+        Ok(Ok(handle)) => return Ok((handle, seen)),
+        Ok(Err(error)) => handshake_failure(error, &seen),
+        Err(_) => too_slow("the key exchange", patience),
+    };
+    match (failure, command) {
+        (ConnectFailure::Unreachable(_), Some(command)) => {
+            Err(ConnectFailure::ProxyCommand { last_words: command.last().await })
+        }
+        (failure, _) => Err(failure),
     }
-}
-
-async fn open_stream(
-    target: &Target,
-    options: &Options,
-    deadline: Instant,
-) -> Result<TcpStream, ConnectFailure> {
-    let addresses = timeout_at(deadline, resolve(target))
-        .await
-        .map_err(|_| too_slow("the name lookup", options.connect_timeout))??;
-    let mut last = None;
-    for (index, address) in addresses.iter().enumerate() {
-        // Each address gets an equal share of what is left: a dead IPv6 route must not use up the time.
-        let left = deadline.saturating_duration_since(Instant::now());
-        let share = left / (addresses.len() - index) as u32;
-        last = Some(match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // Requests are small and wait for their answers; Nagle's algorithm would delay each. A
-                // socket that cannot be told so works all the same.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            Ok(Err(error)) => Unreachable::Connection(error),
-            Err(_) => {
-                Unreachable::Timeout { doing: "the connection attempt", after: options.connect_timeout }
-            }
-        });
-    }
-    Err(ConnectFailure::Unreachable(
-        last.unwrap_or_else(|| Unreachable::Name(std::io::Error::other("it has no address"))),
-    ))
-}
-
-async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, ConnectFailure> {
-    tokio::net::lookup_host((target.host.as_str(), target.port))
-        .await
-        .map(Iterator::collect)
-        .map_err(|error| ConnectFailure::Unreachable(Unreachable::Name(error)))
 }
 
 /// Algorithms in russh's order: the hybrid of ML-KEM and X25519 costs both sides together 0.4 ms more than
 /// X25519 alone and withstands a quantum computer; ChaCha20 comes before AES-GCM, which is faster by a tenth
 /// only where the processor has instructions for it, and many boards have none. All are safe choices; CBC
 /// and SHA-1 are not among them.
-fn config(options: &Options, host_keys: Cow<'static, [Algorithm]>) -> client::Config {
+fn config(
+    options: &Options,
+    patience: Duration,
+    host_keys: Vec<Algorithm>,
+    certificates: Vec<Algorithm>,
+) -> client::Config {
+    let preferred =
+        Preferred { key: host_keys.into(), host_key_certificates: certificates.into(), ..Preferred::DEFAULT };
     client::Config {
         keepalive_interval: Some(options.keepalive),
         keepalive_max: KEEPALIVES,
-        inactivity_timeout: Some(longest_silence(options)),
+        inactivity_timeout: Some(longest_silence(options, patience)),
         nodelay: true,
-        preferred: Preferred { key: host_keys, ..Preferred::DEFAULT },
+        preferred,
         ..client::Config::default()
     }
 }
@@ -188,12 +168,8 @@ fn config(options: &Options, host_keys: Cow<'static, [Algorithm]>) -> client::Co
 /// Longer than any silence of a connection that lives: keepalives end it sooner. They run only after the
 /// login, though, and not while a write blocks; this ends those connections too, else their tasks would stay
 /// for as long as the process.
-fn longest_silence(options: &Options) -> Duration {
-    options.connect_timeout + options.login_timeout + options.keepalive * (KEEPALIVES as u32 + 2)
-}
-
-fn too_slow(doing: &'static str, after: Duration) -> ConnectFailure {
-    ConnectFailure::Unreachable(Unreachable::Timeout { doing, after })
+fn longest_silence(options: &Options, patience: Duration) -> Duration {
+    patience + options.login_timeout + options.keepalive * (KEEPALIVES as u32 + 2)
 }
 
 /// What an error of the key exchange says about the host.
@@ -232,17 +208,17 @@ async fn record_host_key(target: &Target, seen: &Seen) -> Result<(), ConnectFail
     let Some(key) = seen.new_host_key() else {
         return Ok(());
     };
-    let (path, host, port) = (target.known_hosts.clone(), target.host.clone(), target.port);
+    let (path, hash, names) =
+        (target.known_hosts.written().to_owned(), target.known_hosts.hash, target.recorded());
     let recorded = {
         let key = key.clone();
-        tokio::task::spawn_blocking(move || known_hosts::record(&path, &host, port, &key)).await
+        tokio::task::spawn_blocking(move || known_hosts::record(&path, &names, &key, hash)).await
     };
     let verdict = recorded.map_err(|error| ConnectFailure::Protocol(error.to_string()))??;
     if matches!(verdict, Verdict::Known | Verdict::Unknown) {
         return Ok(());
     }
-    let records = HostRecords::read(&target.known_hosts, &target.host, target.port)?;
-    HostKeyPolicy::new(target, records, AcceptNew::Any).judge(&key).map(|_| ())
+    HostKeyPolicy::read(target, AcceptNew::Any, Certificates::Wanted)?.judge(&key).map(|_| ())
 }
 
 async fn log_in(

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use super::known_hosts::{KnownHostsError, recorded_name};
+use super::known_hosts::KnownHostsError;
 use super::target::{Target, UnknownKey};
 
 /// A session that did not come about: with whom, why, and what helps.
@@ -21,6 +22,12 @@ pub struct ConnectError {
     pub host: String,
     /// Port that was tried.
     pub port: u16,
+    /// The name that `ssh` is given for it.
+    pub asked: String,
+    /// What else `ssh` has to be told to go the same way.
+    pub asked_with: Option<String>,
+    /// What of this comes of ssh's configuration: `HostName`, `Port` …
+    pub configured: Vec<&'static str>,
     /// Why.
     #[source]
     pub cause: Box<ConnectFailure>,
@@ -34,7 +41,7 @@ pub enum ConnectFailure {
     #[error("{0}")]
     Unreachable(Unreachable),
     /// Its key is not known, and nobody said that it may be trusted.
-    #[error("its {} host key {} is not known in {}{}", .0.algorithm, .0.fingerprint, .0.known_hosts.display(), authority_note(.0))]
+    #[error("its {} host key {} is not known in {}{}", .0.algorithm, .0.fingerprint, .0.known_hosts.display(), certificate_note(.0))]
     HostKeyUnknown(Box<UnknownKey>),
     /// Another key is recorded for it: the host was set up anew, or somebody sits between.
     #[error("it offers the {algorithm} host key {fingerprint}, but {}:{line} records another {} key for it", known_hosts.display(), recorded)]
@@ -45,14 +52,18 @@ pub enum ConnectFailure {
         algorithm: String,
         /// Algorithm of the key that is recorded.
         recorded: String,
+        /// The name under which it is recorded.
+        recorded_as: Box<str>,
         /// The file that contradicts.
         known_hosts: PathBuf,
         /// The line that contradicts, counted from 1.
         line: usize,
     },
-    /// Its key is recorded as one never to be trusted again.
-    #[error("its host key {fingerprint} is revoked by {}:{line}", known_hosts.display())]
+    /// Its key, or the one that signed its certificate, is recorded as one never to be trusted again.
+    #[error("its {what} {fingerprint} is revoked by {}:{line}", known_hosts.display())]
     HostKeyRevoked {
+        /// Which of them: `host key` or `certificate authority`.
+        what: &'static str,
         /// Fingerprint of the key.
         fingerprint: String,
         /// The file that revokes it.
@@ -60,6 +71,9 @@ pub enum ConnectFailure {
         /// The line that revokes it, counted from 1.
         line: usize,
     },
+    /// Its certificate does not prove its name, and why.
+    #[error("{0}")]
+    HostCertificate(String),
     /// None of its keys has the fingerprint that the inventory demands.
     #[error("none of its host keys has the pinned fingerprint {pinned}; it offers {}", offered.join(", "))]
     HostKeyMismatch {
@@ -95,6 +109,28 @@ pub enum ConnectFailure {
         /// What it offers.
         offered: Vec<String>,
     },
+    /// The jump host before it cannot be passed.
+    #[error("{}", source.sentence())]
+    Jump {
+        /// The jump host, as `ssh` is given it.
+        hop: String,
+        /// Why there is no session on it.
+        source: Arc<ConnectError>,
+    },
+    /// The jump host before it does not forward connections for this login.
+    #[error("jump host {hop} does not forward the connection ({why})")]
+    Forwarding {
+        /// The jump host, as `ssh` is given it.
+        hop: String,
+        /// Its reason.
+        why: String,
+    },
+    /// The command that should lead to it did not.
+    #[error("the ProxyCommand did not lead to an SSH server{}", said(last_words))]
+    ProxyCommand {
+        /// The last line of what it wrote to its standard error.
+        last_words: Option<String>,
+    },
     /// It does not speak SSH as agreed.
     #[error("the SSH protocol failed: {0}")]
     Protocol(String),
@@ -118,6 +154,18 @@ pub enum Unreachable {
         /// How long it was waited for.
         after: Duration,
     },
+    /// The jump host before it gets no connection to it.
+    #[error("jump host {hop} gets no connection to it")]
+    Beyond {
+        /// The jump host, as `ssh` is given it.
+        hop: String,
+    },
+    /// The connection to the jump host before it went away.
+    #[error("the connection to jump host {hop} was lost")]
+    JumpLost {
+        /// The jump host, as `ssh` is given it.
+        hop: String,
+    },
     /// It hung up before the login: still booting, too busy, or a service that is not SSH.
     #[error("it closed the connection before the login{}", said(server_said))]
     Closed {
@@ -133,19 +181,27 @@ impl ConnectError {
             user: target.user.clone(),
             host: target.host.clone(),
             port: target.port,
+            asked: target.asked.clone(),
+            asked_with: target.asked_with.clone(),
+            configured: target.configured.clone(),
             cause: Box::new(cause),
         }
     }
 
     /// Whether nothing answered there at all; else the host is there, and refuses or is refused.
     pub fn is_unreachable(&self) -> bool {
-        matches!(*self.cause, ConnectFailure::Unreachable(_))
+        match &*self.cause {
+            ConnectFailure::Unreachable(_) | ConnectFailure::ProxyCommand { .. } => true,
+            ConnectFailure::Jump { source, .. } => source.is_unreachable(),
+            _ => false,
+        }
     }
 
     /// Whether a host that is still booting would look like this, so that it is worth trying again.
     pub fn is_transient(&self) -> bool {
         match &*self.cause {
-            ConnectFailure::Unreachable(_) => true,
+            ConnectFailure::Unreachable(_) | ConnectFailure::ProxyCommand { .. } => true,
+            ConnectFailure::Jump { source, .. } => source.is_transient(),
             ConnectFailure::AuthFailed { server_said, .. } => server_said.as_deref().is_some_and(is_booting),
             _ => false,
         }
@@ -153,23 +209,37 @@ impl ConnectError {
 
     /// What the user can do about it.
     pub fn help(&self) -> String {
-        let Self { user, host, port, .. } = self;
+        let Self { host, port, .. } = self;
+        let login = self.login();
         match &*self.cause {
+            ConnectFailure::Jump { source, .. } => source.help(),
+            ConnectFailure::Forwarding { .. } => {
+                "look for AllowTcpForwarding, PermitOpen and DisableForwarding in its sshd_config, and for `restrict` and `no-port-forwarding` in its authorized_keys".into()
+            }
+            ConnectFailure::ProxyCommand { .. } => {
+                format!("try the command by itself, or `ssh -v {login}`")
+            }
+            ConnectFailure::Unreachable(Unreachable::Beyond { hop }) => format!(
+                "check that it is switched on, and from there: `ssh {hop} getent hosts {host}`, `ssh {hop} nc -vz {host} {port}`"
+            ),
+            ConnectFailure::HostCertificate(_) => {
+                "have its authority sign its key anew: `ssh-keygen -s CA -h -I NAME -n HOSTNAME KEY.pub`".into()
+            }
             ConnectFailure::Unreachable(Unreachable::Name(_)) => {
-                format!("check the address in the inventory, or `getent hosts {host}`")
+                self.help_with_name()
             }
             ConnectFailure::Unreachable(_) => format!(
-                "check that it is switched on and that its SSH server runs: `ssh -p {port} {user}@{host} true`"
+                "check that it is switched on and that its SSH server runs: `ssh {login} true`"
             ),
             ConnectFailure::HostKeyUnknown(key) => format!(
                 "compare the fingerprint on the host (`ssh-keygen -lf /etc/ssh/ssh_host_{}_key.pub`), then pass --accept-new-host-keys or pin it in the inventory",
                 key_file_word(&key.algorithm)
             ),
-            ConnectFailure::HostKeyChanged { known_hosts, algorithm, recorded, .. } => {
+            ConnectFailure::HostKeyChanged { known_hosts, algorithm, recorded, recorded_as, .. } => {
                 let forget = format!(
                     "if it was set up anew, forget the old key: `ssh-keygen -f {} -R '{}'`",
                     known_hosts.display(),
-                    recorded_name(host, *port)
+                    recorded_as
                 );
                 if algorithm == recorded {
                     forget
@@ -178,6 +248,9 @@ impl ConnectError {
                         "if this key is its own too, record it as well: `ssh-keyscan -p {port} {host}`; {forget}"
                     )
                 }
+            }
+            ConnectFailure::HostKeyRevoked { what: "certificate authority", .. } => {
+                "give the host a certificate of another authority".into()
             }
             ConnectFailure::HostKeyRevoked { .. } => {
                 "give the host new keys (`ssh-keygen -A` there, after removing the old ones)".into()
@@ -189,10 +262,10 @@ impl ConnectError {
                 format!("check its owner and mode: `ls -l {}`", error.path.display())
             }
             ConnectFailure::AuthFailed { .. } => format!(
-                "check user and keys: `ssh -p {port} {user}@{host}`, or install a key: `ssh-copy-id -p {port} {user}@{host}`"
+                "check user and keys: `ssh {login}`, or install a key: `ssh-copy-id {login}`"
             ),
             ConnectFailure::PasswordExpired { .. } => {
-                format!("change it first: `ssh -p {port} {user}@{host}`")
+                format!("change it first: `ssh {login}`")
             }
             ConnectFailure::NoCommonAlgorithm { kind, .. } if kind == "host key" => {
                 "make an ed25519 key on the host: `ssh-keygen -A`, then restart its SSH server".into()
@@ -201,16 +274,55 @@ impl ConnectError {
                 "update the host's SSH server, or allow current algorithms in its sshd_config".into()
             }
             ConnectFailure::Protocol(_) => {
-                format!("see whether OpenSSH gets further: `ssh -v -p {port} {user}@{host}`")
+                format!("see whether OpenSSH gets further: `ssh -v {login}`")
             }
+        }
+    }
+}
+
+impl ConnectError {
+    /// What was tried and what came of it, without the node and without help.
+    pub fn what(&self) -> String {
+        let Self { user, host, port, cause, .. } = self;
+        format!("cannot log in as {user} on {host} port {port}{}: {cause}", self.origin())
+    }
+
+    /// The same with the node, or the jump host.
+    pub(super) fn sentence(&self) -> String {
+        format!("{}: {}", self.node, self.what())
+    }
+
+    /// Where user, host and port come from, if not from the inventory.
+    fn origin(&self) -> String {
+        match self.configured.split_last() {
+            None => String::new(),
+            Some((last, [])) => format!(" ({last} by ssh's configuration of {})", self.asked),
+            Some((last, others)) => {
+                format!(" ({} and {last} by ssh's configuration of {})", others.join(", "), self.asked)
+            }
+        }
+    }
+
+    /// What `ssh` is told to get there.
+    fn login(&self) -> String {
+        let Self { user, port, asked, asked_with, .. } = self;
+        let with = asked_with.as_ref().map(|with| format!("{with} ")).unwrap_or_default();
+        format!("{with}-p {port} {user}@{asked}")
+    }
+
+    fn help_with_name(&self) -> String {
+        let host = &self.host;
+        if self.configured.contains(&"HostName") {
+            format!("check HostName in `ssh -G {}`, or `getent hosts {host}`", self.asked)
+        } else {
+            format!("check the address in the inventory, or `getent hosts {host}`")
         }
     }
 }
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { node, user, host, port, cause } = self;
-        write!(f, "{node}: cannot log in as {user} on {host} port {port}: {cause}; {}", self.help())
+        write!(f, "{}; {}", self.sentence(), self.help())
     }
 }
 
@@ -288,16 +400,15 @@ fn accepts(methods: &[String]) -> String {
     if methods.is_empty() { String::new() } else { format!(" (it accepts {})", methods.join(", ")) }
 }
 
-fn authority_note(key: &UnknownKey) -> String {
-    key.authority
-        .map(|line| format!(" (its line {line} names a certificate authority, but certificates of hosts are not checked yet)"))
-        .unwrap_or_default()
+fn certificate_note(key: &UnknownKey) -> String {
+    key.certificate.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()
 }
 
 /// `ed25519` of `ssh-ed25519`, as in the names of sshd's key files.
 fn key_file_word(algorithm: &str) -> &str {
     match algorithm {
         "ssh-ed25519" => "ed25519",
+        "ssh-rsa" => "rsa",
         ecdsa if ecdsa.starts_with("ecdsa-") => "ecdsa",
         _ => "*",
     }

@@ -3,15 +3,15 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use russh::Channel;
 use russh::client::Msg;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::bytes::{Buf, Bytes};
 
@@ -191,6 +191,12 @@ impl Exit {
         self.stderr.text()
     }
 
+    /// Waits until more than `beyond` bytes have come on standard error: how many by then, and the last 8 KiB of them.
+    /// Waits for ever where no more come.
+    pub async fn stderr_beyond(&self, beyond: u64) -> (u64, String) {
+        self.stderr.beyond(beyond).await
+    }
+
     /// Waits for the command's end. Its output need not be read for that. Can be cancelled and called again.
     ///
     /// # Errors
@@ -225,19 +231,60 @@ impl Exit {
 
 /// The end of a stream of bytes, shared between who fills and who reads it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tail(Arc<Mutex<VecDeque<u8>>>);
+pub(super) struct Tail(Arc<Filling>);
+
+#[derive(Debug, Default)]
+struct Filling {
+    kept: Mutex<Kept>,
+    more: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// How many bytes have come.
+    written: u64,
+    last: VecDeque<u8>,
+}
 
 impl Tail {
     pub(super) fn push(&self, data: &[u8]) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend(&data[data.len().saturating_sub(STDERR_KEPT)..]);
-        let surplus = kept.len().saturating_sub(STDERR_KEPT);
-        kept.drain(..surplus);
+        let mut kept = self.kept();
+        kept.written += data.len() as u64;
+        kept.last.extend(&data[data.len().saturating_sub(STDERR_KEPT)..]);
+        let surplus = kept.last.len().saturating_sub(STDERR_KEPT);
+        kept.last.drain(..surplus);
+        drop(kept);
+        self.0.more.notify_waiters();
     }
 
-    fn text(&self) -> String {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(kept.make_contiguous()).into_owned()
+    pub(super) fn text(&self) -> String {
+        self.kept().text()
+    }
+
+    async fn beyond(&self, beyond: u64) -> (u64, String) {
+        loop {
+            // Registered before the look, so that nothing comes unnoticed in between.
+            let mut more = pin!(self.0.more.notified());
+            more.as_mut().enable();
+            let now = {
+                let mut kept = self.kept();
+                (kept.written > beyond).then(|| (kept.written, kept.text()))
+            };
+            match now {
+                Some(now) => return now,
+                None => more.await,
+            }
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn text(&mut self) -> String {
+        String::from_utf8_lossy(self.last.make_contiguous()).into_owned()
     }
 }
 
@@ -258,6 +305,21 @@ mod tests {
         assert!(tail.text().starts_with("dx"));
         tail.push(&vec![b'y'; STDERR_KEPT * 3]);
         assert_eq!(tail.text(), "y".repeat(STDERR_KEPT));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_more_hears_of_it_once() {
+        let tail = Tail::default();
+        let (seen, ()) = tokio::join!(tail.beyond(0), async {
+            tokio::task::yield_now().await;
+            tail.push(b"Pass");
+            tail.push(b"word:");
+        });
+        assert_eq!(seen, (9, "Password:".to_owned()));
+        let soon = std::time::Duration::from_millis(20);
+        assert!(tokio::time::timeout(soon, tail.beyond(9)).await.is_err());
+        tail.push(b"!");
+        assert_eq!(tail.beyond(9).await, (10, "Password:!".to_owned()));
     }
 
     #[test]

@@ -71,14 +71,18 @@ impl client::Handler for Watcher {
 
     /// Also called at each later key exchange, where the key must still be the one that was trusted.
     async fn check_server_key(&mut self, offered: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
-        let offered = offered.public_key();
+        let key = offered.public_key();
         let mut seen = self.seen.lock();
-        if let Some((key, _)) = &seen.host_key {
-            return Ok(key.key_data() == offered.key_data());
+        if let Some((known, _)) = &seen.host_key {
+            return Ok(known.key_data() == key.key_data());
         }
-        match self.policy.judge(&offered) {
+        let verdict = match offered.certificate() {
+            Some(certificate) => self.policy.judge_certificate(certificate),
+            None => self.policy.judge(&key),
+        };
+        match verdict {
             Ok(trust) => {
-                seen.host_key = Some((offered, trust));
+                seen.host_key = Some((key, trust));
                 Ok(true)
             }
             Err(failure) => Err(HandshakeError::Refused(Box::new(failure))),
@@ -109,7 +113,7 @@ impl client::Handler for Watcher {
 }
 
 /// The host's words on one line, bounded, without control characters: they end up on a terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     const LONGEST: usize = 400;
     let words: Vec<&str> = text.split_whitespace().collect();
     let line = words.join(" ");

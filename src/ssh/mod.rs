@@ -3,22 +3,32 @@
 //! [`connect`] gives a [`Session`]; [`Session::exec`] runs one command over it, as often and as many at once
 //! as wanted. What cannot be had is told by [`ConnectError`] and [`ExecError`], each with what helps.
 
+mod ask;
 mod auth;
+mod config;
 mod connect;
 mod error;
 mod exec;
 mod handler;
+mod host_certificate;
 mod host_key;
 mod identity;
+mod jump;
 mod known_hosts;
 mod pump;
+mod route;
 mod session;
 mod target;
 
+pub use ask::{AskSecret, Question};
+pub use config::{ConfigError, Given, HopSpec, Jump, SshConfig};
 pub use connect::connect;
 pub use error::{ConnectError, ConnectFailure, ExecError, Unreachable};
 pub use exec::{Exec, Exit, ExitStatus, Stdin, Stdout};
 pub use identity::Identities;
+pub use jump::Jumps;
 pub use known_hosts::KnownHostsError;
 pub use session::{Output, Session};
-pub use target::{AskHostKey, OnRetry, Options, Target, UnknownKey};
+pub use target::{
+    AskHostKey, KnownHosts, NewHostKeys, OnRetry, Options, Route, Target, UnknownKey, WhichAgent,
+};

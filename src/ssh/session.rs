@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use russh::Disconnect;
-use russh::client::Handle;
+use russh::client::{Handle, Msg};
+use russh::{ChannelStream, Disconnect};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -90,6 +90,13 @@ impl Session {
         let status = exit.wait().await?;
         read.map_err(|source| ExecError::Output { node: self.node.clone(), source })?;
         Ok(Output { status, stdout: output, stderr: exit.stderr() })
+    }
+
+    /// A stream to where the host reaches `port` of `host`, a name that it looks up itself.
+    pub(super) async fn forward(&self, host: &str, port: u16) -> Result<ChannelStream<Msg>, russh::Error> {
+        // Where the stream comes from, for the server's log; nobody connects to this side.
+        let channel = self.handle.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0).await?;
+        Ok(channel.into_stream())
     }
 
     /// Ends the connection, and with it all commands that still run over it.

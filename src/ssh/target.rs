@@ -1,7 +1,7 @@
 //! What to connect to, and how.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,33 +10,185 @@ use secrecy::SecretString;
 
 use super::error::ConnectError;
 use super::identity::Identities;
+use super::jump::Jumps;
+use super::known_hosts::Names;
 
-/// One host and the login on it.
+/// One host and the login on it. [`SshConfig`](super::SshConfig) makes one of what the user's own `ssh` would do.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The inventory's name for it, for messages.
     pub node: String,
+    /// The name that `ssh` is given for it, for messages: its address in the inventory.
+    pub asked: String,
+    /// What else `ssh` has to be told to go the same way, for messages: `-o ProxyJump=…`.
+    pub asked_with: Option<String>,
+    /// What comes of ssh's configuration and not of the inventory, for messages: `HostName`, `Port` …
+    pub configured: Vec<&'static str>,
     /// Name or address to connect to.
     pub host: String,
     /// TCP port, 22 as a rule.
     pub port: u16,
     /// The login.
     pub user: String,
+    /// The way there.
+    pub route: Route,
     /// Private key files to try, in this order. Empty: the usual ones in `~/.ssh`.
     pub keys: Vec<PathBuf>,
     /// Certificates of the user's keys, besides those that lie next to their keys as `KEY-cert.pub`.
     pub certificates: Vec<PathBuf>,
     /// Offer only [`keys`](Self::keys), whatever else an agent holds.
     pub identities_only: bool,
-    /// The agent to ask; that of [`Identities`] where absent.
-    pub agent: Option<PathBuf>,
+    /// The agent to ask.
+    pub agent: WhichAgent,
     /// Password of the login, tried after the keys.
     pub password: Option<SecretString>,
     /// Fingerprint (`SHA256:…`) that the host's key must have. It takes the place of an entry in
     /// known_hosts; an entry that contradicts it is still refused.
     pub host_key: Option<String>,
-    /// The file of known host keys; it need not exist.
-    pub known_hosts: PathBuf,
+    /// Where the keys of hosts are recorded, and under which name.
+    pub known_hosts: KnownHosts,
+    /// What to do with a key that is not known, where [`Options::accept_new_host_keys`] does not decide it.
+    pub new_host_keys: NewHostKeys,
+    /// The only algorithms of host keys to take, best first, in OpenSSH's words. Absent: all that skep knows.
+    pub host_key_algorithms: Option<Vec<String>>,
+    /// How long the TCP connection and the key exchange may take together; [`Options::connect_timeout`] where
+    /// absent.
+    pub connect_timeout: Option<Duration>,
+}
+
+impl Target {
+    /// A host that is reached directly, by the usual keys, and known by the file `known_hosts`.
+    pub fn new(node: &str, user: &str, host: &str, port: u16, known_hosts: PathBuf) -> Self {
+        Self {
+            node: node.to_owned(),
+            asked: host.to_owned(),
+            asked_with: None,
+            configured: Vec::new(),
+            host: host.to_owned(),
+            port,
+            user: user.to_owned(),
+            route: Route::Direct,
+            keys: Vec::new(),
+            certificates: Vec::new(),
+            identities_only: false,
+            agent: WhichAgent::Usual,
+            password: None,
+            host_key: None,
+            known_hosts: KnownHosts::file(known_hosts),
+            new_host_keys: NewHostKeys::Ask,
+            host_key_algorithms: None,
+            connect_timeout: None,
+        }
+    }
+
+    /// The name that a certificate of the host must hold.
+    pub(super) fn certified_name(&self) -> &str {
+        self.known_hosts.alias.as_deref().unwrap_or(&self.host)
+    }
+
+    /// The names under which its keys are recorded.
+    pub(super) fn recorded(&self) -> Names {
+        Names::of(&self.host, self.port, self.known_hosts.alias.as_deref())
+    }
+}
+
+/// The way to a host.
+#[derive(Debug, Clone, Default)]
+pub enum Route {
+    /// A TCP connection.
+    #[default]
+    Direct,
+    /// Through the SSH server of this host, which has a way of its own. Hosts behind the same one share one
+    /// connection to it.
+    Jump(Arc<Target>),
+    /// Over the standard streams of a command of the user's shell.
+    Command(String),
+}
+
+impl Target {
+    /// Whether a session on the one would do for the other.
+    pub(super) fn same_login(&self, other: &Self) -> bool {
+        let what =
+            |target: &Self| (target.host.clone(), target.port, target.user.clone(), target.agent.clone());
+        what(self) == what(other)
+            && self.keys == other.keys
+            && self.certificates == other.certificates
+            && self.identities_only == other.identities_only
+            && self.host_key == other.host_key
+            && self.known_hosts == other.known_hosts
+            && match (&self.route, &other.route) {
+                (Route::Direct, Route::Direct) => true,
+                (Route::Jump(one), Route::Jump(two)) => one.same_login(two),
+                (Route::Command(one), Route::Command(two)) => one == two,
+                _ => false,
+            }
+    }
+}
+
+/// Which agent is asked for keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum WhichAgent {
+    /// That of [`Identities`].
+    #[default]
+    Usual,
+    /// The one behind this socket.
+    At(PathBuf),
+    /// None.
+    None,
+}
+
+impl WhichAgent {
+    /// The socket of the agent to ask, if any, where `usual` is that of [`Identities`].
+    pub(super) fn socket<'a>(&'a self, usual: Option<&'a Path>) -> Option<&'a Path> {
+        match self {
+            Self::Usual => usual,
+            Self::At(socket) => Some(socket),
+            Self::None => None,
+        }
+    }
+}
+
+/// Where the keys of hosts are recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownHosts {
+    /// The user's files, of which none need exist. New keys are recorded in the first.
+    pub files: Vec<PathBuf>,
+    /// The computer's files, which are only read.
+    pub global: Vec<PathBuf>,
+    /// A list of keys that no host may have.
+    pub revoked: Option<PathBuf>,
+    /// Whether names are recorded as hashes.
+    pub hash: bool,
+    /// The name under which the host is recorded, whatever its address and port are.
+    pub alias: Option<String>,
+}
+
+impl KnownHosts {
+    /// One file, with plain names.
+    pub fn file(path: PathBuf) -> Self {
+        Self { files: vec![path], global: Vec::new(), revoked: None, hash: false, alias: None }
+    }
+
+    /// The file that new keys are recorded in.
+    pub(super) fn written(&self) -> &Path {
+        self.files.first().map_or(Path::new("/dev/null"), PathBuf::as_path)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        self.files.iter().chain(&self.global)
+    }
+}
+
+/// What to do with the key of a host that is not known yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NewHostKeys {
+    /// Ask the user, or refuse it where nobody can be asked.
+    #[default]
+    Ask,
+    /// Trust and record it.
+    Accept,
+    /// Refuse it.
+    Refuse,
 }
 
 /// How a host that is not known yet is asked about: shown to the user, answered by yes or no.
@@ -68,6 +220,8 @@ pub struct Options {
     pub ask: Option<AskHostKey>,
     /// Key files and agent of this user, loaded once for all hosts.
     pub identities: Arc<Identities>,
+    /// The sessions on jump hosts, shared by all hosts behind them.
+    pub jumps: Arc<Jumps>,
 }
 
 impl Options {
@@ -82,6 +236,7 @@ impl Options {
             accept_new_host_keys: false,
             ask: None,
             identities,
+            jumps: Arc::default(),
         }
     }
 }
@@ -114,7 +269,6 @@ pub struct UnknownKey {
     pub fingerprint: String,
     /// The file in which it would be recorded.
     pub known_hosts: PathBuf,
-    /// A line of that file that names a certificate authority for this host. Certificates of hosts are not
-    /// checked yet.
-    pub authority: Option<usize>,
+    /// Why no certificate of the host spoke for it, where an authority is trusted for it.
+    pub certificate: Option<String>,
 }

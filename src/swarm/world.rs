@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::facts::engine::{Cluster, Running};
 use crate::facts::{Clock, Engine, Facts, Interface, Kernel, SwarmNode, SwarmState, SwarmView, System};
-use crate::inventory::model::{self, EngineSource, Inventory, Login, Node, NodeName, Place, Role, Sudo};
+use crate::inventory::model::{self, EngineSource, Inventory, Login, Node, NodeName, Place, Role};
 use crate::plan::{Choices, Host, View};
 use crate::swarm::{NODE_LABEL, SWARM_LABEL};
 
@@ -234,15 +234,7 @@ fn node(name: &str, role: Role, place: usize) -> Node {
         place: Place { line: place as u64, column: 3 },
         address: ip(place).to_string(),
         role,
-        login: Login {
-            user: "root".to_owned(),
-            port: 22,
-            keys: Vec::new(),
-            password: None,
-            host_key: None,
-            known_hosts: None,
-            sudo: Sudo::Auto,
-        },
+        login: Login::default(),
         advertise: None,
         labels: BTreeMap::new(),
     }
@@ -276,5 +268,6 @@ fn facts(name: &str, ip: IpAddr) -> Facts {
         clock: Clock { unix_ms: 0, synchronised: true },
         network: vec![interface("eth0", &[&format!("{ip}/24")])],
         engine: Engine::Absent { swarm: false },
+        storage: Vec::new(),
     }
 }

@@ -6,6 +6,7 @@
 mod bare;
 mod faults;
 mod interrupted;
+mod privilege;
 mod support;
 mod survive;
 mod swarm;
@@ -27,18 +28,24 @@ fn main() -> ExitCode {
     } else if !arguments.list {
         support::remove_leftovers();
     }
-    let trials =
-        [bare::trials(), swarm::trials(), faults::trials(), interrupted::trials(), survive::trials()]
-            .concat()
-            .into_iter()
-            .map(|(name, test)| {
-                let run = move || {
-                    test();
-                    Ok(())
-                };
-                Trial::test(name, run).with_ignored_flag(left_out.is_some())
-            })
-            .collect();
+    let trials = [
+        bare::trials(),
+        swarm::trials(),
+        faults::trials(),
+        interrupted::trials(),
+        privilege::trials(),
+        survive::trials(),
+    ]
+    .concat()
+    .into_iter()
+    .map(|(name, test)| {
+        let run = move || {
+            test();
+            Ok(())
+        };
+        Trial::test(name, run).with_ignored_flag(left_out.is_some())
+    })
+    .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

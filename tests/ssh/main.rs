@@ -1,5 +1,8 @@
 //! Sessions against real OpenSSH servers on loopback.
 
+mod authority;
+mod config;
+mod jump;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -11,26 +14,18 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use secrecy::SecretString;
 use skep::ssh::{
-    ConnectError, ConnectFailure, Exec, ExecError, ExitStatus, Identities, Options, Session, Target,
-    Unreachable, connect,
+    ConnectError, ConnectFailure, Exec, ExecError, ExitStatus, Identities, KnownHosts, Options, Session,
+    Target, Unreachable, connect,
 };
 use support::sshd::{self, EXPIRED_USER, PASSWORD, Sshd, USER};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A login with the key that the server knows.
 fn target(server: &Sshd) -> Target {
+    let known_hosts = server.path("known_hosts");
     Target {
-        node: "n1".into(),
-        host: "127.0.0.1".into(),
-        port: server.port,
-        user: sshd::this_user(),
         keys: vec![server.path("client")],
-        certificates: Vec::new(),
-        identities_only: false,
-        agent: None,
-        password: None,
-        host_key: None,
-        known_hosts: server.path("known_hosts"),
+        ..Target::new("n1", &sshd::this_user(), "127.0.0.1", server.port, known_hosts)
     }
 }
 
@@ -258,7 +253,7 @@ async fn twenty_hosts_at_once_share_one_known_hosts() {
     let (mut connections, mut expected) = (Vec::new(), Vec::new());
     for server in [&first, &second] {
         for host in &hosts {
-            let (host, known_hosts) = (host.clone(), known_hosts.clone());
+            let (host, known_hosts) = (host.clone(), KnownHosts::file(known_hosts.clone()));
             expected.push(format!("[{host}]:{} {}", server.port, server.host_key("ed25519")));
             let target = Target { host, known_hosts, ..target(server) };
             connections.push(tokio::spawn(async move { connect(&target, &trusting()).await.map(drop) }));

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 const SSHD: &str = "/usr/sbin/sshd";
@@ -97,8 +98,31 @@ impl Sshd {
         self.wait_until_it_listens();
     }
 
+    /// Starts it again on the same port with more lines of sshd_config, which win over those before.
+    pub(crate) fn restart_with(&mut self, config: &str) {
+        self.stop();
+        let path = self.path("sshd_config");
+        let before = std::fs::read_to_string(&path).expect("sshd_config");
+        std::fs::write(&path, config.to_owned() + &before).expect("sshd_config written");
+        self.child = spawn(self.dir.path());
+        self.wait_until_it_listens();
+    }
+
+    /// How many logins it has let in since it was started.
+    pub(crate) fn logins(&self) -> usize {
+        let log = std::fs::read_to_string(self.path("log")).expect("a log");
+        log.lines().filter(|line| line.contains("Accepted ")).count()
+    }
+
     /// Ends the server and all its connections, as if the host lost power.
     pub(crate) fn stop(&mut self) {
+        let server = Pid::from_raw(self.child.id() as i32);
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        // Halted first: a process that it starts meanwhile would be missed, and keep the port.
+        let _ = kill(server, Signal::SIGSTOP);
+        let _ = waitpid(server, Some(WaitPidFlag::WUNTRACED));
         // Each connection's process is in a session of its own: no group holds them all.
         for process in self.descendants() {
             let _ = kill(process, Signal::SIGKILL);

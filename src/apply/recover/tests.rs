@@ -10,7 +10,9 @@ use tokio::io::{AsyncWriteExt, BufReader, DuplexStream, duplex, split};
 
 use crate::apply::{Account, Desire, Means, Sessions, Stop, execute};
 use crate::event::{Event, Sink};
-use crate::fleet::{Agents, Channel, Exit, HostSession, Keep, LogIn, Privilege, Refusal, Remote, Status};
+use crate::fleet::{
+    Agents, Channel, Elevation, Exit, HostSession, Keep, LogIn, Passwords, Privilege, Refusal, Remote, Status,
+};
 use crate::plan::{Action, Phase, PhaseName, Plan, Step, VERSION};
 use crate::resource::{Change, Fault, Key, Observed, Receipt, Resource, directory};
 use crate::ssh::ExecError;
@@ -68,6 +70,10 @@ struct Ended;
 impl Exit for Ended {
     fn wait(&mut self) -> BoxFuture<'_, Result<Status, ExecError>> {
         async { Ok(Status::default()) }.boxed()
+    }
+
+    fn stderr_beyond(&mut self, _: u64) -> BoxFuture<'_, (u64, String)> {
+        std::future::pending().boxed()
     }
 }
 
@@ -142,8 +148,9 @@ async fn run(script: Vec<Turn>, steps: usize, desire: &Desire<'_>, stop: &Stop) 
             .boxed()
         })
     };
-    let (agents, directory) = (Arc::new(Agents::of([])), "/x".to_owned());
-    let privilege = Privilege { sudo: false, directory };
+    let agents = Arc::new(Agents::of([]));
+    let passwords = Passwords::of("n1", "root", Arc::default());
+    let privilege = Privilege { elevation: Elevation::None, passwords, places: Vec::new() };
     let on_push = &mut |_, _| ();
     let opened = HostSession::open("n1".into(), Box::new(host.clone()), agents, privilege, on_push).await;
     let session = opened.unwrap().reopened_by(again);

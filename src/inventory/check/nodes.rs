@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use super::{Checker, Problem};
 use crate::inventory::address::{address_trouble, is_user_name};
 use crate::inventory::file::{self, Defaults};
-use crate::inventory::model::{Login, Node, NodeName, Role, Sudo};
+use crate::inventory::host_arg::HostArgError;
+use crate::inventory::model::{Jump, Login, Node, NodeName, Role, Sudo};
 use crate::inventory::secret::{Secret, SecretSource};
 use crate::inventory::spot::{Entries, Spot};
 
+/// The port of nodes that have none, as far as the inventory knows.
 const SSH_PORT: u16 = 22;
 /// Stands for every node in `on:`, so no node can have this name.
 pub(super) const ALL: &str = "all";
@@ -113,6 +115,7 @@ impl Checker<'_> {
         let user = node.user.as_ref().or(defaults.user.as_ref());
         let port = node.port.as_ref().or(defaults.port.as_ref());
         let password = node.password.as_ref().or(defaults.password.as_ref());
+        let sudo_password = node.sudo_password.as_ref().or(defaults.sudo_password.as_ref());
         let known_hosts = node.known_hosts.as_ref().or(defaults.known_hosts.as_ref());
         if let Some(user) = user {
             self.user(user);
@@ -123,14 +126,18 @@ impl Checker<'_> {
         if let Some(fingerprint) = &node.host_key {
             self.fingerprint(fingerprint);
         }
+        let (jump, proxy_command) = self.proxy(node, defaults);
         Login {
-            user: user.map_or_else(|| self.surroundings.user.clone(), |user| user.value.clone()),
-            port: port.map_or(SSH_PORT, |port| port.value),
+            user: user.map(|user| user.value.clone()),
+            port: port.map(|port| port.value),
             keys: self.keys(node, defaults),
             password: password.and_then(|secret| self.secret(secret)),
             host_key: node.host_key.as_ref().map(|text| text.value.clone()),
             known_hosts: known_hosts.map(|path| self.local_path(path)),
+            jump,
+            proxy_command,
             sudo: node.sudo.or(defaults.sudo).map_or(Sudo::Auto, Sudo::from),
+            sudo_password: sudo_password.and_then(|secret| self.secret(secret)),
         }
     }
 
@@ -139,6 +146,39 @@ impl Checker<'_> {
         let own = node.key.is_some() || node.keys.is_some();
         let (key, keys) = if own { (&node.key, &node.keys) } else { (&defaults.key, &defaults.keys) };
         key.iter().chain(keys.iter().flatten()).map(|path| self.local_path(path)).collect()
+    }
+
+    /// A node's own way stands in for that of `defaults`.
+    fn proxy(&mut self, node: &file::Node, defaults: &Defaults) -> (Option<Jump>, Option<String>) {
+        let own = node.jump.is_some() || node.proxy_command.is_some();
+        let (jump, command) = match own {
+            true => (&node.jump, &node.proxy_command),
+            false => (&defaults.jump, &defaults.proxy_command),
+        };
+        if let (Some(_), Some(command)) = (jump, command) {
+            let message = "`jump` and `proxy_command` stand side by side".into();
+            self.error(command, message, "keep one of them: both are a way to the same host");
+        }
+        if let Some(command) = command.as_ref().filter(|command| command.trim().is_empty()) {
+            let help = "write a command such as `nc -X 5 -x PROXY %h %p`, or leave the key out";
+            self.error(command, "`proxy_command` is empty".into(), help);
+        }
+        let jump = jump.as_ref().and_then(|jump| self.jump(jump));
+        (jump, command.as_ref().map(|command| command.value.clone()))
+    }
+
+    fn jump(&mut self, text: &Spot<String>) -> Option<Jump> {
+        if text.value == "none" {
+            return Some(Jump::None);
+        }
+        match text.split(',').map(|hop| hop.trim().parse()).collect::<Result<_, HostArgError>>() {
+            Ok(hops) => Some(Jump::Via(hops)),
+            Err(error) => {
+                let help = "write `jump: USER@HOST:PORT`, several with commas, or `jump: none`";
+                self.error(text, error.to_string(), help);
+                None
+            }
+        }
     }
 
     fn user(&mut self, user: &Spot<String>) {
@@ -218,8 +258,9 @@ impl Checker<'_> {
         for ((name, raw), node) in entries.iter().zip(nodes).filter(|(_, node)| !node.address.is_empty()) {
             let address =
                 node.address.parse::<IpAddr>().map_or(node.address.to_lowercase(), |ip| ip.to_string());
-            let Some(first) = seen.get(&(address.clone(), node.login.port)) else {
-                seen.insert((address, node.login.port), &node.name);
+            let at = (address, node.login.port.unwrap_or(SSH_PORT));
+            let Some(first) = seen.get(&at) else {
+                seen.insert(at, &node.name);
                 continue;
             };
             let at = raw.address.as_ref().unwrap_or(name);

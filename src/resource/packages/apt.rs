@@ -163,7 +163,7 @@ impl Apt<'_> {
     ) -> Result<Result<Wanted, Fault>, Fault> {
         let mut args = vec!["policy", "--"];
         args.extend(names.iter().map(String::as_str));
-        let known = candidates(&self.host.run("apt-cache", &args)?.stdout);
+        let known = candidates(&quiet(self.host.command("apt-cache").args(&args)).run()?.stdout);
         let unknown: BTreeSet<String> = names.iter().filter(|name| !known.contains(*name)).cloned().collect();
         if !unknown.is_empty() {
             let fault = Fault::new(list(&unknown), "the host's package sources do not have it");
@@ -175,7 +175,7 @@ impl Apt<'_> {
                 wanted.insert(name.clone(), None);
                 continue;
             };
-            let offered = offers(&self.host.run("apt-cache", &["madison", "--", name])?.stdout);
+            let offered = offers(&quiet(self.host.command("apt-cache").args(["madison", "--", name])).run()?.stdout);
             match offered.iter().find(|version| matches(pattern, version)) {
                 Some(version) => wanted.insert(name.clone(), Some(version.clone())),
                 None => {
@@ -223,9 +223,11 @@ fn install_args(wanted: &Wanted) -> Vec<String> {
     options.chain(wanted.iter().map(exact)).collect()
 }
 
-/// Nobody is there to answer questions.
+/// Nobody is there to answer questions. /tmp may be in memory and full, where apt then fails with words about lists and
+/// signatures; where there is no /var/tmp, apt takes /tmp nevertheless.
 fn quiet(command: Command<'_>) -> Command<'_> {
     command
+        .env("TMPDIR", "/var/tmp")
         .env("DEBIAN_FRONTEND", "noninteractive")
         .env("NEEDRESTART_MODE", "l")
         .env("NEEDRESTART_SUSPEND", "1")

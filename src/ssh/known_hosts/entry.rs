@@ -1,6 +1,6 @@
 //! One line of a known_hosts file, and what all lines together say about one host: pure functions.
 
-use russh::keys::{Algorithm, PublicKey, parse_public_key_base64};
+use russh::keys::{Algorithm, Certificate, PublicKey, parse_public_key_base64};
 
 use super::pattern::field_matches;
 
@@ -9,12 +9,12 @@ use super::pattern::field_matches;
 pub(crate) struct Records {
     trusted: Vec<(usize, PublicKey)>,
     revoked: Vec<(usize, PublicKey)>,
-    authorities: Vec<usize>,
+    authorities: Vec<(usize, PublicKey)>,
 }
 
-/// What the records say about a key that the host offers. Lines count from 1.
+/// What the records say about a key that the host offers, and at which place: a line counted from 1, or more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Verdict<P = usize> {
     /// This key is recorded for this host.
     Known,
     /// Nothing is recorded that this key could contradict.
@@ -23,9 +23,9 @@ pub(crate) enum Verdict {
     ///
     /// A key of another algorithm counts as well, as it does for OpenSSH: else whoever sits between could
     /// offer an algorithm that was never recorded and pass for a new host.
-    Changed { line: usize, recorded: Algorithm },
+    Changed { place: P, recorded: Algorithm },
     /// This key is recorded as one never to be trusted again.
-    Revoked { line: usize },
+    Revoked(P),
 }
 
 enum Marker {
@@ -45,6 +45,15 @@ impl Records {
         records
     }
 
+    /// What `text`, a list of keys one a line, revokes for all hosts.
+    pub(crate) fn revocations(text: &str) -> Self {
+        let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+        Self {
+            revoked: lines.filter_map(|(number, line)| Some((number, parse_key(line)?))).collect(),
+            ..Self::default()
+        }
+    }
+
     fn read_line(&mut self, number: usize, line: &str, name: &str) {
         let Some((marker, hosts, key)) = split(line) else {
             return;
@@ -59,14 +68,14 @@ impl Records {
         match marker {
             None => self.trusted.push((number, key)),
             Some(Marker::Revoked) => self.revoked.push((number, key)),
-            Some(Marker::CertAuthority) => self.authorities.push(number),
+            Some(Marker::CertAuthority) => self.authorities.push((number, key)),
         }
     }
 
     /// What these records say about `key`.
     pub(crate) fn judge(&self, key: &PublicKey) -> Verdict {
-        if let Some((line, _)) = self.revoked.iter().find(|(_, revoked)| same(revoked, key)) {
-            return Verdict::Revoked { line: *line };
+        if let Some(line) = self.revoked(key) {
+            return Verdict::Revoked(line);
         }
         if self.trusted.iter().any(|(_, trusted)| same(trusted, key)) {
             return Verdict::Known;
@@ -78,7 +87,7 @@ impl Records {
             .find(|(_, trusted)| trusted.algorithm() == key.algorithm())
             .or(self.trusted.first());
         match conflict {
-            Some((line, trusted)) => Verdict::Changed { line: *line, recorded: trusted.algorithm() },
+            Some((line, trusted)) => Verdict::Changed { place: *line, recorded: trusted.algorithm() },
             None => Verdict::Unknown,
         }
     }
@@ -88,9 +97,20 @@ impl Records {
         self.trusted.iter().map(|(_, key)| key.algorithm())
     }
 
+    /// The line that revokes `key`.
+    pub(crate) fn revoked(&self, key: &PublicKey) -> Option<usize> {
+        self.revoked.iter().find(|(_, revoked)| same(revoked, key)).map(|(line, _)| *line)
+    }
+
+    /// The line that names the authority which signed `certificate`, if one does for this host.
+    pub(crate) fn authority_of(&self, certificate: &Certificate) -> Option<usize> {
+        let signed_by = |key: &PublicKey| key.key_data() == certificate.signature_key();
+        self.authorities.iter().find(|(_, key)| signed_by(key)).map(|(line, _)| *line)
+    }
+
     /// The first line that names a certificate authority for this host.
     pub(crate) fn authority(&self) -> Option<usize> {
-        self.authorities.first().copied()
+        self.authorities.first().map(|(line, _)| *line)
     }
 }
 
@@ -149,7 +169,7 @@ mod tests {
 
     #[test]
     fn verdicts() {
-        let changed = |line, recorded: &str| Verdict::Changed { line, recorded: key(recorded).algorithm() };
+        let changed = |place, recorded: &str| Verdict::Changed { place, recorded: key(recorded).algorithm() };
         for (text, offered, expected) in [
             (String::new(), ED1, Verdict::Unknown),
             (format!("pi {ED1}\n"), ED1, Verdict::Known),
@@ -162,7 +182,7 @@ mod tests {
             (format!("pi {ED2}\npi {ED1}\n"), ED1, Verdict::Known),
             (format!("pi {EC}\n"), ED1, changed(1, EC)),
             (format!("pi {EC}\npi {ED2}\n"), ED1, changed(2, ED2)),
-            (format!("@revoked * {ED1}\npi {ED1}\n"), ED1, Verdict::Revoked { line: 1 }),
+            (format!("@revoked * {ED1}\npi {ED1}\n"), ED1, Verdict::Revoked(1)),
             (format!("@revoked * {ED2}\npi {ED1}\n"), ED1, Verdict::Known),
             (format!("@revoked * {ED2}\n"), ED1, Verdict::Unknown),
             (format!("@cert-authority * {ED1}\n"), ED1, Verdict::Unknown),

@@ -1,4 +1,4 @@
-//! The known_hosts file: which key belongs to which host, shared with OpenSSH's own client.
+//! The known_hosts files: which key belongs to which host, shared with OpenSSH's own client.
 //!
 //! The format is that of sshd(8); russh's own helper knows neither patterns nor negation, markers or ports
 //! with patterns, and takes an unreadable file for an empty one.
@@ -6,17 +6,19 @@
 mod entry;
 mod pattern;
 
+use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
-use russh::keys::{PublicKey, PublicKeyBase64};
+use russh::keys::{Certificate, PublicKey, PublicKeyBase64};
 use thiserror::Error;
 
 pub(crate) use entry::{Records, Verdict};
-pub(crate) use pattern::recorded_name;
+pub(crate) use pattern::glob_matches;
+use pattern::recorded_name;
 
 /// A known_hosts file that could not be read or written.
 #[derive(Debug, Error)]
@@ -24,76 +26,172 @@ pub(crate) use pattern::recorded_name;
 pub struct KnownHostsError {
     /// The file.
     pub path: PathBuf,
-    /// What was tried: `read` or `write`.
+    /// What was tried: `read`, `use` or `write`.
     pub action: &'static str,
     /// Why it failed.
     pub source: io::Error,
 }
 
-/// What a file says about one host: under its own name and port, and under its name alone.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct HostRecords {
-    own: Records,
+/// The names under which a host is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Names {
+    own: String,
     /// Only away from port 22: OpenSSH trusts a key there that it knows under the bare name.
+    bare: Option<String>,
+}
+
+impl Names {
+    /// Those of a host at this port, or the one that `HostKeyAlias` gives it.
+    pub(crate) fn of(host: &str, port: u16, alias: Option<&str>) -> Self {
+        match alias {
+            Some(alias) => Self { own: alias.to_ascii_lowercase(), bare: None },
+            None => {
+                let (own, bare) = (recorded_name(host, port), recorded_name(host, 22));
+                Self { bare: (bare != own).then_some(bare), own }
+            }
+        }
+    }
+
+    /// The name under which new keys are recorded, and which `ssh-keygen -F` finds.
+    pub(crate) fn own(&self) -> &str {
+        &self.own
+    }
+}
+
+/// A line of a known_hosts file, counted from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// The line.
+    pub(crate) line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.path.display(), self.line)
+    }
+}
+
+/// What the files say about one host.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HostRecords(Vec<FileRecords>);
+
+/// What one file says about it: under its own name and port, and under its name alone.
+#[derive(Debug, Clone)]
+struct FileRecords {
+    path: PathBuf,
+    own: Records,
     bare: Records,
 }
 
 impl HostRecords {
-    /// Reads what the file at `path` says about a host. A missing file says nothing.
-    pub(crate) fn read(path: &Path, host: &str, port: u16) -> Result<Self, KnownHostsError> {
-        let text = match std::fs::read(path) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(source) => return Err(failed(path, "read", source)),
-        };
-        Ok(Self::find(&text, host, port))
+    /// Reads what the files at `paths` say about a host. A missing file says nothing.
+    pub(crate) fn read<'a>(
+        paths: impl IntoIterator<Item = &'a PathBuf>,
+        names: &Names,
+    ) -> Result<Self, KnownHostsError> {
+        let mut files = Vec::new();
+        for path in paths {
+            match std::fs::read(path) {
+                Ok(bytes) => files.push(FileRecords::find(path, &String::from_utf8_lossy(&bytes), names)),
+                Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(failed(path, "read", source)),
+            }
+        }
+        Ok(Self(files))
     }
 
-    fn find(text: &str, host: &str, port: u16) -> Self {
-        let name = recorded_name(host, port);
-        let bare = recorded_name(host, 22);
-        Self {
-            own: Records::find(text, &name),
-            bare: if name == bare { Records::default() } else { Records::find(text, &bare) },
+    /// Adds the keys that the file at `path` revokes for all hosts (`RevokedHostKeys`). It has to be there.
+    pub(crate) fn revoke(&mut self, path: &Path) -> Result<(), KnownHostsError> {
+        let bytes = std::fs::read(path).map_err(|source| failed(path, "read", source))?;
+        if bytes.starts_with(b"SSHKRL\n\0") {
+            let why = "it is a revocation list in OpenSSH's binary form; list the revoked keys themselves, one a line";
+            return Err(failed(path, "use", io::Error::other(why)));
         }
+        let own = Records::revocations(&String::from_utf8_lossy(&bytes));
+        self.0.push(FileRecords { path: path.to_owned(), own, bare: Records::default() });
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn find(text: &str, names: &Names) -> Self {
+        Self(vec![FileRecords::find(Path::new("known_hosts"), text, names)])
     }
 
     /// What the records say about `key`. The bare name can confirm or revoke a key, but not contradict it:
     /// another port may well be another machine behind the same address.
-    pub(crate) fn judge(&self, key: &PublicKey) -> Verdict {
-        match (self.own.judge(key), self.bare.judge(key)) {
-            (_, Verdict::Revoked { line }) => Verdict::Revoked { line },
-            (Verdict::Unknown, Verdict::Known) => Verdict::Known,
-            (own, _) => own,
+    pub(crate) fn judge(&self, key: &PublicKey) -> Verdict<Place> {
+        if let Some(place) = self.revoked(key) {
+            return Verdict::Revoked(place);
         }
+        let own: Vec<_> = self.0.iter().map(|file| (file, file.own.judge(key))).collect();
+        if own.iter().any(|(_, verdict)| *verdict == Verdict::Known) {
+            return Verdict::Known;
+        }
+        for (file, verdict) in own {
+            if let Verdict::Changed { place, recorded } = verdict {
+                return Verdict::Changed { place: file.place(place), recorded };
+            }
+        }
+        match self.0.iter().any(|file| file.bare.judge(key) == Verdict::Known) {
+            true => Verdict::Known,
+            false => Verdict::Unknown,
+        }
+    }
+
+    /// Where `key` is revoked, be it a host's or an authority's.
+    pub(crate) fn revoked(&self, key: &PublicKey) -> Option<Place> {
+        self.first(|records| records.revoked(key))
     }
 
     /// The algorithms of the recorded keys: those to ask the host for first.
     pub(crate) fn algorithms(&self) -> impl Iterator<Item = russh::keys::Algorithm> {
-        self.own.algorithms().chain(self.bare.algorithms())
+        self.0.iter().flat_map(|file| file.own.algorithms().chain(file.bare.algorithms()))
     }
 
-    /// The line of a certificate authority for this host, if there is one.
-    pub(crate) fn authority(&self) -> Option<usize> {
-        self.own.authority()
+    /// Where the authority that signed `certificate` is trusted for this host.
+    pub(crate) fn authority_of(&self, certificate: &Certificate) -> Option<Place> {
+        self.first(|records| records.authority_of(certificate))
+    }
+
+    /// Where any certificate authority is trusted for this host.
+    pub(crate) fn authority(&self) -> Option<Place> {
+        self.first(Records::authority)
+    }
+
+    fn first(&self, find: impl Fn(&Records) -> Option<usize>) -> Option<Place> {
+        self.0.iter().find_map(|file| Some(file.place(find(&file.own).or_else(|| find(&file.bare))?)))
     }
 }
 
-/// Records `key` for a host at the end of the file at `path`, unless the file already says something about
-/// it: the verdict tells what it said. `Unknown` means that the key is recorded now.
+impl FileRecords {
+    fn find(path: &Path, text: &str, names: &Names) -> Self {
+        let bare = names.bare.as_ref().map(|name| Records::find(text, name));
+        Self { path: path.to_owned(), own: Records::find(text, &names.own), bare: bare.unwrap_or_default() }
+    }
+
+    fn place(&self, line: usize) -> Place {
+        Place { path: self.path.clone(), line }
+    }
+}
+
+/// Records `key` for a host at the end of the file at `path`, with its name hashed if so wanted, unless the
+/// file already says something about it: the verdict tells what it said. `Unknown` means that the key is
+/// recorded now.
 ///
 /// Safe among many hosts at once and several processes: the file itself is locked, read again under the
 /// lock, and the line is written by a single append. Makes the file (0600) and its directory (0700).
 pub(crate) fn record(
     path: &Path,
-    host: &str,
-    port: u16,
+    names: &Names,
     key: &PublicKey,
-) -> Result<Verdict, KnownHostsError> {
-    append(path, host, port, key).map_err(|source| failed(path, "write", source))
+    hash: bool,
+) -> Result<Verdict<Place>, KnownHostsError> {
+    append(path, names, key, hash).map_err(|source| failed(path, "write", source))
 }
 
-fn append(path: &Path, host: &str, port: u16, key: &PublicKey) -> io::Result<Verdict> {
+fn append(path: &Path, names: &Names, key: &PublicKey, hash: bool) -> io::Result<Verdict<Place>> {
     if let Some(parent) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     }
@@ -101,19 +199,27 @@ fn append(path: &Path, host: &str, port: u16, key: &PublicKey) -> io::Result<Ver
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
 
-    let verdict = HostRecords::find(&String::from_utf8_lossy(&bytes), host, port).judge(key);
+    let said = FileRecords::find(path, &String::from_utf8_lossy(&bytes), names);
+    let verdict = HostRecords(vec![said]).judge(key);
     if verdict == Verdict::Unknown {
+        let name = if hash { pattern::hashed(&names.own, &salt()?) } else { names.own.clone() };
         let missing_newline = bytes.last().is_some_and(|&last| last != b'\n');
-        file.write_all(line(host, port, key, missing_newline).as_bytes())?;
+        file.write_all(line(&name, key, missing_newline).as_bytes())?;
     }
     Ok(verdict)
 }
 
-fn line(host: &str, port: u16, key: &PublicKey, missing_newline: bool) -> String {
+fn line(name: &str, key: &PublicKey, missing_newline: bool) -> String {
     let separator = if missing_newline { "\n" } else { "" };
-    let name = recorded_name(host, port);
     let algorithm = key.algorithm();
     format!("{separator}{name} {algorithm} {}\n", key.public_key_base64())
+}
+
+/// As long as the hash, as OpenSSH's own salts are.
+fn salt() -> io::Result<[u8; 20]> {
+    let mut salt = [0; 20];
+    File::open("/dev/urandom")?.read_exact(&mut salt)?;
+    Ok(salt)
 }
 
 /// Opens and locks the file that `path` names once the lock is held: `ssh-keygen -R` and OpenSSH replace

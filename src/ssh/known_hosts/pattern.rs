@@ -9,13 +9,13 @@ use sha1::Sha1;
 const DEFAULT_PORT: u16 = 22;
 
 /// The name under which a host is recorded: `host`, or `[host]:port` away from port 22.
-pub(crate) fn recorded_name(host: &str, port: u16) -> String {
+pub(super) fn recorded_name(host: &str, port: u16) -> String {
     let host = host.to_ascii_lowercase();
     if port == DEFAULT_PORT { host } else { format!("[{host}]:{port}") }
 }
 
 /// Whether the hosts field `field` stands for `name`, which is in the form of [`recorded_name`].
-pub(crate) fn field_matches(field: &str, name: &str) -> bool {
+pub(super) fn field_matches(field: &str, name: &str) -> bool {
     match field.strip_prefix("|1|") {
         Some(hashed) => hash_matches(hashed, name),
         None => list_matches(field, name),
@@ -36,6 +36,13 @@ fn hash_matches(hashed: &str, name: &str) -> bool {
     mac.chain_update(name).verify_slice(&hash).is_ok()
 }
 
+/// The hosts field for `name`, hashed with `salt`.
+pub(super) fn hashed(name: &str, salt: &[u8]) -> String {
+    // HMAC takes keys of any length.
+    let mac = Hmac::<Sha1>::new_from_slice(salt).expect("a key").chain_update(name);
+    format!("|1|{}|{}", Base64::encode_string(salt), Base64::encode_string(&mac.finalize().into_bytes()))
+}
+
 /// A comma list of patterns; a negated one that matches decides against the whole line.
 fn list_matches(list: &str, name: &str) -> bool {
     let mut matched = false;
@@ -53,7 +60,7 @@ fn list_matches(list: &str, name: &str) -> bool {
 /// `*` stands for any run of characters, `?` for one; brackets are plain characters here.
 ///
 /// It remembers only the last `*`, so that hostile patterns cost at most the product of the two lengths.
-fn glob_matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn glob_matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -125,6 +132,8 @@ mod tests {
         let field = "|1|Nm0fKvmBSWeIEh6+0E9AVdV3cYw=|B8vTOFNokYHSaTlij235Ehd6vkU=";
         assert!(field_matches(field, "192.168.2.1"));
         assert!(!field_matches(field, "192.168.2.2"));
+        let ours = hashed("192.168.2.1", &[7; 20]);
+        assert!(field_matches(&ours, "192.168.2.1") && !field_matches(&ours, "192.168.2.2"), "{ours}");
         for broken in ["|1|", "|1||", "|1|abc", "|1|!!|!!", "|2|a|b"] {
             assert!(!field_matches(broken, "192.168.2.1"), "{broken}");
         }

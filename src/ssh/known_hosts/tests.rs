@@ -16,6 +16,14 @@ fn key(encoded: &str) -> PublicKey {
     parse_public_key_base64(encoded).expect("a key of the tests")
 }
 
+fn names(host: &str, port: u16) -> Names {
+    Names::of(host, port, None)
+}
+
+fn changed(path: &Path, line: usize) -> Verdict<Place> {
+    Verdict::Changed { place: Place { path: path.to_owned(), line }, recorded: key(ED1).algorithm() }
+}
+
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
@@ -23,11 +31,11 @@ fn mode(path: &Path) -> u32 {
 #[test]
 fn a_missing_file_says_nothing_and_an_unreadable_one_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
-    let missing = HostRecords::read(&dir.path().join("none"), "pi", 22).unwrap();
+    let missing = HostRecords::read(&[dir.path().join("none")], &names("pi", 22)).unwrap();
     assert_eq!(missing.judge(&key(ED1)), Verdict::Unknown);
 
     // A directory cannot be read as a file, whoever asks: root reads any mode.
-    let error = HostRecords::read(dir.path(), "pi", 22).unwrap_err();
+    let error = HostRecords::read(&[dir.path().to_owned()], &names("pi", 22)).unwrap_err();
     assert_eq!(error.action, "read");
     assert!(error.to_string().contains(&dir.path().display().to_string()));
 }
@@ -36,7 +44,7 @@ fn a_missing_file_says_nothing_and_an_unreadable_one_is_an_error() {
 fn recording_makes_the_directory_and_the_file_private() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(".ssh/known_hosts");
-    assert_eq!(record(&path, "Pi", 22, &key(ED1)).unwrap(), Verdict::Unknown);
+    assert_eq!(record(&path, &names("Pi", 22), &key(ED1), false).unwrap(), Verdict::Unknown);
     assert_eq!(mode(path.parent().unwrap()), 0o700);
     assert_eq!(mode(&path), 0o600);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("pi ssh-ed25519 {ED1}\n"));
@@ -46,11 +54,11 @@ fn recording_makes_the_directory_and_the_file_private() {
 fn recording_twice_changes_nothing_and_a_conflict_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("known_hosts");
-    record(&path, "pi", 2222, &key(ED1)).unwrap();
+    record(&path, &names("pi", 2222), &key(ED1), false).unwrap();
     let before = std::fs::read(&path).unwrap();
-    assert_eq!(record(&path, "pi", 2222, &key(ED1)).unwrap(), Verdict::Known);
-    let conflict = record(&path, "pi", 2222, &key(ED2)).unwrap();
-    assert!(matches!(conflict, Verdict::Changed { line: 1, .. }));
+    assert_eq!(record(&path, &names("pi", 2222), &key(ED1), false).unwrap(), Verdict::Known);
+    let conflict = record(&path, &names("pi", 2222), &key(ED2), false).unwrap();
+    assert_eq!(conflict, changed(&path, 1));
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
@@ -59,7 +67,7 @@ fn a_last_line_without_newline_stays_whole() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("known_hosts");
     std::fs::write(&path, format!("other ssh-ed25519 {ED2}")).unwrap();
-    record(&path, "pi", 22, &key(ED1)).unwrap();
+    record(&path, &names("pi", 22), &key(ED1), false).unwrap();
     assert_eq!(
         std::fs::read_to_string(&path).unwrap(),
         format!("other ssh-ed25519 {ED2}\npi ssh-ed25519 {ED1}\n")
@@ -72,29 +80,99 @@ fn the_bare_name_confirms_a_key_on_another_port_but_never_contradicts_it() {
     for (text, expected) in [
         (file(ED1, ""), Verdict::Known),
         (file(ED2, ""), Verdict::Unknown),
-        (file(ED1, "@revoked "), Verdict::Revoked { line: 1 }),
+        (file(ED1, "@revoked "), Verdict::Revoked(Place { path: "known_hosts".into(), line: 1 })),
     ] {
-        let records = HostRecords::find(&text, "pi", 2222);
+        let records = HostRecords::find(&text, &names("pi", 2222));
         assert_eq!(records.judge(&key(ED1)), expected, "{text}");
     }
 }
 
 #[test]
-fn parallel_writers_lose_no_line() {
+fn an_alias_is_a_name_of_its_own_whatever_the_port() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("known_hosts");
-    std::thread::scope(|scope| {
-        for host in 0..24 {
-            let path = &path;
-            scope.spawn(move || record(path, &format!("n{}", host % 12), 22, &key(ED1)).unwrap());
-        }
-    });
+    let alias = Names::of("10.0.0.1", 2222, Some("Board-3"));
+    record(&path, &alias, &key(ED1), false).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("board-3 ssh-ed25519 {ED1}\n"));
+    let read =
+        |names: &Names| HostRecords::read(std::slice::from_ref(&path), names).unwrap().judge(&key(ED1));
+    assert_eq!(read(&alias), Verdict::Known);
+    assert_eq!(read(&names("10.0.0.1", 2222)), Verdict::Unknown);
+}
+
+#[test]
+fn several_files_are_one_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: String| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let other = file("other", format!("# note\npi ssh-ed25519 {ED2}\n"));
+    let same = file("same", format!("pi ssh-ed25519 {ED1}\n"));
+    let revoking = file("revoking", format!("\n@revoked * ssh-ed25519 {ED1}\n"));
+    let missing = dir.path().join("missing");
+    let revoked = Verdict::Revoked(Place { path: revoking.clone(), line: 2 });
+    for (files, expected) in [
+        (vec![&missing], Verdict::Unknown),
+        (vec![&missing, &same], Verdict::Known),
+        (vec![&other, &same], Verdict::Known),
+        (vec![&same, &other], Verdict::Known),
+        (vec![&missing, &other], changed(&other, 2)),
+        (vec![&same, &revoking], revoked.clone()),
+        (vec![&revoking, &same], revoked),
+    ] {
+        let records = HostRecords::read(files.iter().copied(), &names("pi", 22)).unwrap();
+        assert_eq!(records.judge(&key(ED1)), expected, "{files:?}");
+    }
+}
+
+#[test]
+fn a_hashed_name_is_found_by_us_and_by_ssh_keygen_and_hides_the_host() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("known_hosts");
+    let names = names("pi", 2222);
+    assert_eq!(record(&path, &names, &key(ED1), true).unwrap(), Verdict::Unknown);
+    assert_eq!(record(&path, &names, &key(ED1), true).unwrap(), Verdict::Known);
     let text = std::fs::read_to_string(&path).unwrap();
-    let mut names: Vec<_> = text.lines().map(|line| line.split(' ').next().unwrap()).collect();
-    names.sort_unstable();
-    let mut expected: Vec<_> = (0..12).map(|n| format!("n{n}")).collect();
+    assert!(text.starts_with("|1|") && !text.contains("pi]"), "{text}");
+    assert_eq!(text.lines().count(), 1);
+    assert!(ssh_keygen_finds(&path, names.own()) && !ssh_keygen_finds(&path, "pi"));
+}
+
+/// Names the file to a process that this test starts of itself.
+const WRITER_OF: &str = "SKEP_TEST_WRITER_OF";
+
+/// Twenty writers of twelve hosts at once, as threads and as other processes.
+#[test]
+fn parallel_writers_lose_no_line() {
+    let write_all = |path: &Path| {
+        std::thread::scope(|scope| {
+            for host in 0..20 {
+                let names = names(&format!("n{}", host % 12), 22);
+                scope.spawn(move || record(path, &names, &key(ED1), false).unwrap());
+            }
+        });
+    };
+    if let Some(path) = std::env::var_os(WRITER_OF) {
+        return write_all(Path::new(&path));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("known_hosts");
+    let writer = || {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "ssh::known_hosts::tests::parallel_writers_lose_no_line"]);
+        command.env(WRITER_OF, &path).stdout(Stdio::null()).spawn().unwrap()
+    };
+    let mut writers: Vec<_> = (0..4).map(|_| writer()).collect();
+    write_all(&path);
+    assert!(writers.iter_mut().all(|writer| writer.wait().unwrap().success()));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.sort_unstable();
+    let mut expected: Vec<_> = (0..12).map(|n| format!("n{n} ssh-ed25519 {ED1}")).collect();
     expected.sort_unstable();
-    assert_eq!(names, expected);
+    assert_eq!(lines, expected);
 }
 
 /// Whether OpenSSH finds `name` in the file.
