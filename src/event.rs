@@ -3,11 +3,14 @@
 //! Logic sends events and never prints; the terminal, plain lines, JSON and the journal are readers of this one
 //! stream. The JSON form is public: one event a line, told apart by `event`; names and meanings stay.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::model::NodeName;
 use crate::plan::{Finding, PhaseName, Plan};
 use crate::resource::{Fault, Progress, Receipt};
+use crate::swarm::SwarmReceipt;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,12 +20,21 @@ pub enum Event {
     Started {
         /// The run's ID; sorts by time.
         run: String,
-        /// The command: `up`, `plan`, `status`.
+        /// The command: `up`, `plan`, `status`, `undo`.
         command: String,
         /// Version of skep.
         version: String,
         /// All nodes the run looks at.
         nodes: Vec<NodeName>,
+        /// The inventory file; empty in journals of older versions.
+        #[serde(default)]
+        inventory: PathBuf,
+        /// The inventory's name; empty in journals of older versions.
+        #[serde(default)]
+        cluster: String,
+        /// The run that this one undoes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undoes: Option<String>,
     },
     /// A node is being connected to.
     Connecting {
@@ -56,6 +68,9 @@ pub enum Event {
     Surveyed {
         /// The node.
         node: NodeName,
+        /// What tells this installation of a system from any other: a hash of its machine-id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        machine: Option<String>,
     },
     /// A node could not be reached, or not be worked on at all.
     Unreachable {
@@ -111,6 +126,9 @@ pub enum Event {
         ms: u64,
         /// What was there before, of steps that change a resource.
         receipt: Option<Receipt>,
+        /// What was there before, of steps that change the swarm.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        swarm: Option<SwarmReceipt>,
     },
     /// A step failed; its node does nothing more in this run.
     StepFailed {

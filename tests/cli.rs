@@ -144,3 +144,53 @@ fn there_is_a_manual_page_for_each_command() {
     assert!(page.contains(".TH skep-up 1") && page.contains("\\-\\-limit"), "{page}");
     assert!(folder.path().join("pages/skep.1").exists());
 }
+
+#[test]
+fn without_a_past_run_there_is_nothing_to_show_or_undo() {
+    let folder = folder();
+    let none = skep(&folder, &["runs"]);
+    assert_eq!((none.code, none.stdout.as_str()), (0, ""));
+    for arguments in [&["runs", "show", "last"][..], &["undo", "last"], &["undo", "2026", "--plan"]] {
+        let ran = skep(&folder, arguments);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(ran.stderr.contains("no past run"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn past_runs_are_listed_told_again_and_kept_from_other_inventories() {
+    let folder = folder();
+    let runs = folder.path().join("state/skep/runs");
+    fs::create_dir_all(&runs).unwrap();
+    let journal = fs::read_to_string("tests/fixtures/journal/up.jsonl").unwrap();
+    let id = "20261123T050343-25252";
+    fs::write(runs.join(format!("{id}.jsonl")), &journal).unwrap();
+    let cut = journal.find("\"step_done\"").unwrap();
+    fs::write(runs.join("20261124T000000-1.jsonl"), &journal[..cut]).unwrap();
+
+    let listed = skep(&folder, &["runs"]);
+    let lines: Vec<&str> = listed.stdout.lines().collect();
+    assert!(lines[1].starts_with("20261124") && lines[1].contains("killed"), "{}", listed.stdout);
+    assert!(lines[2].contains("home") && lines[2].ends_with("12"), "{}", listed.stdout);
+    assert_eq!(skep(&folder, &["runs", "-n", "1"]).stdout.lines().count(), 2);
+
+    let told = skep(&folder, &["runs", "show", "25252"]);
+    for part in
+        ["skep up on home", "install docker.io, iptables", "make the swarm home", "Incomplete: 12 changes"]
+    {
+        assert!(told.stdout.contains(part), "{part} is not in {}", told.stdout);
+    }
+    assert!(skep(&folder, &["runs", "show", "last"]).stderr.contains("was killed"));
+    let events = skep(&folder, &["runs", "show", "25252", "--json"]);
+    assert_eq!(events.stdout.lines().count(), journal.lines().count());
+
+    fs::write(
+        folder.path().join("other.yml"),
+        "name: other\nnodes: {n1: {address: 127.0.0.1, role: manager}}\n",
+    )
+    .unwrap();
+    let refused = skep(&folder, &["-i", "other.yml", "undo", "25252"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("skep -i /home/user/cluster.yml undo"), "{}", refused.stderr);
+    assert_eq!(fs::read_dir(&runs).unwrap().count(), 2, "nothing was begun");
+}

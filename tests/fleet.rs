@@ -70,11 +70,8 @@ impl Scene {
     }
 
     fn options(&self) -> Options {
-        Options {
-            accept_new_host_keys: true,
-            keepalive: self.keepalive,
-            ..Options::new(Arc::new(Identities::default()))
-        }
+        let options = Options::new(Arc::new(Identities::default()));
+        Options { accept_new_host_keys: true, keepalive: self.keepalive, ..options }
     }
 
     /// How a lost session logs in again.
@@ -338,6 +335,7 @@ async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
         accept_new_host_keys: false,
         ask: None,
         ask_secret: None,
+        identities: Arc::new(Identities::default()),
         agent_dir: None,
     };
     let opened = fleet::connect(&[node("n1"), node("n2")], &options, sink).await.expect("it can be tried");

@@ -143,7 +143,7 @@ fn the_boards_example_takes_from_defaults() {
 #[test]
 fn nodes_override_defaults() {
     let text = "
-defaults: {role: worker, user: pi, port: 2222, key: a, keys: [b], labels: {x: d, y: d}, password: {file: pw}, sudo: always}
+defaults: {role: worker, user: pi, port: 2222, key: a, keys: [b], labels: {x: d, y: d}, password: {file: pw}, key_passphrase: {env: KP}, sudo: always}
 nodes:
   n1: {address: n1, role: manager}
   n2: {address: n2, user: root, port: 22, keys: [~/c, /d], labels: {x: n}, password: {env: PW}, sudo: never}
@@ -165,6 +165,7 @@ nodes:
     );
     assert_eq!(one.login.password, Some(SecretSource::File("inventory/pw".into())));
     assert_eq!(two.login.password, Some(SecretSource::Env("PW".into())));
+    assert_eq!(two.login.key_passphrase, Some(SecretSource::Env("KP".into())));
     assert_eq!(
         (one.labels["x"].as_str(), two.labels["x"].as_str(), two.labels["y"].as_str()),
         ("d", "n", "d")

@@ -73,7 +73,12 @@ impl Machine {
 fn a_dropin_is_written_read_by_systemd_and_taken_back() {
     let machine = Machine::new();
     let text = "[Unit]\nRequiresMountsFor=/mnt/shared\n".to_owned();
-    let dropin = dropin::Desired { unit: "docker.service".into(), name: "10-skep-mounts.conf".into(), text };
+    let dropin = dropin::Desired {
+        unit: "docker.service".into(),
+        name: "10-skep-mounts.conf".into(),
+        text,
+        restart: false,
+    };
     machine.there_and_back(&Resource::Dropin(dropin));
     assert_eq!(machine.log(), ["daemon-reload"; 3]);
 }

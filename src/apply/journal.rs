@@ -9,6 +9,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use nix::fcntl::{Flock, FlockArg};
+
+use super::history::{SUFFIX, list};
 use crate::event::Event;
 use crate::mask::masked;
 
@@ -16,7 +19,7 @@ use crate::mask::masked;
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    file: Mutex<File>,
+    file: Mutex<Flock<File>>,
 }
 
 /// The journal cannot be kept.
@@ -34,13 +37,18 @@ impl Journal {
     /// Where the file cannot be made.
     pub fn begin(state: &Path, run: &str) -> Result<Self, JournalError> {
         let folder = state.join("runs");
-        let path = folder.join(format!("{run}.jsonl"));
+        let path = folder.join(format!("{run}{SUFFIX}"));
         let open = || {
             DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-            OpenOptions::new().create_new(true).append(true).mode(0o600).open(&path)
+            let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&path)?;
+            // Held as long as the run lives, which tells it from one that was killed.
+            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error.into())
         };
         match open() {
-            Ok(file) => Ok(Self { path, file: Mutex::new(file) }),
+            Ok(file) => {
+                prune(state, KEPT);
+                Ok(Self { path, file: Mutex::new(file) })
+            }
             Err(cause) => Err(JournalError { path, cause }),
         }
     }
@@ -69,6 +77,28 @@ impl Journal {
         }
     }
 }
+
+/// How many journals are kept of runs that changed something, and how many of runs that changed nothing.
+const KEPT: usize = 100;
+
+/// Removes the oldest journals: those that an undo could not use anyway do not push out those that it could.
+fn prune(state: &Path, kept: usize) {
+    let (mut changed, mut idle) = (0, 0);
+    for id in list(state).unwrap_or_default() {
+        let path = state.join("runs").join(id + SUFFIX);
+        let text = std::fs::read(&path).unwrap_or_default();
+        let did = text.windows(DONE.len()).any(|window| window == DONE);
+        let count = if did { &mut changed } else { &mut idle };
+        *count += 1;
+        if *count > kept {
+            // One that cannot be removed is tried again by the next run.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// What only journals of runs that changed something hold.
+const DONE: &[u8] = br#""event":"step_done""#;
 
 /// Where skep keeps its history: `$XDG_STATE_HOME/skep`, or `~/.local/state/skep`.
 pub fn state_dir() -> PathBuf {
@@ -102,6 +132,31 @@ mod tests {
         assert_eq!(kept, [events[0].clone(), events[2].clone()]);
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(journal.path()), mode(&state.path().join("runs"))), (0o600, 0o700));
+    }
+
+    #[test]
+    fn old_journals_go_and_those_that_changed_something_last() {
+        let state = tempfile::tempdir().unwrap();
+        let runs = state.path().join("runs");
+        std::fs::create_dir(&runs).unwrap();
+        let done = Event::StepDone {
+            node: "n1".into(),
+            phase: crate::plan::PhaseName::Swarm,
+            step: 0,
+            ms: 1,
+            receipt: None,
+            swarm: None,
+        };
+        let done = serde_json::to_string(&done).unwrap();
+        for (id, text) in
+            [("r1", &done), ("r2", &done), ("r3", &String::new()), ("r4", &done), ("r5", &String::new())]
+        {
+            std::fs::write(runs.join(format!("{id}.jsonl")), text).unwrap();
+        }
+        prune(state.path(), 2);
+        assert_eq!(list(state.path()).unwrap(), ["r5", "r4", "r3", "r2"]);
+        prune(state.path(), 1);
+        assert_eq!(list(state.path()).unwrap(), ["r5", "r4"]);
     }
 
     #[test]

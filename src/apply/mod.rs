@@ -4,7 +4,9 @@
 //! waited for. There is nothing to resume from: the hosts and the swarm are the state, and the next run's plan holds
 //! what is left.
 
+mod history;
 mod journal;
+mod leave;
 mod recover;
 mod stop;
 mod swarm;
@@ -19,7 +21,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
+pub use history::{Ending, Record, Sought, find, list};
 pub use journal::{Journal, JournalError, state_dir};
+pub use leave::holdings;
 pub use stop::Stop;
 
 use crate::event::{Event, Sink};
@@ -27,7 +31,7 @@ use crate::fleet::HostSession;
 use crate::inventory::model::{NodeName, Role};
 use crate::plan::{Action, Phase, PhaseName, Plan, Step};
 use crate::resource::{Change, Fault, Receipt, Resource};
-use crate::swarm::SwarmAction;
+use crate::swarm::{SwarmAction, SwarmReceipt};
 
 /// The agents of all nodes that answered.
 pub type Sessions = BTreeMap<NodeName, HostSession>;
@@ -119,6 +123,12 @@ struct Executor<'a> {
     swarm: swarm::Hands<'a>,
 }
 
+/// What a step did, for its undo.
+struct Done {
+    receipt: Option<Receipt>,
+    swarm: Option<SwarmReceipt>,
+}
+
 /// What a step does to the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sort {
@@ -172,9 +182,9 @@ impl Executor<'_> {
         let time = begun.elapsed();
         self.account(&node, |account| account.time += time);
         match result {
-            Ok(receipt) => {
+            Ok(Done { receipt, swarm }) => {
                 self.account(&node, |account| account.changed += 1);
-                (self.sink)(Event::StepDone { node, phase, step: place, ms: millis(time), receipt });
+                (self.sink)(Event::StepDone { node, phase, step: place, ms: millis(time), receipt, swarm });
             }
             Err(fault) => {
                 self.hold_back_others(step);
@@ -184,20 +194,20 @@ impl Executor<'_> {
         }
     }
 
-    async fn act(&self, step: &Step) -> Result<Option<Receipt>, Fault> {
+    async fn act(&self, step: &Step) -> Result<Done, Fault> {
         match &step.action {
             Action::Change(change) => {
                 let receipt = self.change(&step.node, change).await?;
-                if sort(step) == Sort::Restart {
+                if sort(step) == Sort::Restart && comes_back(change) {
                     self.through(&step.node, async |again| self.swarm.await_back(&step.node, again).await)
                         .await?;
                 }
-                Ok(receipt)
+                Ok(Done { receipt, swarm: None })
             }
             Action::Swarm(action) => {
-                self.through(&step.node, async |again| self.swarm.act(&step.node, action, again).await)
-                    .await?;
-                Ok(None)
+                let act = async |again| self.swarm.act(&step.node, action, again).await;
+                let swarm = self.through(&step.node, act).await?;
+                Ok(Done { receipt: None, swarm })
             }
         }
     }
@@ -213,13 +223,16 @@ impl Executor<'_> {
         let (node, sort) = (&failed.node, sort(failed));
         let cause = match (&failed.action, sort) {
             (Action::Swarm(SwarmAction::Init { .. }), _) => format!("{node} did not make the swarm"),
-            (_, Sort::Restart) => {
+            (Action::Swarm(SwarmAction::Drain { .. }), _) => {
+                format!("{node} could not be drained, so this one keeps its engine")
+            }
+            (Action::Change(change), Sort::Restart) if comes_back(change) => {
                 format!("{node} did not come back from its restart, so this one keeps running")
             }
             _ => return,
         };
         let fault =
-            Fault::new("not tried", cause).help(format!("mend {node} first, then run `skep up` again"));
+            Fault::new("not tried", cause).help(format!("mend {node} first, then run the same again"));
         self.held_back.lock().unwrap_or_else(PoisonError::into_inner).push((sort, fault));
     }
 
@@ -254,9 +267,19 @@ fn goes_along(step: &Step) -> bool {
 
 fn sort(step: &Step) -> Sort {
     match &step.action {
+        Action::Swarm(SwarmAction::Drain { .. } | SwarmAction::Undrain { .. }) => Sort::Restart,
         Action::Swarm(_) => Sort::Swarm,
         Action::Change(change) if change.describe().disrupts.is_some() => Sort::Restart,
         Action::Change(_) => Sort::Harmless,
+    }
+}
+
+/// Whether the engine runs again after a change that disrupts it: an undo may take it away for good.
+fn comes_back(change: &Change) -> bool {
+    match change {
+        Change::Daemon(_) | Change::Dropin(_) => true,
+        Change::Packages(packages) => !packages.install.is_empty(),
+        _ => false,
     }
 }
 

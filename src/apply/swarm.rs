@@ -15,7 +15,7 @@ use crate::facts::SwarmState;
 use crate::fleet::HostSession;
 use crate::inventory::model::{NodeName, Role};
 use crate::resource::Fault;
-use crate::swarm::SwarmAction;
+use crate::swarm::{SwarmAction, SwarmReceipt};
 
 /// Where every engine listens.
 const SOCKET: &str = "/var/run/docker.sock";
@@ -31,9 +31,9 @@ pub(super) struct Hands<'a> {
     sessions: &'a Sessions,
     engines: Mutex<BTreeMap<NodeName, Arc<Engine>>>,
     /// The ID of the swarm that all of this is about; none before it is made. A manager of another is a stranger.
-    ours: Mutex<Option<String>>,
+    pub(super) ours: Mutex<Option<String>>,
     /// Managers no more: they may take a while to notice.
-    demoted: Mutex<BTreeSet<NodeName>>,
+    pub(super) demoted: Mutex<BTreeSet<NodeName>>,
 }
 
 impl<'a> Hands<'a> {
@@ -43,7 +43,12 @@ impl<'a> Hands<'a> {
 
     /// Does what the step says. `again`: a connection was lost in the middle of it, so that it is first looked how far
     /// it came.
-    pub(super) async fn act(&self, node: &NodeName, action: &SwarmAction, again: bool) -> Result<(), Stuck> {
+    pub(super) async fn act(
+        &self,
+        node: &NodeName,
+        action: &SwarmAction,
+        again: bool,
+    ) -> Result<Option<SwarmReceipt>, Stuck> {
         let own = self.engine(node).await?;
         match action {
             SwarmAction::Init { advertise, name, address_pool, subnet_size, task_history } => {
@@ -54,12 +59,19 @@ impl<'a> Hands<'a> {
                     subnet_size: *subnet_size,
                     task_history: *task_history,
                 };
-                self.init(node, &own, &init, again).await
+                self.init(node, &own, &init, again).await?;
+                self.membership(node, &own).await
             }
-            SwarmAction::Join { role, advertise } => self.join(node, &own, *role, *advertise, again).await,
+            SwarmAction::Join { role, advertise } => {
+                self.join(node, &own, *role, *advertise, again).await?;
+                self.membership(node, &own).await
+            }
             SwarmAction::AwaitJoin => {
-                own.await_active().await.map_err(|error| stuck(node, error).help(leave_help(node)))
+                own.await_active().await.map_err(|error| stuck(node, error).help(leave_help(node)))?;
+                Ok(None)
             }
+            SwarmAction::Leave { node_id, .. } => self.leave(node, &own, node_id, again).await,
+            SwarmAction::Dissolve { swarm, .. } => self.dissolve(node, &own, swarm).await,
             through_manager => self.through_manager(node, &own, through_manager, again).await,
         }
     }
@@ -124,6 +136,13 @@ impl<'a> Hands<'a> {
         })
     }
 
+    /// Which member the node became.
+    async fn membership(&self, node: &NodeName, own: &Engine) -> Result<Option<SwarmReceipt>, Stuck> {
+        let node_id = own.node_id().await.map_err(|error| stuck(node, error))?;
+        let swarm = self.ours.lock().await.clone();
+        Ok(swarm.map(|swarm| SwarmReceipt::Member { swarm, node_id }))
+    }
+
     /// Changes that a manager makes to the record of a node. Each may be made again.
     async fn through_manager(
         &self,
@@ -131,31 +150,46 @@ impl<'a> Hands<'a> {
         own: &Engine,
         action: &SwarmAction,
         again: bool,
-    ) -> Result<(), Stuck> {
+    ) -> Result<Option<SwarmReceipt>, Stuck> {
         let (_, manager) = self.manager(node, again).await?;
         let done = async {
             match action {
-                SwarmAction::Promote { node_id } => manager.set_role(node_id, Role::Manager).await,
+                SwarmAction::Promote { node_id } => {
+                    let before = manager.set_role(node_id, Role::Manager).await?;
+                    Ok(Some(SwarmReceipt::Role { node_id: node_id.clone(), before }))
+                }
                 SwarmAction::Demote { node_id } => {
                     self.demoted.lock().await.insert(node.clone());
-                    manager.set_role(node_id, Role::Worker).await
+                    let before = manager.set_role(node_id, Role::Worker).await?;
+                    Ok(Some(SwarmReceipt::Role { node_id: node_id.clone(), before }))
                 }
                 SwarmAction::Forget { node_id, manager: is_manager } => {
                     if *is_manager {
                         manager.set_role(node_id, Role::Worker).await?;
                     }
-                    manager.remove_node(node_id).await
+                    manager.remove_node(node_id).await.map(|()| None)
                 }
-                SwarmAction::Adopt { name } => manager.adopt(name).await,
-                SwarmAction::Configure { task_history } => manager.configure(*task_history).await,
-                SwarmAction::Label { node_id, labels } => {
+                SwarmAction::Drain { node_id } => manager.drain(node_id).await.map(|()| None),
+                SwarmAction::Undrain { node_id } => manager.undrain(node_id).await.map(|()| None),
+                SwarmAction::Adopt { name } => manager.adopt(name).await.map(|()| None),
+                SwarmAction::Release { .. } => manager.release().await.map(|()| None),
+                SwarmAction::Configure { task_history } => {
+                    let before = manager.configure(*task_history).await?;
+                    Ok(before.map(|before| SwarmReceipt::TaskHistory { before }))
+                }
+                SwarmAction::Label { node_id, labels, remove } => {
                     let node_id = match node_id {
                         Some(known) => known.clone(),
                         None => own.node_id().await?,
                     };
-                    manager.set_labels(&node_id, labels).await
+                    let before = manager.set_labels(&node_id, labels, remove).await?;
+                    Ok(Some(labels_receipt(node_id, &before, labels, remove)))
                 }
-                SwarmAction::Init { .. } | SwarmAction::Join { .. } | SwarmAction::AwaitJoin => Ok(()),
+                SwarmAction::Init { .. }
+                | SwarmAction::Join { .. }
+                | SwarmAction::AwaitJoin
+                | SwarmAction::Leave { .. }
+                | SwarmAction::Dissolve { .. } => Ok(None),
             }
         };
         done.await.map_err(|error| stuck(node, error))
@@ -164,7 +198,7 @@ impl<'a> Hands<'a> {
 
 impl Hands<'_> {
     /// The engine of a node, over one relay that is kept for all its requests, and opened again where it broke.
-    async fn engine(&self, node: &NodeName) -> Result<Arc<Engine>, Stuck> {
+    pub(super) async fn engine(&self, node: &NodeName) -> Result<Arc<Engine>, Stuck> {
         if let Some(engine) = self.engines.lock().await.get(node) {
             return Ok(Arc::clone(engine));
         }
@@ -218,7 +252,11 @@ impl Hands<'_> {
     /// A manager that answers for the swarm, asked anew each time: it may have lost its say since. `about`, the node
     /// that something is done to, comes last: it may be about to lose it. Where none answers, those whose connection is
     /// lost are waited for; `again`: one was, and may just be starting.
-    async fn manager(&self, about: &NodeName, again: bool) -> Result<(NodeName, Arc<Engine>), Stuck> {
+    pub(super) async fn manager(
+        &self,
+        about: &NodeName,
+        again: bool,
+    ) -> Result<(NodeName, Arc<Engine>), Stuck> {
         let mut deadline = Instant::now() + if again { STARTING } else { Duration::ZERO };
         loop {
             let candidates = self.candidates(about).await;
@@ -258,6 +296,20 @@ impl Hands<'_> {
     }
 }
 
+/// The labels that were changed, as they were and as they are.
+pub(super) fn labels_receipt(
+    node_id: String,
+    had: &BTreeMap<String, String>,
+    set: &BTreeMap<String, String>,
+    remove: &BTreeSet<String>,
+) -> SwarmReceipt {
+    let keys = || set.keys().chain(remove).filter(|key| had.get(*key) != set.get(*key));
+    let as_in = |labels: &BTreeMap<String, String>| {
+        keys().map(|key| (key.clone(), labels.get(key).cloned())).collect()
+    };
+    SwarmReceipt::Labels { node_id, before: as_in(had), after: as_in(set) }
+}
+
 /// Why a step came to nothing.
 pub(super) struct Stuck {
     pub(super) fault: Fault,
@@ -277,7 +329,7 @@ impl From<Fault> for Stuck {
     }
 }
 
-fn stuck(node: &NodeName, error: engine::Error) -> Stuck {
+pub(super) fn stuck(node: &NodeName, error: engine::Error) -> Stuck {
     let (help, broken) = (error.help(), error.is_relay());
     let fault = Fault::new(format!("{node}'s engine"), error);
     let fault = match help {

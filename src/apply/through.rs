@@ -11,19 +11,24 @@ use crate::resource::Fault;
 impl Executor<'_> {
     /// Does a step that asks engines. Where the connection to its node or to the manager is lost in the middle of it,
     /// it is done `again`, which has to look first how far it came.
-    pub(super) async fn through(
+    pub(super) async fn through<T>(
         &self,
         node: &NodeName,
-        act: impl AsyncFn(bool) -> Result<(), Stuck>,
-    ) -> Result<(), Fault> {
+        act: impl AsyncFn(bool) -> Result<T, Stuck>,
+    ) -> Result<T, Fault> {
         let session = self.session(node)?;
         // The agent answers as long as the run lock is ours: engines would obey a run that has lost it.
         session.probe().await;
         self.back(session).await?;
         let mut again = false;
-        for tried in 1.. {
+        let mut tried = 0;
+        loop {
+            tried += 1;
             let marks: Vec<_> = self.sessions.values().map(|session| (session, session.mark())).collect();
-            let Err(Stuck { fault, broken }) = act(again).await else { return Ok(()) };
+            let Stuck { fault, broken } = match act(again).await {
+                Ok(done) => return Ok(done),
+                Err(stuck) => stuck,
+            };
             if tried == TRIES {
                 return Err(fault);
             }
@@ -39,6 +44,5 @@ impl Executor<'_> {
             self.swarm.await_engine(node).await;
             again = true;
         }
-        Ok(())
     }
 }

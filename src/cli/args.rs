@@ -95,7 +95,7 @@ pub(super) enum Command {
     Plan(Plan),
     /// Make the hosts what the inventory says: show the plan, ask, do it, verify it
     #[command(
-        after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --json --yes | jq .\n  skep up --take-over   from a run that sleeps or hangs"
+        after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --replace-engine     engines from another source go, node by node\n  skep up --json --yes | jq .\n  skep up --take-over          from a run that sleeps or hangs"
     )]
     Up(Changing),
     /// Draw the cluster: nodes, roles, leader, quorum, and how many losses it survives
@@ -103,6 +103,16 @@ pub(super) enum Command {
     /// Add nodes
     #[command(subcommand)]
     Node(Node),
+    /// List past runs of this computer, or tell one again
+    #[command(
+        after_help = "Examples:\n  skep runs -n 5\n  skep runs show last -v\n  skep runs show 1204 --json | jq ."
+    )]
+    Runs(Runs),
+    /// Put back what a past run changed: show the plan, ask, do it, verify it
+    #[command(
+        after_help = "Examples:\n  skep undo last --plan   what would be put back\n  skep undo last          the newest run that changed something\n  skep undo 1204 --yes    the run with 1204 in its ID; `skep runs` lists them"
+    )]
+    Undo(Undo),
     /// Throwaway nodes on this computer
     #[command(subcommand)]
     Lab(Lab),
@@ -137,6 +147,36 @@ pub(super) struct Init {
     pub(super) force: bool,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Runs {
+    /// How many, the newest first
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 20)]
+    pub(super) number: usize,
+    #[command(subcommand)]
+    pub(super) command: Option<RunsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RunsCommand {
+    /// Tell a past run again; with -v whole, with --json its events
+    #[command(after_help = "Example:\n  skep runs show last -v")]
+    Show {
+        /// Its ID, any part that only it has, or `last`
+        #[arg(add = ArgValueCandidates::new(complete::runs))]
+        run: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Undo {
+    /// The run's ID, any part that only it has, or `last` for the newest that changed something
+    #[arg(add = ArgValueCandidates::new(complete::runs))]
+    pub(super) run: String,
+    /// Only show what would be put back
+    #[arg(long)]
+    pub(super) plan: bool,
+}
+
 /// What a plan may assume.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Changing {
@@ -146,6 +186,9 @@ pub(super) struct Changing {
     /// Vouch that these nodes, which cannot be reached, hold no swarm
     #[arg(long, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name, add = ArgValueCandidates::new(complete::nodes))]
     pub(super) assume_new: Vec<NodeName>,
+    /// Replace engines from another source than `engine.source`, or newer than `engine.version`
+    #[arg(long)]
+    pub(super) replace_engine: bool,
 }
 
 #[derive(Debug, Default, Args)]

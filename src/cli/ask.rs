@@ -1,16 +1,16 @@
 //! Questions to the user, on a terminal only.
 
 use std::io::IsTerminal;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use console::Term;
 use dialoguer::Confirm;
-use secrecy::SecretString;
 
 use super::args::Common;
 use super::exit;
 use super::failure::Failure;
-use super::run::{Run, SharedReporter};
+use super::hidden::read_line;
+use super::run::Run;
+use super::shared::SharedReporter;
 use crate::resource::Fault;
 use crate::ssh::{AskHostKey, AskSecret, Question, UnknownKey};
 
@@ -58,11 +58,7 @@ fn nobody() -> Failure {
 
 /// Asks while the live lines keep still.
 fn confirm(reporter: &SharedReporter, question: &str) -> bool {
-    let mut yes = false;
-    reporter.lock().unwrap_or_else(PoisonError::into_inner).pause(&mut || {
-        yes = prompt(question);
-    });
-    yes
+    reporter.pause(|| prompt(question)).unwrap_or(false)
 }
 
 fn can_ask(common: &Common) -> bool {
@@ -72,13 +68,30 @@ fn can_ask(common: &Common) -> bool {
 
 /// Asks about the keys of hosts that known_hosts does not list; none where nobody can be asked.
 ///
-/// The lock on the reporter makes it one question at a time, however many hosts are connected to at once.
+/// The reporter sees to it that it is one question at a time, however many hosts are connected to at once.
 pub(super) fn host_key(common: &Common, reporter: &SharedReporter) -> Option<AskHostKey> {
-    let reporter = Arc::clone(reporter);
+    let reporter = reporter.clone();
     let ask: AskHostKey = Arc::new(move |key: UnknownKey| {
-        let reporter = Arc::clone(&reporter);
+        let reporter = reporter.clone();
         let asked = tokio::task::spawn_blocking(move || confirm(&reporter, &question(&key)));
         Box::pin(async move { asked.await.unwrap_or(false) })
+    });
+    can_ask(common).then_some(ask)
+}
+
+/// Asks for passphrases, passwords and codes; none where nobody can be asked.
+///
+/// One at a time, as [`host_key`], whose questions these take turns with.
+pub(super) fn secret(common: &Common, reporter: &SharedReporter) -> Option<AskSecret> {
+    let reporter = reporter.clone();
+    let ask: AskSecret = Arc::new(move |Question { prompt, echo }| {
+        let reporter = reporter.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            let read = || read_line(&std::io::stdin(), &mut std::io::stderr(), &prompt, echo);
+            // A terminal that cannot be read has no answer to give.
+            reporter.pause(read)?.ok()?
+        });
+        Box::pin(async move { asked.await.ok().flatten() })
     });
     can_ask(common).then_some(ask)
 }
@@ -88,32 +101,9 @@ pub(super) async fn take_over(common: &Common, reporter: &SharedReporter, held: 
     if !can_ask(common) {
         return false;
     }
-    let reporter = Arc::clone(reporter);
+    let reporter = reporter.clone();
     let question = format!("{held}\nTake over, once its step in hand is finished?");
     tokio::task::spawn_blocking(move || confirm(&reporter, &question)).await.unwrap_or(false)
-}
-
-/// Asks for secrets, whose letters are not shown; none where nobody can be asked. One question at a time, as above.
-pub(super) fn secret(common: &Common, reporter: &SharedReporter) -> Option<AskSecret> {
-    let reporter = Arc::clone(reporter);
-    let ask: AskSecret = Arc::new(move |Question { prompt, .. }| {
-        let reporter = Arc::clone(&reporter);
-        let asked = tokio::task::spawn_blocking(move || {
-            let mut answer = None;
-            reporter.lock().unwrap_or_else(PoisonError::into_inner).pause(&mut || answer = hidden(&prompt));
-            answer
-        });
-        Box::pin(async move { asked.await.ok().flatten() })
-    });
-    can_ask(common).then_some(ask)
-}
-
-/// An empty answer is none.
-fn hidden(prompt: &str) -> Option<SecretString> {
-    let term = Term::stderr();
-    term.write_str(prompt).ok()?;
-    let answer = term.read_secure_line().ok();
-    answer.filter(|answer| !answer.is_empty()).map(SecretString::from)
 }
 
 fn question(key: &UnknownKey) -> String {

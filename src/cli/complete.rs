@@ -11,6 +11,8 @@ use clap_complete::env::{CompleteEnv, Shells};
 use super::args::Arguments;
 use super::exit;
 use super::failure::Failure;
+use crate::apply::{Record, list, state_dir};
+use crate::event::Event;
 use crate::{inventory, lab};
 
 /// The variable by which a shell's script asks for completions.
@@ -53,6 +55,20 @@ pub(super) fn nodes() -> Vec<CompletionCandidate> {
     nodes
         .map(|node| candidate(&node.name.0).help(Some(format!("{}, {}", node.role, node.address).into())))
         .collect()
+}
+
+/// Past runs, with what they were.
+pub(super) fn runs() -> Vec<CompletionCandidate> {
+    let state = state_dir();
+    let told = |id: String| {
+        let record = Record::read(&state, &id).ok()?;
+        let Some(Event::Started { command, cluster, .. }) = record.started() else { return None };
+        Some(
+            candidate(&id).help(Some(format!("{command} on {cluster}, {} changes", record.changes()).into())),
+        )
+    };
+    let newest = list(&state).unwrap_or_default().into_iter().take(20);
+    newest.filter_map(told).chain([candidate("last")]).collect()
 }
 
 /// The labs of this computer.

@@ -31,7 +31,7 @@ impl Run<'_> {
         let nodes: Vec<_> =
             self.inventory.nodes.iter().map(|node| self.node_summary(&node.name, end)).collect();
         let exit_code = end.code.unwrap_or_else(|| exit_code(&nodes, end));
-        let next = next_steps(self.command, exit_code, &nodes);
+        let next = next_steps(&self.again(), exit_code, &nodes);
         let next = next.into_iter().map(|command| self.on_this_inventory(&command)).collect();
         let summary = Summary { exit_code, ms: millis(self.begun.elapsed()), nodes, next };
         (self.sink)(Event::Finished { summary });

@@ -30,5 +30,6 @@ pub(super) fn choices(common: &Common, changing: &Changing) -> Choices {
         limit: (!common.limit.is_empty()).then(|| common.limit.iter().cloned().collect()),
         adopt: changing.adopt.clone(),
         assume_new: changing.assume_new.iter().cloned().collect(),
+        replace_engine: changing.replace_engine,
     }
 }

@@ -8,6 +8,7 @@ mod complete;
 mod demo;
 mod end;
 mod failure;
+mod hidden;
 mod init;
 mod inputs;
 mod lab;
@@ -15,8 +16,11 @@ mod man;
 mod node;
 mod plan;
 mod run;
+mod runs;
 mod schema;
+mod shared;
 mod status;
+mod undo;
 mod up;
 
 use std::process::ExitCode;
@@ -56,6 +60,8 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Plan(command) => plan::run(&common, command).await,
         Command::Up(command) => up::run(&common, command).await,
         Command::Status => status::run(&common).await,
+        Command::Runs(command) => runs::run(&common, &command),
+        Command::Undo(command) => undo::run(&common, &command).await,
         Command::Node(command) => node::run(&common, command).await,
         Command::Lab(command) => lab::run(&common, command).await,
         Command::Schema => schema::run(&common),

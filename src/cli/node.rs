@@ -44,8 +44,9 @@ async fn add(common: &Common, host: HostArg, name: Option<String>, role: Role) -
 /// The inventory with the node. A manager more must not make their number even; better said before the file is touched.
 fn refuse_even(text: &str, common: &Common) -> Result<Inventory, Failure> {
     let path = &common.inventory;
-    let added = inventory::read(path, text, &Surroundings::of(path))
+    let mut added = inventory::read(path, text, &Surroundings::of(path))
         .map_err(|diagnostics| Failure::new(exit::USAGE, diagnostics))?;
+    inventory::attach(&mut added.inventory).map_err(|diagnostics| Failure::new(exit::USAGE, diagnostics))?;
     let refusal = |finding: Finding| Failure::new(exit::REFUSED, finding.message).help(finding.help);
     quorum::check_inventory(&added.inventory).map_err(refusal)?;
     Ok(added.inventory)

@@ -1,26 +1,26 @@
 //! One run of a command over the hosts of an inventory: its events, its journal, its agents, what they saw.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::join_all;
 
 use super::args::Common;
 use super::failure::Failure;
+use super::shared::SharedReporter;
 use super::{ask, exit};
 use crate::apply::{Journal, Sessions, Stop, state_dir};
 use crate::event::{Event, Sink};
 use crate::fleet::{self, HostSession, Locked, SessionError};
 use crate::inventory::Surroundings;
 use crate::inventory::model::{Inventory, NodeName};
+use crate::plan::undo::Deeds;
 use crate::plan::{self, Choices, View, desire};
-use crate::report::{self, Reporter};
-use crate::resource::Fault;
+use crate::report;
+use crate::resource::{Fault, Key};
+use crate::ssh::Identities;
 use crate::wire::{Claim, LockOwner};
-
-/// The reader of a run's events, which has to keep still while the user is asked something.
-pub(super) type SharedReporter = Arc<Mutex<Box<dyn Reporter + Send>>>;
 
 /// One run of a command over the hosts of an inventory.
 pub(super) struct Run<'a> {
@@ -32,6 +32,12 @@ pub(super) struct Run<'a> {
     pub(super) stop: Stop,
     pub(super) command: &'static str,
     pub(super) begun: Instant,
+    /// Kept for the whole run, so that the user is asked once for each passphrase and password.
+    identities: Arc<Identities>,
+    /// The run that this one undoes.
+    undoes: Option<String>,
+    /// What the nodes are asked about, where that is not told by the inventory.
+    keys: Option<BTreeMap<NodeName, Vec<Key>>>,
     id: String,
     since: String,
 }
@@ -81,18 +87,41 @@ impl<'a> Run<'a> {
         command: &'static str,
         journal: bool,
     ) -> Result<Self, Failure> {
+        Self::begin_as(common, inventory, choices, (command, None), journal)
+    }
+
+    /// Begins a run that puts back what another one did; without a journal where it is only to show what that would be.
+    pub(super) fn undoing(
+        common: &'a Common,
+        inventory: &'a Inventory,
+        choices: Choices,
+        deeds: &Deeds,
+        journal: bool,
+    ) -> Result<Self, Failure> {
+        let command = if journal { "undo" } else { "undo --plan" };
+        let run = Self::begin_as(common, inventory, choices, (command, Some(deeds.run.clone())), journal)?;
+        Ok(Self { keys: Some(deeds.keys()), ..run })
+    }
+
+    fn begin_as(
+        common: &'a Common,
+        inventory: &'a Inventory,
+        choices: Choices,
+        (command, undoes): (&'static str, Option<String>),
+        journal: bool,
+    ) -> Result<Self, Failure> {
         let printer = common.printer();
         let id = run_id();
         let journal = journal.then(|| Journal::begin(&state_dir(), &id)).transpose();
         let journal = journal.map_err(|error| Failure::new(exit::FAILED, error))?;
         let names: Vec<_> = inventory.nodes.iter().map(|node| node.name.clone()).collect();
-        let reporter: SharedReporter = Arc::new(Mutex::new(report::reporter(&printer)));
-        let shown = Arc::clone(&reporter);
+        let reporter = SharedReporter::new(report::reporter(&printer));
+        let shown = reporter.clone();
         let sink: Sink = Arc::new(move |event| {
             if let Some(journal) = &journal {
                 journal.record(&event);
             }
-            shown.lock().unwrap_or_else(PoisonError::into_inner).event(&event);
+            shown.event(event);
         });
         let stop = Stop::default();
         stop.on_signals(Arc::clone(&sink), i32::from(exit::INTERRUPTED));
@@ -101,9 +130,25 @@ impl<'a> Run<'a> {
             command: command.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             nodes: names,
+            inventory: std::path::absolute(&common.inventory).unwrap_or_else(|_| common.inventory.clone()),
+            cluster: inventory.name.clone(),
+            undoes: undoes.clone(),
         });
-        let (begun, since) = (Instant::now(), jiff::Timestamp::now().to_string());
-        Ok(Self { common, inventory, choices, reporter, sink, stop, id, since, command, begun })
+        Ok(Self {
+            common,
+            inventory,
+            choices,
+            reporter,
+            sink,
+            stop,
+            command,
+            begun: Instant::now(),
+            identities: Arc::new(Identities::from_env()),
+            undoes,
+            keys: None,
+            id,
+            since: jiff::Timestamp::now().to_string(),
+        })
     }
 
     /// Connects to all hosts at once and asks each what it is and has. With `lock`, takes the run lock of each: what is
@@ -126,6 +171,7 @@ impl<'a> Run<'a> {
             accept_new_host_keys: self.common.accept_new_host_keys,
             ask: ask::host_key(self.common, &self.reporter),
             ask_secret: ask::secret(self.common, &self.reporter),
+            identities: Arc::clone(&self.identities),
             agent_dir: self.common.agent_dir.clone(),
         };
         let connected = fleet::connect(&self.inventory.nodes, &options, Arc::clone(&self.sink)).await;
@@ -175,6 +221,24 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The command as the user has to type it again, without `skep`.
+    pub(super) fn again(&self) -> String {
+        match &self.undoes {
+            Some(run) => format!("undo {run}"),
+            None => self.command.to_owned(),
+        }
+    }
+
+    /// What a node is asked about.
+    fn keys(&self, name: &NodeName) -> Vec<Key> {
+        match &self.keys {
+            Some(keys) => keys.get(name).cloned().unwrap_or_default(),
+            None => {
+                self.inventory.node(name).map(|node| desire::keys(self.inventory, node)).unwrap_or_default()
+            }
+        }
+    }
+
     async fn survey_again(&self, name: &NodeName, session: &HostSession) -> Result<plan::Host, Missed> {
         session.back().await.map_err(Missed::Failed)?;
         match self.survey(name, session, None).await {
@@ -216,8 +280,7 @@ impl<'a> Run<'a> {
         session: &HostSession,
         lock: Option<Claim>,
     ) -> Result<plan::Host, Missed> {
-        let keys =
-            || self.inventory.node(name).map(|node| desire::keys(self.inventory, node)).unwrap_or_default();
+        let keys = || self.keys(name);
         // Both are sent at once, the lock first: what is seen under it stays as it was seen.
         let take = async {
             match lock {
@@ -231,7 +294,8 @@ impl<'a> Run<'a> {
             seen = session.survey(keys()).await;
         }
         let fleet::Survey { facts, observed, clock_offset_ms, .. } = seen?;
-        (self.sink)(Event::Surveyed { node: name.clone() });
+        let machine = Some(facts.system.fingerprint()).filter(|known| !known.is_empty());
+        (self.sink)(Event::Surveyed { node: name.clone(), machine });
         Ok(plan::Host { facts, observed, clock_offset_ms })
     }
 

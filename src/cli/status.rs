@@ -1,7 +1,5 @@
 //! `skep status`: the cluster as it is.
 
-use std::sync::PoisonError;
-
 use super::args::Common;
 use super::end::End;
 use super::exit;
@@ -20,7 +18,7 @@ pub(super) async fn run(common: &Common) -> Result<u8, Failure> {
     let health = Health::of(&view);
     let findings = health.findings(&view);
     let status = Status::new(health, observation.unreachable.clone(), findings);
-    run.reporter.lock().unwrap_or_else(PoisonError::into_inner).status(&status);
+    run.reporter.status(&status);
     let code = match () {
         () if !observation.unreachable.is_empty() => exit::UNREACHABLE,
         () if !status.findings.is_empty() => exit::FAILED,

@@ -54,11 +54,12 @@ async fn carry_out(run: &Run<'_>, observation: &mut Observation) -> u8 {
         apply::add(&mut accounts, execute(run, &plan, observation).await);
         next = follow_up(run, &plan, &accounts, observation).await;
     }
-    let findings = verify(run, &accounts, observation).await;
+    let findings = verify(run, &accounts, observation, amiss).await;
     finish(run, observation, &accounts, &findings, None)
 }
 
-async fn execute(run: &Run<'_>, plan: &Plan, observation: &Observation) -> Accounts {
+/// Executes a plan.
+pub(super) async fn execute(run: &Run<'_>, plan: &Plan, observation: &Observation) -> Accounts {
     let view = run.view(observation);
     let means = Means {
         sessions: &observation.sessions,
@@ -88,7 +89,7 @@ async fn follow_up(
     (!plan.is_empty() && plan.problems != done.problems).then_some(plan)
 }
 
-fn finish(
+pub(super) fn finish(
     run: &Run<'_>,
     observation: &Observation,
     accounts: &Accounts,
@@ -99,7 +100,12 @@ fn finish(
 }
 
 /// Looks at everything once more after changes, until the swarm has settled; what is then not as planned.
-async fn verify(run: &Run<'_>, accounts: &Accounts, observation: &mut Observation) -> Vec<Finding> {
+pub(super) async fn verify(
+    run: &Run<'_>,
+    accounts: &Accounts,
+    observation: &mut Observation,
+    amiss: impl Fn(&Run<'_>, &Accounts, &Observation) -> Amiss,
+) -> Vec<Finding> {
     if run.stop.is_asked() {
         return Vec::new();
     }
@@ -126,11 +132,11 @@ async fn verify(run: &Run<'_>, accounts: &Accounts, observation: &mut Observatio
 }
 
 /// What is not as planned.
-struct Amiss {
+pub(super) struct Amiss {
     /// What no waiting mends.
-    lasting: Vec<Finding>,
+    pub(super) lasting: Vec<Finding>,
     /// What the swarm may still be about to settle.
-    passing: Vec<Finding>,
+    pub(super) passing: Vec<Finding>,
 }
 
 /// What is not as planned, of the nodes that were reached and did not fail: those have been told of already.

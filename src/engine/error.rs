@@ -57,6 +57,13 @@ pub enum Error {
         /// The managers as they are.
         managers: Managers,
     },
+    /// Without this manager the others would be too few, though only for a while.
+    #[error("its engine keeps running: {} of {} managers answer, and {} are needed besides it",
+        managers.reachable, managers.total, quorum(managers.total))]
+    Indispensable {
+        /// The managers as they are.
+        managers: Managers,
+    },
 }
 
 impl Error {
@@ -120,6 +127,11 @@ impl Error {
         ["update out of sequence", "does not have a leader", "must be demoted", "is not down"]
             .iter()
             .any(|part| self.says(part))
+    }
+
+    /// Whether a node that was demoted has yet to notice.
+    pub(super) fn is_still_manager(&self) -> bool {
+        self.says("participating as a manager")
     }
 
     pub(super) fn is_no_manager(&self) -> bool {

@@ -59,11 +59,13 @@ pub(super) const EAGER: Patience = Patience {
     join: Duration::from_secs(600),
     begin: Duration::ZERO,
     settle: Duration::from_secs(600),
+    drain: Duration::from_secs(600),
     pause: Duration::from_millis(1),
 };
 
 /// Waiting times of one who looks but once.
-pub(super) const ONCE: Patience = Patience { join: Duration::ZERO, settle: Duration::ZERO, ..EAGER };
+pub(super) const ONCE: Patience =
+    Patience { join: Duration::ZERO, settle: Duration::ZERO, drain: Duration::ZERO, ..EAGER };
 
 impl Fake {
     pub(super) fn new(script: impl FnMut(&Asked) -> Answer + Send + 'static) -> Self {

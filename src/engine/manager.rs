@@ -1,6 +1,6 @@
 //! What only managers can be asked: the swarm's members, its options, and what lets nodes join it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bollard::models::{Node, NodeSpec, NodeSpecRoleEnum, SwarmSpec};
 use bollard::query_parameters::{
@@ -73,42 +73,52 @@ impl Engine {
         ready.await
     }
 
-    /// Sets node labels; others stay. Asked of a manager.
+    /// Sets node labels, and takes off those of `remove`; others stay. Tells all labels that it had before. Asked of a
+    /// manager.
     ///
     /// # Errors
     /// Where the engine refuses.
-    pub async fn set_labels(&self, node_id: &str, labels: &BTreeMap<String, String>) -> Result<(), Error> {
+    pub async fn set_labels(
+        &self,
+        node_id: &str,
+        labels: &BTreeMap<String, String>,
+        remove: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, String>, Error> {
         let set = |spec: &mut NodeSpec| {
             let all = spec.labels.get_or_insert_default();
+            all.retain(|key, _| !remove.contains(key));
             all.extend(labels.iter().map(|(key, value)| (key.clone(), value.clone())));
         };
-        self.update_node("label the node", node_id, set).await
+        let before = self.update_node("label the node", node_id, set).await?;
+        Ok(before.labels.unwrap_or_default().into_iter().collect())
     }
 
-    /// Gives a member its role, and waits until it has it. Asked of a manager.
+    /// Gives a member its role, and waits until it has it. Tells the role that it had before. Asked of a manager.
     ///
     /// # Errors
     /// Where the engine refuses, or a demotion would leave too few managers that answer.
-    pub async fn set_role(&self, node_id: &str, role: Role) -> Result<(), Error> {
+    pub async fn set_role(&self, node_id: &str, role: Role) -> Result<Role, Error> {
         match role {
             Role::Manager => {
                 let promoted = |spec: &mut NodeSpec| spec.role = Some(NodeSpecRoleEnum::MANAGER);
-                self.update_node("promote the node", node_id, promoted).await?;
-                self.await_ready(node_id).await
+                let before = self.update_node("promote the node", node_id, promoted).await?;
+                self.await_ready(node_id).await?;
+                let was_manager = before.role == Some(NodeSpecRoleEnum::MANAGER);
+                Ok(if was_manager { Role::Manager } else { Role::Worker })
             }
             Role::Worker => self.demote(node_id).await,
         }
     }
 
     /// The plan weighed this demotion on the quorum, but a step before it may have failed since.
-    async fn demote(&self, node_id: &str) -> Result<(), Error> {
+    async fn demote(&self, node_id: &str) -> Result<Role, Error> {
         let nodes = self.nodes().await?;
         let managers = Managers {
             total: nodes.iter().filter(|node| is_manager(node)).count(),
             reachable: nodes.iter().filter(|node| is_manager(node) && is_reachable(node)).count(),
         };
         let Some(record) = nodes.iter().find(|node| node.id == node_id && is_manager(node)) else {
-            return Ok(());
+            return Ok(Role::Worker);
         };
         let shift = if is_reachable(record) { Shift::Demote } else { Shift::Forget };
         if managers.after(shift).is_none() {
@@ -127,7 +137,7 @@ impl Engine {
                 Err(error) => Err(error),
             }
         });
-        stepped_down.await
+        stepped_down.await.map(|()| Role::Manager)
     }
 
     /// Removes the record of a member that is no manager, as soon as the managers take it for down. Asked of a manager.
@@ -155,31 +165,44 @@ impl Engine {
         let label = |spec: &mut SwarmSpec| {
             spec.labels.get_or_insert_default().insert(SWARM_LABEL.to_owned(), name.to_owned());
         };
-        self.update_swarm("label the swarm", label).await
+        self.update_swarm("label the swarm", label).await.map(drop)
     }
 
-    /// Sets how many finished tasks a slot keeps. Asked of a manager.
+    /// Takes the label of [`Engine::adopt`] off again. Asked of a manager.
     ///
     /// # Errors
     /// Where the engine refuses.
-    pub async fn configure(&self, task_history: i64) -> Result<(), Error> {
+    pub async fn release(&self) -> Result<(), Error> {
+        let unlabel = |spec: &mut SwarmSpec| {
+            spec.labels.get_or_insert_default().remove(SWARM_LABEL);
+        };
+        self.update_swarm("take the label off the swarm", unlabel).await.map(drop)
+    }
+
+    /// Sets how many finished tasks a slot keeps; tells how many it kept before. Asked of a manager.
+    ///
+    /// # Errors
+    /// Where the engine refuses.
+    pub async fn configure(&self, task_history: i64) -> Result<Option<i64>, Error> {
         let keep = |spec: &mut SwarmSpec| {
             spec.orchestration.get_or_insert_default().task_history_retention_limit = Some(task_history);
         };
-        self.update_swarm("set the swarm's options", keep).await
+        let before = self.update_swarm("set the swarm's options", keep).await?;
+        Ok(before.orchestration.and_then(|orchestration| orchestration.task_history_retention_limit))
     }
 
     async fn list(&self, doing: &'static str) -> Result<Vec<Node>, Error> {
         self.patience.request(doing, self.docker.list_nodes(None::<ListNodesOptions>)).await
     }
 
-    /// Reads a node's specification, changes it and writes it back; once more where somebody was faster.
-    async fn update_node(
+    /// Reads a node's specification, changes it and writes it back; once more where somebody was faster. Tells what it
+    /// was.
+    pub(super) async fn update_node(
         &self,
         doing: &'static str,
         node_id: &str,
         change: impl Fn(&mut NodeSpec),
-    ) -> Result<(), Error> {
+    ) -> Result<NodeSpec, Error> {
         let updated = self.patience.poll_through(doing, self.patience.settle, async || {
             let node = self.patience.request(doing, self.docker.inspect_node(node_id)).await?;
             let version =
@@ -188,17 +211,22 @@ impl Engine {
             let mut spec = before.clone();
             change(&mut spec);
             if spec == before {
-                return Ok(Some(()));
+                return Ok(Some(before));
             }
             let options = UpdateNodeOptionsBuilder::default().version(version).build();
             let update = self.docker.update_node(node_id, spec, options);
-            self.patience.request(doing, update).await.map(Some)
+            self.patience.request(doing, update).await.map(|()| Some(before))
         });
         updated.await
     }
 
-    /// Reads the swarm's specification, changes it and writes it back; once more where somebody was faster.
-    async fn update_swarm(&self, doing: &'static str, change: impl Fn(&mut SwarmSpec)) -> Result<(), Error> {
+    /// Reads the swarm's specification, changes it and writes it back; once more where somebody was faster. Tells what
+    /// it was.
+    async fn update_swarm(
+        &self,
+        doing: &'static str,
+        change: impl Fn(&mut SwarmSpec),
+    ) -> Result<SwarmSpec, Error> {
         let updated = self.patience.poll_through(doing, self.patience.settle, async || {
             let swarm = self.patience.request(doing, self.docker.inspect_swarm()).await?;
             let version =
@@ -207,10 +235,11 @@ impl Engine {
             let mut spec = before.clone();
             change(&mut spec);
             if spec == before {
-                return Ok(Some(()));
+                return Ok(Some(before));
             }
             let options = UpdateSwarmOptionsBuilder::default().version(version).build();
-            self.patience.request(doing, self.docker.update_swarm(spec, options)).await.map(Some)
+            let update = self.docker.update_swarm(spec, options);
+            self.patience.request(doing, update).await.map(|()| Some(before))
         });
         updated.await
     }

@@ -5,6 +5,8 @@
 //! records.
 
 mod convert;
+mod depart;
+mod drain;
 mod error;
 mod manager;
 mod patience;
@@ -58,6 +60,8 @@ pub struct Local {
     pub state: SwarmState,
     /// Its node ID; empty outside a swarm.
     pub node_id: String,
+    /// The IP address it advertises; empty outside a swarm.
+    pub addr: String,
     /// Whether it is a manager that answers for the swarm.
     pub control: bool,
     /// The engine's own words, where something is wrong.
@@ -210,6 +214,7 @@ impl Engine {
             state: convert::state(swarm.local_node_state)
                 .ok_or_else(|| Error::answer(DOING, "it has no swarm state"))?,
             node_id: swarm.node_id.unwrap_or_default(),
+            addr: swarm.node_addr.unwrap_or_default(),
             control: swarm.control_available.unwrap_or_default(),
             error: swarm.error.unwrap_or_default(),
             cluster: swarm.cluster.and_then(|cluster| cluster.id).unwrap_or_default(),

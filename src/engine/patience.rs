@@ -18,6 +18,8 @@ pub struct Patience {
     pub begin: Duration,
     /// For the managers to agree on a change: a new leader, a role taken up.
     pub settle: Duration,
+    /// For the tasks of a node to end; Docker gives each 10 s unless its service says otherwise.
+    pub drain: Duration,
     /// Between two looks.
     pub pause: Duration,
 }
@@ -29,6 +31,7 @@ impl Default for Patience {
             join: Duration::from_secs(120),
             begin: Duration::from_secs(3),
             settle: Duration::from_secs(60),
+            drain: Duration::from_secs(300),
             pause: Duration::from_millis(250),
         }
     }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -308,7 +308,7 @@ async fn labels_are_set_beside_others_and_against_somebody_faster() {
         ("POST /nodes/n/update?version=8", || ok(Value::Null)),
     ]);
     let engine = fake.connect(EAGER).await.unwrap();
-    engine.set_labels("n", &labels()).await.unwrap();
+    engine.set_labels("n", &labels(), &BTreeSet::new()).await.unwrap();
     let last = fake.asked().pop().unwrap();
     let spec =
         json!({ "Role": "worker", "Availability": "active", "Labels": { "theirs": "new", "disk": "ssd" } });
@@ -320,7 +320,7 @@ async fn labels_that_are_there_are_not_set_again() {
     let fake = script(vec![("GET /nodes/n", || {
         ok(node(7, json!({ "Labels": { "disk": "ssd", "theirs": "kept" } })))
     })]);
-    fake.connect(EAGER).await.unwrap().set_labels("n", &labels()).await.unwrap();
+    fake.connect(EAGER).await.unwrap().set_labels("n", &labels(), &BTreeSet::new()).await.unwrap();
     assert_eq!(fake.paths(), ["GET /nodes/n"]);
 }
 
@@ -336,10 +336,11 @@ async fn changes_wait_for_a_new_leader_but_not_for_ever() {
         ("GET /nodes/n", headless),
         ("GET /nodes/n", || ok(node(7, json!({ "Labels": { "disk": "ssd" } })))),
     ]);
-    fake.connect(EAGER).await.unwrap().set_labels("n", &labels()).await.unwrap();
+    fake.connect(EAGER).await.unwrap().set_labels("n", &labels(), &BTreeSet::new()).await.unwrap();
 
     let lost = script(vec![("GET /nodes/n", headless)]);
-    let error = lost.connect(ONCE).await.unwrap().set_labels("n", &labels()).await.unwrap_err();
+    let error =
+        lost.connect(ONCE).await.unwrap().set_labels("n", &labels(), &BTreeSet::new()).await.unwrap_err();
     assert!(error.to_string().contains("does not have a leader") && error.help().is_some(), "{error}");
 }
 

@@ -1,9 +1,11 @@
 //! Distribution, architecture, identity.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::text;
 use crate::resource::Host;
@@ -23,6 +25,12 @@ pub struct System {
     pub id_like: Vec<String>,
     /// os-release `VERSION_CODENAME`: `bookworm`; empty on sid.
     pub codename: String,
+    /// os-release `UBUNTU_CODENAME`: the release of Ubuntu that this system was made from.
+    #[serde(default)]
+    pub ubuntu_codename: Option<String>,
+    /// os-release `DEBIAN_CODENAME`: the release of Debian that this system was made from.
+    #[serde(default)]
+    pub debian_codename: Option<String>,
     /// os-release `PRETTY_NAME`.
     pub pretty_name: String,
     /// Board name of `/etc/armbian-release`, where the host runs Armbian.
@@ -40,6 +48,19 @@ pub struct System {
 }
 
 impl System {
+    /// What tells this installation from any other, such as in journals: a hash, since machine-id(5) asks for the ID itself
+    /// not to be spread. Empty where there is no ID.
+    pub fn fingerprint(&self) -> String {
+        if self.machine_id.is_empty() {
+            return String::new();
+        }
+        let hash = Sha256::digest(format!("skep {}", self.machine_id));
+        hash[..8].iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+
     /// Reads it. What cannot be read is empty or 0.
     pub fn read(host: &Host) -> Self {
         let release = [text(host, "/etc/os-release"), text(host, "/usr/lib/os-release")];
@@ -55,6 +76,8 @@ impl System {
             id: of("ID"),
             id_like: of("ID_LIKE").split_whitespace().map(str::to_owned).collect(),
             codename: of("VERSION_CODENAME"),
+            ubuntu_codename: release.get("UBUNTU_CODENAME").cloned(),
+            debian_codename: release.get("DEBIAN_CODENAME").cloned(),
             pretty_name: of("PRETTY_NAME"),
             armbian_board: armbian.get("BOARD_NAME").or_else(|| armbian.get("BOARD")).cloned(),
             architecture: native_architecture(&text(host, "/var/lib/dpkg/status")),

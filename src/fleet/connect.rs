@@ -15,7 +15,7 @@ use super::reconnect::{LogIn, Refusal};
 use super::remote::Remote;
 use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
-use crate::inventory::model::{self, Node, NodeName};
+use crate::inventory::model::{self, Login, Node, NodeName};
 use crate::inventory::{HostArg, SecretSource};
 use crate::resource::Fault;
 use crate::ssh::{
@@ -35,8 +35,10 @@ pub struct Options {
     pub accept_new_host_keys: bool,
     /// Who is asked about such a key otherwise. Nobody: it is refused.
     pub ask: Option<AskHostKey>,
-    /// Who is asked for the passwords that sudo wants. Nobody: such a host is left out.
+    /// Who is asked for passphrases, passwords and codes. Nobody: what needs them is left out.
     pub ask_secret: Option<AskSecret>,
+    /// Key files, agent, and what was typed already: the same for as long as the process runs.
+    pub identities: Arc<Identities>,
     /// Where the user says that the agents are.
     pub agent_dir: Option<PathBuf>,
 }
@@ -53,26 +55,30 @@ pub async fn connect(
     sink: Sink,
 ) -> Result<Vec<(NodeName, Result<HostSession, Fault>)>, std::io::Error> {
     let agents = Arc::new(Agents::find(options.agent_dir.as_deref())?);
-    let identities = Arc::new(Identities::from_env());
     let ssh = ssh::Options {
         retry_for: options.retry_for,
         accept_new_host_keys: options.accept_new_host_keys,
         ask: options.ask.clone(),
+        ask_secret: options.ask_secret.clone(),
         on_retry: Some(tell_retries(Arc::clone(&sink))),
-        ..ssh::Options::new(identities)
+        ..ssh::Options::new(Arc::clone(&options.identities))
     };
     let config = SshConfig::of_user();
     let secrets = Secrets::resolve(nodes).await;
     let keyring = Arc::new(Keyring::new(options.ask_secret.clone()));
     let opened = stream::iter(nodes).map(|node| async {
         let session = async {
-            let password = secrets.of(node, &node.login.password)?;
-            let given = Given { connect_timeout: options.connect_timeout, ..given(node, password) };
+            let given = Given {
+                password: secrets.of(node, &node.login.password)?,
+                key_passphrase: secrets.of(node, &node.login.key_passphrase)?,
+                connect_timeout: options.connect_timeout,
+                ..given(node)
+            };
             let target = config.target(given).await;
             let target =
                 target.map_err(|error| Fault::new(&node.name, error.to_string()).help(error.help()))?;
             let passwords = secrets.passwords(node, &target.user, Arc::clone(&keyring))?;
-            open(node, &target, passwords, &ssh, Arc::clone(&agents), &sink).await
+            open(node, target, passwords, &ssh, Arc::clone(&agents), &sink).await
         };
         (node.name.clone(), session.await)
     });
@@ -87,7 +93,7 @@ fn tell_retries(sink: Sink) -> OnRetry {
 
 async fn open(
     node: &Node,
-    target: &Target,
+    target: Target,
     passwords: Passwords,
     ssh: &ssh::Options,
     agents: Arc<Agents>,
@@ -95,7 +101,7 @@ async fn open(
 ) -> Result<HostSession, Fault> {
     let begun = Instant::now();
     sink(Event::Connecting { node: node.name.clone() });
-    let session = ssh::connect(target, ssh).await.map_err(|error| unreachable(&error))?;
+    let session = ssh::connect(&target, ssh).await.map_err(|error| unreachable(&error))?;
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
     let privilege = Privilege {
         elevation: Elevation::of(node.login.sudo, &target.user),
@@ -107,7 +113,7 @@ async fn open(
     let opened = opened.map_err(|error| error.fault(&node.name.0))?;
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     sink(Event::Connected { node: node.name.clone(), ms });
-    Ok(opened.reopened_by(again(target.clone(), ssh)))
+    Ok(opened.reopened_by(again(target, ssh)))
 }
 
 /// Logs in once more, in the middle of a run: one try each time, and nobody is asked about keys that were settled.
@@ -126,7 +132,7 @@ fn again(target: Target, ssh: &ssh::Options) -> LogIn {
 }
 
 /// What the inventory says about a node.
-fn given(node: &Node, password: Option<SecretString>) -> Given {
+fn given(node: &Node) -> Given {
     let login = &node.login;
     Given {
         node: node.name.0.clone(),
@@ -134,7 +140,8 @@ fn given(node: &Node, password: Option<SecretString>) -> Given {
         user: login.user.clone(),
         port: login.port,
         keys: login.keys.clone(),
-        password,
+        password: None,
+        key_passphrase: None,
         host_key: login.host_key.clone(),
         known_hosts: login.known_hosts.clone(),
         jump: login.jump.as_ref().map(jump),
@@ -159,13 +166,16 @@ fn unreachable(error: &ConnectError) -> Fault {
 #[derive(Default)]
 struct Secrets(Vec<(SecretSource, Result<SecretString, String>)>);
 
+/// Where the secrets of a login come from.
+fn sources(login: &Login) -> impl Iterator<Item = &SecretSource> {
+    [&login.password, &login.key_passphrase, &login.sudo_password].into_iter().flatten()
+}
+
 impl Secrets {
     /// Fetches each once, one after the other: a command may ask the user for a passphrase.
     async fn resolve(nodes: &[Node]) -> Self {
         let mut secrets = Self::default();
-        for source in
-            nodes.iter().flat_map(|node| [&node.login.password, &node.login.sudo_password]).flatten()
-        {
+        for source in nodes.iter().flat_map(|node| sources(&node.login)) {
             if secrets.find(source).is_none() {
                 let secret = source.resolve().await.map_err(|error| error.to_string());
                 secrets.0.push((source.clone(), secret));

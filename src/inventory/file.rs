@@ -55,6 +55,8 @@ pub struct Defaults {
     pub keys: Option<Vec<Spot<PathBuf>>>,
     /// Where the password for SSH comes from; never the password itself.
     pub password: Option<Spot<Secret>>,
+    /// Where the passphrase of encrypted key files comes from. Default: you are asked for it.
+    pub key_passphrase: Option<Spot<Secret>>,
     /// The known_hosts file to read and to add to. Default: by your ssh configuration, else `~/.ssh/known_hosts`.
     pub known_hosts: Option<Spot<PathBuf>>,
     /// Jump hosts to go through, `[USER@]HOST[:PORT]`, several with commas; `none` for none. Default: by your ssh
@@ -93,6 +95,8 @@ pub struct Node {
     pub keys: Option<Vec<Spot<PathBuf>>>,
     /// Where the password for SSH comes from; never the password itself.
     pub password: Option<Spot<Secret>>,
+    /// Where the passphrase of encrypted key files comes from. Default: you are asked for it.
+    pub key_passphrase: Option<Spot<Secret>>,
     /// Fingerprint that the host's key must have, as `ssh-keygen -lf` prints it: `SHA256:…`.
     pub host_key: Option<Spot<String>>,
     /// The known_hosts file to read and to add to.
@@ -158,10 +162,23 @@ impl From<Sudo> for model::Sudo {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Engine {
-    /// Where it comes from. Default: `distro`.
+    /// Where it comes from. Default: `distro` where a node has none; one that is there stays.
     pub source: Option<EngineSource>,
-    /// Wanted version, `*` for any run of characters: `"20.10.*"`. Default: whatever the source has.
+    /// Wanted version as upstream counts, `*` for any run of characters: `"28.*"`. Default: whatever the source has.
     pub version: Option<Spot<String>>,
+    /// Whether only skep changes the engine's packages: held, and kept out of unattended-upgrades. Default: true with
+    /// `source: docker` or a `version`.
+    pub hold: Option<bool>,
+    /// Another repository than Docker's own, for `source: docker`: a mirror, or one without the internet.
+    pub repository: Option<Spot<Repository>>,
+    /// Proxies for apt and for the engine.
+    pub proxy: Option<Proxy>,
+    /// Mirrors of Docker Hub that the engine pulls from: `https://…`.
+    #[serde(default)]
+    pub registry_mirrors: Vec<Spot<String>>,
+    /// Users put into the group `docker`, who may do with a node whatever root may.
+    #[serde(default)]
+    pub group: Vec<Spot<String>>,
     /// Options for `/etc/docker/daemon.json`, merged over what a node has there.
     #[serde(default)]
     pub options: Entries<Spot<serde_json::Value>>,
@@ -171,6 +188,8 @@ pub struct Engine {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineSource {
+    /// Docker's own apt repository.
+    Docker,
     /// The distribution's own packages.
     Distro,
     /// Whatever is installed already; nothing is installed.
@@ -180,10 +199,39 @@ pub enum EngineSource {
 impl From<EngineSource> for model::EngineSource {
     fn from(source: EngineSource) -> Self {
         match source {
+            EngineSource::Docker => Self::Docker,
             EngineSource::Distro => Self::Distro,
             EngineSource::Keep => Self::Keep,
         }
     }
+}
+
+/// An apt repository with Docker's packages.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Repository {
+    /// Where it is: `https://…`, `http://…`, or a folder of each node, `file:/…`.
+    #[schemars(required)]
+    pub url: Option<Spot<String>>,
+    /// Its suite; one that ends with `/` has no components. Default: the node's code name.
+    pub suite: Option<Spot<String>>,
+    /// The key that signs it: a URL that nodes fetch it from, or a file beside the inventory. Default: `gpg` below `url`.
+    pub key: Option<Spot<String>>,
+    /// OpenPGP fingerprint of that key, 40 hexadecimal digits. Default: that of Docker's own key.
+    pub key_fingerprint: Option<Spot<String>>,
+}
+
+/// Proxies for apt and for the engine.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Proxy {
+    /// For `http://`: `http://proxy.example.net:3128`.
+    pub http: Option<Spot<String>>,
+    /// For `https://`. Default: that for `http://`.
+    pub https: Option<Spot<String>>,
+    /// Hosts, domains (`.example.net`) and networks that are reached without.
+    #[serde(default)]
+    pub no_proxy: Vec<Spot<String>>,
 }
 
 /// A directory that one node shares over NFS.

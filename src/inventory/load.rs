@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::check::{Problem, check};
+use super::check::{Problem, check, read_key};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::model::Inventory;
 use super::parse::{MAX_BYTES, parse};
@@ -61,7 +61,23 @@ impl Surroundings {
 /// Everything that is wrong with it, warnings included, in the order of the file; or that it cannot be read.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
     let text = text_of(path).map_err(|diagnostic| Diagnostics::new(vec![*diagnostic], ""))?;
-    read(path, &text, &Surroundings::of(path))
+    let mut loaded = read(path, &text, &Surroundings::of(path))?;
+    attach(&mut loaded.inventory)?;
+    Ok(loaded)
+}
+
+/// Reads the files that the inventory names and that go to the hosts.
+///
+/// # Errors
+/// The file that cannot be read.
+pub fn attach(inventory: &mut Inventory) -> Result<(), Diagnostics> {
+    let Some(repository) = &mut inventory.engine.repository else { return Ok(()) };
+    read_key(repository).map_err(|(path, cause)| {
+        let message = format!("cannot read the key of `engine.repository`: {cause}");
+        let help =
+            format!("check it with `gpg --show-keys {}`, or correct `key` in the inventory", path.display());
+        Diagnostics::new(vec![Diagnostic::about_file(&path, message, help)], "")
+    })
 }
 
 fn text_of(path: &Path) -> Result<String, Box<Diagnostic>> {

@@ -25,7 +25,7 @@ mod spot;
 pub use crate::atomic::replace as write_atomically;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use host_arg::{HostArg, HostArgError};
-pub use load::{DEFAULT_PATH, Loaded, Surroundings, load, read};
+pub use load::{DEFAULT_PATH, Loaded, Surroundings, attach, load, read};
 pub use model::Inventory;
 pub use secret::{SecretError, SecretSource};
 pub use spot::{Entries, Spot};

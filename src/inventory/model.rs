@@ -117,6 +117,8 @@ pub struct Login {
     pub keys: Vec<PathBuf>,
     /// Where the password comes from, if one is wanted.
     pub password: Option<SecretSource>,
+    /// Where the passphrase of encrypted key files comes from; the user is asked where absent.
+    pub key_passphrase: Option<SecretSource>,
     /// Fingerprint (`SHA256:…`) the host's key must have.
     pub host_key: Option<String>,
     /// The known_hosts file to read and to add to; without a configuration `~/.ssh/known_hosts`.
@@ -159,8 +161,18 @@ pub enum Sudo {
 pub struct Engine {
     /// Where it comes from.
     pub source: EngineSource,
-    /// Wanted version, with `*` for any run of characters: `20.10.*`; any where absent.
+    /// Whether the inventory names that source: an engine from another one is then in the way. Otherwise it stays.
+    pub source_is_named: bool,
+    /// Wanted version, with `*` for any run of characters: `28.*`; any where absent.
     pub version: Option<String>,
+    /// Whether the engine's packages are held; as they are where absent.
+    pub hold: Option<bool>,
+    /// Another repository than Docker's own.
+    pub repository: Option<Repository>,
+    /// Proxies for apt and for the engine.
+    pub proxy: Proxy,
+    /// Users in the group `docker`.
+    pub group: Vec<String>,
     /// Options for `daemon.json`, merged over what a host has.
     pub options: serde_json::Map<String, serde_json::Value>,
 }
@@ -169,10 +181,47 @@ pub struct Engine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineSource {
+    /// Docker's own apt repository, or what stands in for it.
+    Docker,
     /// The distribution's own packages.
     Distro,
     /// Whatever is installed already; nothing is installed.
     Keep,
+}
+
+/// An apt repository with Docker's packages that is not Docker's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// Where it is.
+    pub url: String,
+    /// Its suite; the host's code name where absent.
+    pub suite: Option<String>,
+    /// The key that signs it.
+    pub key: RepositoryKey,
+    /// That key's OpenPGP fingerprint, in capitals; Docker's own where absent.
+    pub fingerprint: Option<String>,
+}
+
+/// Where the key of a repository comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RepositoryKey {
+    /// Hosts fetch it.
+    Url(String),
+    /// A file of this computer that is yet to be read.
+    File(PathBuf),
+    /// The key itself, armored.
+    Text(String),
+}
+
+/// Proxies for apt and for the engine. May hold a login, which is masked wherever it is shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proxy {
+    /// For `http://`.
+    pub http: Option<String>,
+    /// For `https://`.
+    pub https: Option<String>,
+    /// What is reached without.
+    pub no_proxy: Vec<String>,
 }
 
 /// A directory that one node shares over NFS.

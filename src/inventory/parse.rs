@@ -169,7 +169,7 @@ fn listed(words: &[&str]) -> String {
 }
 
 /// Words that other tools use for the same thing.
-const SYNONYMS: [(&str, &str); 14] = [
+const SYNONYMS: [(&str, &str); 15] = [
     ("hosts", "nodes"),
     ("machines", "nodes"),
     ("servers", "nodes"),
@@ -179,6 +179,7 @@ const SYNONYMS: [(&str, &str); 14] = [
     ("username", "user"),
     ("identity_file", "key"),
     ("ssh_key", "key"),
+    ("passphrase", "key_passphrase"),
     ("docker", "engine"),
     ("nfs", "shares"),
     ("exports", "shares"),

@@ -15,6 +15,6 @@ pub fn resource_of(view: &View<'_>, node: &NodeName, change: &Change) -> Option<
             resource.diff(observed).is_ok_and(|planned| planned.as_ref() == Some(change))
         })
     };
-    let resources = desire::resources(view.inventory, node, &host.facts);
+    let (resources, _) = desire::resources(view.inventory, node, host, &view.choices);
     resources.into_iter().map(|(_, resource)| resource).find(asks_for_it)
 }

@@ -1,16 +1,16 @@
 //! What one node should have, as resources in the order of their phases.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::PhaseName;
 use super::distribution;
+use super::engine::{self, Part, UNIT};
 use super::templates::render;
+use super::view::{Choices, Host};
 use crate::facts::{Facts, Support};
-use crate::inventory::model::{EngineSource, Inventory, Node, NodeName, Share, ShareMount};
+use crate::inventory::model::{Inventory, Node, NodeName, Share, ShareMount};
 use crate::resource::{
-    Key, Resource, daemon, directory, dropin, exports, module, mount, packages, sysctl, unit,
+    Key, Problem, Resource, daemon, directory, dropin, exports, module, mount, packages, sysctl, unit,
 };
 
 /// Modules that Docker and Swarm need, each with the kernel option that brings it.
@@ -31,8 +31,6 @@ const NFS_VERSION: &str = "4.2";
 pub(super) struct Traits {
     /// The engine is there already, from whatever source.
     engine_present: bool,
-    /// The engine's client is a package of its own.
-    client_apart: bool,
     /// The running kernel has AppArmor, so that the engine wants its parser.
     apparmor: bool,
     /// The kernel can do all that the inventory's shares ask of this node.
@@ -47,7 +45,6 @@ impl Traits {
         let loadable = |option: &str| facts.kernel.options.get(option) == Some(&Support::Module);
         Self {
             engine_present: facts.engine.is_installed(),
-            client_apart: distribution::client_apart(&facts.system),
             apparmor: facts.kernel.apparmor,
             nfs: missing_nfs(inventory, node, facts).is_empty(),
             modules: MODULES.iter().filter(|(_, option)| loadable(option)).map(|(name, _)| *name).collect(),
@@ -58,9 +55,9 @@ impl Traits {
 /// All that has to be observed on a node before it can be known what it should have.
 pub fn keys(inventory: &Inventory, node: &Node) -> Vec<Key> {
     let modules: Vec<_> = MODULES.iter().map(|(name, _)| *name).collect();
-    let bare = Traits { engine_present: false, client_apart: true, apparmor: true, nfs: true, modules };
-    let mut keys = Vec::new();
-    for (_, resource) in want(inventory, node, &bare) {
+    let bare = Traits { engine_present: false, apparmor: true, nfs: true, modules };
+    let mut keys = engine::keys(inventory);
+    for (_, resource) in want(inventory, node, &bare, Part::default()) {
         let key = resource.key();
         if !keys.contains(&key) {
             keys.push(key);
@@ -69,9 +66,16 @@ pub fn keys(inventory: &Inventory, node: &Node) -> Vec<Key> {
     keys
 }
 
-/// What a node should have, given what it is.
-pub(super) fn resources(inventory: &Inventory, node: &Node, facts: &Facts) -> Vec<(PhaseName, Resource)> {
-    want(inventory, node, &Traits::of(inventory, node, facts))
+/// What a node should have, given what it is; and why its engine's packages are left as they are, where they are.
+pub(super) fn resources(
+    inventory: &Inventory,
+    node: &Node,
+    host: &Host,
+    choices: &Choices,
+) -> (Vec<(PhaseName, Resource)>, Option<Problem>) {
+    let mut part = engine::part(inventory, host, choices);
+    let problem = part.problem.take();
+    (want(inventory, node, &Traits::of(inventory, node, &host.facts), part), problem)
 }
 
 /// The kernel options that the inventory's shares need on this node and its kernel lacks.
@@ -86,33 +90,45 @@ pub(super) fn missing_nfs(inventory: &Inventory, node: &Node, facts: &Facts) -> 
 }
 
 /// Everything, in the order in which a node does it.
-fn want(inventory: &Inventory, node: &Node, traits: &Traits) -> Vec<(PhaseName, Resource)> {
-    let mut wanted = Vec::new();
-    // Options come before the engine's first start, so that it need not be restarted for them. Without any, the file
-    // is still looked at: what it holds already may keep a host out of every swarm.
+fn want(inventory: &Inventory, node: &Node, traits: &Traits, mut part: Part) -> Vec<(PhaseName, Resource)> {
+    let phase = |name: PhaseName| move |resource| (name, resource);
+    // Before its first start the engine is in nobody's way, and what it has to know comes first, so that it need not be
+    // restarted for that. One that runs gets both in its turn, its packages first: they may bring a newer one.
+    let engine_phase = if traits.engine_present { PhaseName::Engine } else { PhaseName::Packages };
+    // Without any options, the file is still looked at: what it holds already may keep a host out of every swarm.
     let options = Resource::Daemon(daemon::Desired { options: inventory.engine.options.clone() });
-    let options_phase = if traits.engine_present { PhaseName::Engine } else { PhaseName::Packages };
-    wanted.push((options_phase, options));
-    wanted.push((PhaseName::Packages, packages(inventory, node, traits)));
-    wanted.extend(kernel(traits).into_iter().map(|resource| (PhaseName::Kernel, resource)));
-    wanted.push((PhaseName::Engine, running("docker.service")));
+    let settings: Vec<_> = part.settings.into_iter().chain([options]).collect();
+    let (before, after) = if traits.engine_present { (Vec::new(), settings) } else { (settings, Vec::new()) };
+
+    let fetching = part.ways.into_iter().chain(before);
+    let mut wanted: Vec<_> = fetching.map(phase(PhaseName::Packages)).collect();
+    let mut packages = packages(inventory, node, traits);
+    // Where nothing has to come in between, all are installed in one go.
+    if !traits.engine_present
+        && part.repository.is_none()
+        && let Some(engine) = part.packages.take_if(|engine| engine.absent.is_empty())
+    {
+        packages.install.extend(engine.install);
+        packages.versions.extend(engine.versions);
+    }
+    wanted.push((PhaseName::Packages, Resource::Packages(packages)));
+    wanted.extend(part.repository.map(phase(PhaseName::Packages)));
+    let engine = part.packages.map(Resource::Packages).into_iter().chain(part.kept).chain(after);
+    wanted.extend(engine.map(phase(engine_phase)));
+    wanted.extend(kernel(traits).into_iter().map(phase(PhaseName::Kernel)));
+    wanted.push((PhaseName::Engine, running(UNIT)));
+    wanted.extend(part.users.map(phase(PhaseName::Engine)));
     if traits.nfs {
-        wanted.extend(exporting(inventory, node).into_iter().map(|resource| (PhaseName::Exports, resource)));
-        wanted.extend(mounting(inventory, node).into_iter().map(|resource| (PhaseName::Mounts, resource)));
+        wanted.extend(exporting(inventory, node).into_iter().map(phase(PhaseName::Exports)));
+        wanted.extend(mounting(inventory, node).into_iter().map(phase(PhaseName::Mounts)));
     }
     wanted
 }
 
-fn packages(inventory: &Inventory, node: &Node, traits: &Traits) -> Resource {
+fn packages(inventory: &Inventory, node: &Node, traits: &Traits) -> packages::Desired {
     let mut install = distribution::BESIDES.to_vec();
-    let mut versions = BTreeMap::new();
     if traits.apparmor {
         install.push(distribution::APPARMOR);
-    }
-    if !traits.engine_present && inventory.engine.source == EngineSource::Distro {
-        install.push(distribution::ENGINE);
-        install.extend(traits.client_apart.then_some(distribution::CLIENT));
-        versions.extend(inventory.engine.version.clone().map(|glob| (distribution::ENGINE.to_owned(), glob)));
     }
     if traits.nfs && !inventory.shares.is_empty() {
         install.push(distribution::NFS_CLIENT);
@@ -120,7 +136,7 @@ fn packages(inventory: &Inventory, node: &Node, traits: &Traits) -> Resource {
         install.extend(serves.then_some(distribution::NFS_SERVER));
     }
     let install = install.into_iter().map(str::to_owned).collect();
-    Resource::Packages(packages::Desired { install, versions, asked: distribution::asked() })
+    packages::Desired { install, asked: distribution::asked(), ..packages::Desired::default() }
 }
 
 fn kernel(traits: &Traits) -> Vec<Resource> {
@@ -195,9 +211,10 @@ fn mounting(inventory: &Inventory, node: &Node) -> Vec<Resource> {
     let units: Vec<_> = mounts.iter().map(|(_, mount)| mount::unit_name(&mount.at)).collect();
     let after = (!units.is_empty()).then(|| {
         Resource::Dropin(dropin::Desired {
-            unit: "docker.service".to_owned(),
+            unit: UNIT.to_owned(),
             name: "10-skep-mounts.conf".to_owned(),
             text: render("docker-after-mounts.conf.j2", json!({ "mounts": units.join(" ") })),
+            restart: false,
         })
     });
     mounts.into_iter().map(|(share, mount)| mounted(inventory, share, mount)).chain(after).collect()

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::desire;
 use super::storage;
 use super::validate::{self, list};
 use super::view::{Host, View};
 use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION};
+use super::{desire, in_turn};
 use crate::facts::Support;
 use crate::inventory::model::{Node, NodeName};
-use crate::resource::Resource;
+use crate::resource::{Problem, Resource};
 use crate::swarm::steps;
 
 /// The plan that makes what was seen into what is wanted.
@@ -23,12 +23,13 @@ pub fn make(view: &View<'_>) -> Plan {
     };
     let mut phases: BTreeMap<PhaseName, Vec<Step>> = BTreeMap::new();
     for (node, host) in seen(view) {
-        plan_host(node, host, view, &mut phases, &mut plan.problems);
+        plan_host(node, host, view, &mut phases, &mut plan);
         let has_steps = |phase: PhaseName| {
             phases.get(&phase).is_some_and(|steps| steps.iter().any(|step| step.node == node.name))
         };
         plan.refusals.extend(storage::refusal(node, host, has_steps));
     }
+    in_turn::arrange(view, &mut phases, &mut plan);
     plan.warnings.extend(kernel_warnings(view));
     plan.problems.extend(nfs_problems(view));
 
@@ -59,19 +60,26 @@ fn plan_host(
     host: &Host,
     view: &View<'_>,
     phases: &mut BTreeMap<PhaseName, Vec<Step>>,
-    problems: &mut Vec<Finding>,
+    plan: &mut Plan,
 ) {
-    for (phase, resource) in desire::resources(view.inventory, node, &host.facts) {
+    let about = |(message, help): (String, String)| Finding {
+        nodes: vec![node.name.clone()],
+        message: format!("{}: {message}", node.name),
+        help,
+    };
+    let (resources, problem) = desire::resources(view.inventory, node, host, &view.choices);
+    if let Some(Problem { message, help }) = problem {
+        // A host that has an engine does the rest with that one; without any there is nothing to do it with.
+        let findings = if host.facts.engine.is_installed() { &mut plan.problems } else { &mut plan.refusals };
+        findings.push(about((message, help)));
+    }
+    for (phase, resource) in resources {
         match change(&resource, host) {
             Ok(None) => {}
             Ok(Some(action)) => {
                 phases.entry(phase).or_default().push(Step { node: node.name.clone(), action });
             }
-            Err((message, help)) => problems.push(Finding {
-                nodes: vec![node.name.clone()],
-                message: format!("{}: {message}", node.name),
-                help,
-            }),
+            Err(problem) => plan.problems.push(about(problem)),
         }
     }
 }

@@ -5,11 +5,14 @@
 mod again;
 pub mod desire;
 mod distribution;
+mod engine;
+mod in_turn;
 mod make;
 mod storage;
 mod templates;
 #[cfg(test)]
 mod tests;
+pub mod undo;
 mod validate;
 mod view;
 

@@ -10,6 +10,10 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("exports.j2", include_str!("../../templates/exports.j2")),
     ("nfs.mount.j2", include_str!("../../templates/nfs.mount.j2")),
     ("docker-after-mounts.conf.j2", include_str!("../../templates/docker-after-mounts.conf.j2")),
+    ("docker.sources.j2", include_str!("../../templates/docker.sources.j2")),
+    ("docker-proxy.conf.j2", include_str!("../../templates/docker-proxy.conf.j2")),
+    ("apt-proxy.conf.j2", include_str!("../../templates/apt-proxy.conf.j2")),
+    ("engine-not-unattended.conf.j2", include_str!("../../templates/engine-not-unattended.conf.j2")),
 ];
 
 /// Renders the template of that name.

@@ -6,22 +6,29 @@ use crate::facts::{Engine, Support};
 use crate::inventory::model::{Inventory, NodeName, Owner, Place, Share, ShareMount};
 use crate::plan::{Host, PhaseName, Plan, desire, make};
 use crate::resource::{
-    Change, Key, Observed, Resource, daemon, directory, dropin, exports, file, module, mount, packages,
+    Change, Key, Observed, Resource, daemon, directory, dropin, exports, file, hold, member, module, mount,
+    packages, repository,
 };
 use crate::resource::{Kind, sysctl, unit};
 use crate::swarm::world::World;
 
 /// A thing on a host that has nothing of what is wanted.
-fn bare(key: &Key) -> Observed {
+pub(super) fn bare(key: &Key) -> Observed {
     match key {
         Key::Packages(_) => Observed::Packages(packages::Observed::default()),
         Key::Directory(_) => Observed::Directory(directory::Observed::Absent),
         Key::File(_) => Observed::File(file::Observed::Absent),
-        Key::Dropin(_) => Observed::Dropin(dropin::Observed { text: None, reload_pending: false }),
+        Key::Dropin(_) => Observed::Dropin(dropin::Observed {
+            text: None,
+            reload_pending: false,
+            running: false,
+            stale: false,
+        }),
         Key::Unit(_) => Observed::Unit(unit::Observed {
             load: "not-found".to_owned(),
             enabled: String::new(),
             active: "inactive".to_owned(),
+            masked_by_package: false,
         }),
         Key::Module(_) => Observed::Module(module::Observed {
             kernel: "6.12".to_owned(),
@@ -38,6 +45,9 @@ fn bare(key: &Key) -> Observed {
             other: Vec::new(),
             tools: false,
         }),
+        Key::Repository(_) => Observed::Repository(repository::Observed::default()),
+        Key::Hold(_) => Observed::Hold(hold::Observed::default()),
+        Key::Member(_) => Observed::Member(member::Observed::default()),
         Key::Mount(_) => Observed::Mount(mount::Observed {
             text: None,
             enabled: false,
@@ -55,26 +65,48 @@ fn as_told(mut entry: exports::Entry) -> exports::Entry {
 }
 
 /// A thing on a host that is just as wanted.
-fn settled(resource: &Resource) -> Observed {
+pub(super) fn settled(resource: &Resource) -> Observed {
     match resource {
         Resource::Packages(packages::Desired { install, .. }) => Observed::Packages(packages::Observed {
             installed: install.iter().map(|name| (name.clone(), "1".to_owned())).collect(),
             ..Default::default()
         }),
         Resource::Directory(directory::Desired { mode, uid, gid, .. }) => {
-            Observed::Directory(directory::Observed::Directory(directory::Attributes {
+            Observed::Directory(directory::Observed::Directory(directory::Present {
                 mode: *mode,
                 uid: *uid,
                 gid: *gid,
+                filled: false,
             }))
         }
-        Resource::Dropin(dropin::Desired { text, .. }) => {
-            Observed::Dropin(dropin::Observed { text: Some(text.clone()), reload_pending: false })
+        Resource::Dropin(dropin::Desired { text, .. }) => Observed::Dropin(dropin::Observed {
+            text: Some(text.clone()).filter(|text| !text.is_empty()),
+            reload_pending: false,
+            running: true,
+            stale: false,
+        }),
+        Resource::Repository(repository::Desired { text, fingerprint, .. }) => {
+            Observed::Repository(repository::Observed {
+                text: Some(text.clone()),
+                fingerprint: Some(fingerprint.clone()),
+                ..Default::default()
+            })
+        }
+        Resource::Hold(hold::Desired { packages, held, .. }) => Observed::Hold(hold::Observed {
+            installed: packages.clone(),
+            held: if *held { packages.clone() } else { Default::default() },
+        }),
+        Resource::Member(member::Key { users, .. }) => {
+            Observed::Member(member::Observed { members: users.clone(), ..Default::default() })
+        }
+        Resource::File(file::Desired { text, .. }) if text.is_empty() => {
+            Observed::File(file::Observed::Absent)
         }
         Resource::Unit(_) => Observed::Unit(unit::Observed {
             load: "loaded".to_owned(),
             enabled: "enabled".to_owned(),
             active: "active".to_owned(),
+            masked_by_package: false,
         }),
         Resource::Daemon(daemon::Desired { options }) => Observed::Daemon(daemon::Observed {
             text: serde_json::to_string(options).ok(),
@@ -105,7 +137,7 @@ fn settled(resource: &Resource) -> Observed {
     }
 }
 
-fn see(host: &mut Host, keys: Vec<Key>, observe: impl Fn(&Key) -> Observed) {
+pub(super) fn see(host: &mut Host, keys: Vec<Key>, observe: impl Fn(&Key) -> Observed) {
     host.observed = keys.into_iter().map(|key| (key.clone(), Ok(observe(&key)))).collect();
 }
 
@@ -123,7 +155,8 @@ fn on_bare_hosts(mut world: World) -> World {
 fn on_settled_hosts(mut world: World) -> World {
     for node in &world.inventory.nodes {
         let host = world.hosts.get_mut(&node.name).unwrap();
-        let wanted: BTreeMap<Key, Resource> = desire::resources(&world.inventory, node, &host.facts)
+        let wanted: BTreeMap<Key, Resource> = desire::resources(&world.inventory, node, host, &world.choices)
+            .0
             .into_iter()
             .map(|(_, resource)| (resource.key(), resource))
             .collect();
@@ -136,8 +169,16 @@ fn on_settled_hosts(mut world: World) -> World {
     world
 }
 
+/// A file as it is after the change that a bare host needs.
+pub(super) fn settled_file(resource: &Resource) -> Option<Observed> {
+    let Resource::File(wanted) = resource else { return None };
+    let change = file::File::diff(wanted, &file::Observed::Absent).unwrap();
+    let after = change.and_then(|change| change.after);
+    Some(Observed::File(after.map_or(file::Observed::Absent, file::Observed::File)))
+}
+
 /// A parameter as it is after the change that a bare host needs.
-fn set(wanted: &sysctl::Desired) -> sysctl::Observed {
+pub(super) fn set(wanted: &sysctl::Desired) -> sysctl::Observed {
     let before = sysctl::Observed { running: None, configured: None };
     let change = sysctl::Sysctl::diff(wanted, &before).unwrap().unwrap();
     let configured = change.configured.and_then(|file| file.after);
@@ -164,7 +205,7 @@ fn share(inventory: &mut Inventory) {
 }
 
 /// Each step as `phase node: title`.
-fn titles(plan: &Plan) -> Vec<String> {
+pub(super) fn titles(plan: &Plan) -> Vec<String> {
     let title = |(phase, step): (PhaseName, &super::Step)| {
         format!("{phase} {}: {}", step.node, step.action.describe().title)
     };
@@ -365,6 +406,7 @@ fn a_lost_quorum_keeps_no_stopped_engine_from_being_started() {
         load: "loaded".to_owned(),
         enabled: "enabled".to_owned(),
         active: "inactive".to_owned(),
+        masked_by_package: false,
     };
     assert!(host.observed.insert(docker, Ok(Observed::Unit(stopped))).is_some());
     let plan = make(&world.view());

@@ -37,6 +37,8 @@ pub struct Choices {
     pub adopt: Option<String>,
     /// Nodes that cannot be looked at and, on the user's word, hold no swarm.
     pub assume_new: BTreeSet<NodeName>,
+    /// Whether an engine may be replaced by one of another source, or by an older one.
+    pub replace_engine: bool,
 }
 
 impl Choices {

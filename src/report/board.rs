@@ -78,7 +78,7 @@ impl Board {
                 true => old.with(Progress::text("connected again")),
                 false => State::connecting(old.since(now), "read the facts"),
             }),
-            Event::Surveyed { node } => self.set(node, |_| State::Done),
+            Event::Surveyed { node, .. } => self.set(node, |_| State::Done),
             Event::Unreachable { node, fault } => {
                 self.set(node, |_| State::failed("connect", &fault.to_string()))
             }
@@ -259,7 +259,7 @@ fn bar(done: u64, total: u64, surface: &Surface) -> String {
 mod tests {
     use super::*;
     use crate::plan::PhaseName;
-    use crate::report::samples::{eventful_run, nodes, progress};
+    use crate::report::samples::{begun, eventful_run, nodes, progress};
 
     const AT: Duration = Duration::from_millis(12_300);
 
@@ -285,8 +285,7 @@ mod tests {
 
     fn crowd(number: usize, working: usize) -> Vec<Event> {
         let all = nodes(number);
-        let started =
-            Event::Started { run: "r".into(), command: "up".into(), version: "0".into(), nodes: all.clone() };
+        let started = begun(number);
         let steps = all.into_iter().take(working).map(|node| Event::StepStarted {
             node,
             phase: PhaseName::Packages,

@@ -61,3 +61,12 @@ pub fn reporter(printer: &Printer) -> Box<dyn Reporter + Send> {
         }
     }
 }
+
+/// The reader of events that tells a past run again, all of it on standard output: it is what was asked for.
+pub fn retelling(printer: &Printer) -> Box<dyn Reporter + Send> {
+    let (out, err) = (Box::new(io::stdout()), Box::new(io::stdout()));
+    match printer.json() {
+        true => Box::new(json::Json::new(out)),
+        false => Box::new(plain::Plain::new(&printer.clone().still(), true, plain::Streams { out, err })),
+    }
+}

@@ -125,7 +125,11 @@ impl Plain {
             return findings(Level::Error, found, surface).into_iter().map(Line::Err).collect();
         }
         let what = if self.board.has_failures() { "all other nodes are" } else { "all is" };
-        let line = surface.paint(Tone::Good, &format!("verified: {what} as the inventory wants"));
+        let told = match self.nodes.undoing {
+            true => "verified: what was put back is as it was before that run".to_owned(),
+            false => format!("verified: {what} as the inventory wants"),
+        };
+        let line = surface.paint(Tone::Good, &told);
         if self.board.done() > 0 { vec![Line::Err(line)] } else { vec![] }
     }
 
@@ -234,6 +238,10 @@ mod tests {
         let well = Event::Verified { findings: vec![] };
         assert_eq!(said(&[&calm_run()[..1], std::slice::from_ref(&well)].concat()), None);
         assert_eq!(said(&calm_run()).as_deref(), Some("verified: all is as the inventory wants"));
+        let mut undo = calm_run();
+        let Event::Started { undoes, .. } = &mut undo[0] else { panic!("a run begins with its start") };
+        *undoes = Some("r0".to_owned());
+        assert_eq!(said(&undo).as_deref(), Some("verified: what was put back is as it was before that run"));
         let failed = [&eventful_run()[..28], &[well]].concat();
         assert_eq!(said(&failed).as_deref(), Some("verified: all other nodes are as the inventory wants"));
     }

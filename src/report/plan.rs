@@ -175,11 +175,13 @@ fn verdict(sections: &[Section], said: &Plan, nodes: &Nodes, surface: &Surface) 
 /// What can be said of the nodes that were seen, and that others were not.
 fn nothing_to_do(nodes: &Nodes, surface: &Surface) -> String {
     let is = |number| if number == 1 { "is" } else { "are" };
-    let well = format!(
-        "Nothing to do: {} {} as the inventory wants.",
-        count(nodes.seen(), "node"),
-        is(nodes.seen())
-    );
+    let (seen, is_as) = (count(nodes.seen(), "node"), is(nodes.seen()));
+    let well = match nodes.undoing {
+        true => {
+            format!("Nothing to do: of what that run did, nothing is left on {seen} that can be put back.")
+        }
+        false => format!("Nothing to do: {seen} {is_as} as the inventory wants."),
+    };
     let was = if nodes.missed() == 1 { "was" } else { "were" };
     let missed = format!("{} {was} not reached.", count(nodes.missed(), "node"));
     match (nodes.seen(), nodes.missed()) {
@@ -308,6 +310,14 @@ mod tests {
         ] {
             assert_eq!(plan(&silent(), &Nodes::of(&nodes(number), missed), &Surface::PLAIN), wanted);
         }
+    }
+
+    #[test]
+    fn an_undo_with_nothing_to_do_does_not_speak_of_the_inventory() {
+        let mut nodes = all(2);
+        nodes.undoing = true;
+        let said = "Nothing to do: of what that run did, nothing is left on 2 nodes that can be put back.";
+        assert_eq!(plan(&silent(), &nodes, &Surface::PLAIN), said);
     }
 
     #[test]

@@ -78,6 +78,12 @@ impl Printer {
         })
     }
 
+    /// The same for what is over: nothing is redrawn, and all goes where results go.
+    #[must_use]
+    pub(super) fn still(self) -> Self {
+        Self { live: false, stderr: self.stdout, ..self }
+    }
+
     /// How much the user wants to read.
     pub fn verbosity(&self) -> Verbosity {
         self.verbosity

@@ -54,7 +54,7 @@ impl Reporter for Quiet {
     fn event(&mut self, event: &Event) {
         self.nodes.apply(event);
         match event {
-            Event::Started { command, .. } => self.plan_is_result = command == "plan",
+            Event::Started { command, .. } => self.plan_is_result = command.ends_with("plan"),
             Event::Planned { plan } => self.planned(plan),
             Event::Verified { findings: found } => self.errors(&findings(Level::Error, found, &self.err)),
             Event::Finished { summary } => self.errors(&summary::failures(summary, &self.err)),
@@ -67,7 +67,7 @@ impl Reporter for Quiet {
 mod tests {
     use super::*;
     use crate::report::printer::Verbosity;
-    use crate::report::samples::{Paper, calm_run, eventful_run, finding, no_route, swarm_plan};
+    use crate::report::samples::{Paper, begun, calm_run, eventful_run, finding, no_route, swarm_plan};
     use crate::swarm::health::Health;
     use crate::swarm::quorum::Managers;
 
@@ -84,12 +84,10 @@ mod tests {
     }
 
     fn started(command: &str) -> Event {
-        Event::Started {
-            run: "r1".into(),
-            command: command.into(),
-            version: "0.1.0".into(),
-            nodes: vec!["n1".into()],
-        }
+        let Event::Started { run, version, nodes, inventory, cluster, undoes, .. } = begun(1) else {
+            panic!("a run begins with its start")
+        };
+        Event::Started { run, command: command.into(), version, nodes, inventory, cluster, undoes }
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub(super) fn swarm_plan() -> Plan {
     let label = |node_id: Option<&str>| SwarmAction::Label {
         node_id: node_id.map(str::to_owned),
         labels: labels.clone(),
+        remove: Default::default(),
     };
     let phases = vec![
         Phase {
@@ -74,6 +75,19 @@ pub(super) fn ended(node: &str, outcome: Outcome, changed: usize, ms: u64) -> No
     NodeSummary { node: node.into(), outcome, changed, ms }
 }
 
+/// The beginning of an `up` over `n1` to so many.
+pub(super) fn begun(number: usize) -> Event {
+    Event::Started {
+        run: "r1".into(),
+        command: "up".into(),
+        version: "0.1.0".into(),
+        nodes: nodes(number),
+        inventory: "cluster.yml".into(),
+        cluster: "home".into(),
+        undoes: None,
+    }
+}
+
 /// A run over four nodes in which one is switched off and one fails.
 pub(super) fn eventful_run() -> Vec<Event> {
     let node = |name: &str| NodeName::from(name);
@@ -83,10 +97,17 @@ pub(super) fn eventful_run() -> Vec<Event> {
         step,
         title: title.to_owned(),
     };
-    let done = |name, phase, step, ms| Event::StepDone { node: node(name), phase, step, ms, receipt: None };
+    let done = |name, phase, step, ms| Event::StepDone {
+        node: node(name),
+        phase,
+        step,
+        ms,
+        receipt: None,
+        swarm: None,
+    };
     use PhaseName::{Packages, Swarm};
     vec![
-        Event::Started { run: "r1".into(), command: "up".into(), version: "0.1.0".into(), nodes: nodes(4) },
+        begun(4),
         Event::Connecting { node: node("n1") },
         Event::Connecting { node: node("n2") },
         Event::Connecting { node: node("n3") },
@@ -96,11 +117,11 @@ pub(super) fn eventful_run() -> Vec<Event> {
         Event::Pushing { node: node("n1"), done: 0, total: 450_000 },
         Event::Pushing { node: node("n1"), done: 220_000, total: 450_000 },
         Event::Connected { node: node("n1"), ms: 412 },
-        Event::Surveyed { node: node("n1") },
+        Event::Surveyed { node: node("n1"), machine: None },
         Event::Connected { node: node("n2"), ms: 380 },
-        Event::Surveyed { node: node("n2") },
+        Event::Surveyed { node: node("n2"), machine: None },
         Event::Connected { node: node("n3"), ms: 371 },
-        Event::Surveyed { node: node("n3") },
+        Event::Surveyed { node: node("n3"), machine: None },
         Event::Unreachable { node: node("n4"), fault: no_route() },
         Event::Planned { plan: swarm_plan() },
         Event::PhaseStarted { phase: Packages },
@@ -147,10 +168,10 @@ pub(super) fn eventful_summary() -> Summary {
 pub(super) fn calm_run() -> Vec<Event> {
     let changed = |name| ended(name, Outcome::Changed, 2, 1_000);
     vec![
-        Event::Started { run: "r1".into(), command: "up".into(), version: "0.1.0".into(), nodes: nodes(3) },
+        begun(3),
         Event::Connecting { node: "n1".into() },
         Event::Connected { node: "n1".into(), ms: 400 },
-        Event::Surveyed { node: "n1".into() },
+        Event::Surveyed { node: "n1".into(), machine: None },
         Event::Planned {
             plan: Plan { warnings: vec![finding(&[], "one manager", "make it 3")], ..swarm_plan() },
         },
@@ -161,7 +182,14 @@ pub(super) fn calm_run() -> Vec<Event> {
             step: 0,
             title: "make the swarm home".into(),
         },
-        Event::StepDone { node: "n1".into(), phase: PhaseName::Swarm, step: 0, ms: 900, receipt: None },
+        Event::StepDone {
+            node: "n1".into(),
+            phase: PhaseName::Swarm,
+            step: 0,
+            ms: 900,
+            receipt: None,
+            swarm: None,
+        },
         Event::Verified { findings: vec![] },
         Event::Finished {
             summary: Summary {

@@ -11,14 +11,18 @@ pub(super) struct Nodes {
     /// All that the run looks at, as the inventory has them.
     pub(super) all: Vec<NodeName>,
     seen: BTreeSet<NodeName>,
+    /// Whether the run puts back what another one did.
+    pub(super) undoing: bool,
 }
 
 impl Nodes {
     /// Takes in what happened.
     pub(super) fn apply(&mut self, event: &Event) {
         match event {
-            Event::Started { nodes, .. } => *self = Self { all: nodes.clone(), seen: BTreeSet::new() },
-            Event::Surveyed { node } => drop(self.seen.insert(node.clone())),
+            Event::Started { nodes, undoes, .. } => {
+                *self = Self { all: nodes.clone(), seen: BTreeSet::new(), undoing: undoes.is_some() };
+            }
+            Event::Surveyed { node, .. } => drop(self.seen.insert(node.clone())),
             _ => {}
         }
     }
@@ -36,7 +40,7 @@ impl Nodes {
     /// Nodes of which the last `missed` did not answer.
     #[cfg(test)]
     pub(super) fn of(all: &[NodeName], missed: usize) -> Self {
-        Self { all: all.to_vec(), seen: all[..all.len() - missed].iter().cloned().collect() }
+        Self { all: all.to_vec(), seen: all[..all.len() - missed].iter().cloned().collect(), undoing: false }
     }
 }
 

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange};
+use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange};
 use crate::facts::engine::process;
 
-mod engine;
+pub(super) mod engine;
 mod merge;
 
 /// Where the engine reads its options.
@@ -93,12 +93,23 @@ impl Kind for Daemon {
         })
     }
 
+    fn key_of(_: &Change) -> Option<()> {
+        Some(())
+    }
+
+    fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
+        let mut foreign = Vec::new();
+        let file = change.file().and_then(|file| file.rest(observed.text.as_deref(), &mut foreign));
+        let left = file.map(|file| Change { before: file.before, after: file.after, restart: observed.running });
+        Rest { change: left, foreign }
+    }
+
     fn describe(change: &Change) -> Description {
         let title = match change.file() {
             Some(file) => format!("{} {FILE}", file.verb()),
             None => format!("restart docker, which runs without the options of {FILE}"),
         };
-        let disrupts = change.restart.then(|| "restarts docker, and every container on the host with it".to_owned());
+        let disrupts = change.restart.then(engine::restarts);
         Description { title, text: change.file(), disrupts }
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::host::kind_of;
-use super::{Description, Fault, Host, Kind, Problem, Progress};
+use super::{Description, Fault, Host, Kind, Problem, Progress, Rest};
 
 /// A directory that a host should have. What is in it is not looked at.
 #[derive(Debug)]
@@ -34,12 +34,26 @@ pub enum Observed {
     /// Nothing.
     Absent,
     /// A directory.
-    Directory(Attributes),
+    Directory(Present),
     /// Something else.
     Other {
         /// What, in words.
         what: String,
     },
+}
+
+/// A directory that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Present {
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Whether something is in it, so that it cannot be removed.
+    #[serde(default)]
+    pub filled: bool,
 }
 
 /// Mode and owner.
@@ -83,7 +97,7 @@ impl Kind for Directory {
         let after = Attributes { mode: desired.mode, uid: desired.uid, gid: desired.gid };
         let before = match observed {
             Observed::Absent => None,
-            Observed::Directory(before) => Some(*before),
+            Observed::Directory(before) => Some(before.attributes()),
             Observed::Other { what } => {
                 return Err(Problem {
                     message: format!("{} should be a directory and is {what}", desired.path.display()),
@@ -110,6 +124,29 @@ impl Kind for Directory {
         })
     }
 
+    fn key_of(change: &Change) -> Option<PathBuf> {
+        Some(change.path.clone())
+    }
+
+    fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
+        let path = change.path.display();
+        let now = match observed {
+            Observed::Absent => None,
+            Observed::Directory(now) => Some(now.attributes()),
+            Observed::Other { what } => return Rest::foreign(format!("{path} is {what} now")),
+        };
+        let filled = matches!(observed, Observed::Directory(Present { filled: true, .. }));
+        match () {
+            () if now == change.after => Rest::of(None),
+            () if now != change.before => Rest::foreign(match now {
+                Some(now) => format!("{path} was set to {now} since"),
+                None => format!("{path} was removed since"),
+            }),
+            () if change.after.is_none() && filled => Rest::foreign(format!("something is in {path}")),
+            () => Rest::of(Some(change.clone())),
+        }
+    }
+
     fn describe(change: &Change) -> Description {
         let path = change.path.display();
         let title = match (change.before, change.after) {
@@ -118,6 +155,13 @@ impl Kind for Directory {
             (_, None) => format!("remove directory {path} if it is empty"),
         };
         Description::line(title)
+    }
+}
+
+impl Present {
+    /// Its mode and owner.
+    fn attributes(&self) -> Attributes {
+        Attributes { mode: self.mode, uid: self.uid, gid: self.gid }
     }
 }
 
@@ -132,10 +176,12 @@ fn look(path: &PathBuf, host: &Host) -> Result<Observed, Fault> {
     // A link that leads nowhere is something else, and must not be taken for absence.
     let there = fs::metadata(host.path(path)).ok().filter(fs::Metadata::is_dir);
     Ok(match there {
-        Some(there) => Observed::Directory(Attributes {
+        Some(there) => Observed::Directory(Present {
             mode: there.permissions().mode() & 0o7777,
             uid: there.uid(),
             gid: there.gid(),
+            // What cannot be looked into may well hold something.
+            filled: fs::read_dir(host.path(path)).map_or(true, |mut entries| entries.next().is_some()),
         }),
         None => Observed::Other { what: kind_of(&itself).to_owned() },
     })
@@ -145,7 +191,7 @@ fn establish(change: &Change, after: Attributes, host: &Host) -> Result<(), Faul
     let real = host.path(&change.path);
     let fault = |error| Fault::new(change.path.display(), error);
     fs::create_dir_all(&real).map_err(fault)?;
-    if look(&change.path, host)? == Observed::Directory(after) {
+    if matches!(look(&change.path, host)?, Observed::Directory(now) if now.attributes() == after) {
         return Ok(());
     }
     chown(&real, Some(after.uid), Some(after.gid)).map_err(fault)?;

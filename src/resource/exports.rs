@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange};
+use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange};
 
 mod grammar;
 mod options;
@@ -127,6 +127,18 @@ impl Kind for Exports {
         Some(Change { path: receipt.path.clone(), file: Some(file), entries })
     }
 
+    fn key_of(change: &Change) -> Option<PathBuf> {
+        Some(change.path.clone())
+    }
+
+    fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
+        let mut foreign = Vec::new();
+        let file = change.file.as_ref().and_then(|file| file.rest(observed.text.as_deref(), &mut foreign));
+        let unserved = observed.tools && !served::missing(&change.entries, &observed.served).is_empty();
+        let needed = file.is_some() || (foreign.is_empty() && unserved);
+        Rest { change: needed.then(|| Change { file, ..change.clone() }), foreign }
+    }
+
     fn describe(change: &Change) -> Description {
         let what: Vec<String> =
             change.entries.iter().map(|entry| format!("{} to {}", entry.path.display(), entry.client)).collect();
@@ -231,6 +243,10 @@ fn check_entries(entries: &[Entry], host: &Host) -> Result<(), Fault> {
 
 /// Exports everything anew and believes only what is then told to be exported.
 fn export(change: &Change, host: &Host) -> Result<(), Fault> {
+    if change.entries.is_empty() && !host.has_program("exportfs") {
+        // The server was removed, and its exports went with it.
+        return Ok(());
+    }
     let output = host.run("exportfs", &["-ra"])?;
     let served = served::read(host, &change.entries)?;
     let missing = served::missing(&change.entries, &served);

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::host::kind_of;
 use super::text::changed_meanwhile;
-use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange};
+use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange};
 
 /// A text file that a host should have.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ const LARGEST: u64 = 256 * 1024;
 pub struct Desired {
     /// Where.
     pub path: PathBuf,
-    /// Its whole text.
+    /// Its whole text; no file shall be there where it is empty.
     pub text: String,
     /// Permission bits, such as `0o644`.
     pub mode: u32,
@@ -91,23 +91,15 @@ impl Kind for File {
 
     fn diff(desired: &Desired, observed: &Observed) -> Result<Option<Change>, Problem> {
         let path = desired.path.display();
-        let after = FileState {
+        let after = (!desired.text.is_empty()).then(|| FileState {
             text: Some(desired.text.clone()),
             sha256: sha256(desired.text.as_bytes()),
             mode: desired.mode,
             uid: desired.uid,
             gid: desired.gid,
-        };
+        });
         let before = match observed {
             Observed::Absent => None,
-            Observed::File(before) if before.same_as(&after) => return Ok(None),
-            // Without its text it could not be given back.
-            Observed::File(FileState { text: None, sha256, .. }) if *sha256 != after.sha256 => {
-                return Err(Problem {
-                    message: format!("{path} is there, but is no text of at most 256 KiB, so that skep cannot keep a copy"),
-                    help: format!("look at it with `file {path}`, then move it away"),
-                });
-            }
             Observed::File(before) => Some(before.clone()),
             Observed::Other { what } => {
                 return Err(Problem {
@@ -116,7 +108,18 @@ impl Kind for File {
                 });
             }
         };
-        Ok(Some(Change { path: desired.path.clone(), before, after: Some(after) }))
+        if same(&before, &after) {
+            return Ok(None);
+        }
+        // Without its text it could not be given back.
+        let kept = |before: &FileState| after.as_ref().is_some_and(|after| after.sha256 == before.sha256);
+        if before.as_ref().is_some_and(|before| before.text.is_none() && !kept(before)) {
+            return Err(Problem {
+                message: format!("{path} is there, but is no text of at most 256 KiB, so that skep cannot keep a copy"),
+                help: format!("look at it with `file {path}`, then move it away"),
+            });
+        }
+        Ok(Some(Change { path: desired.path.clone(), before, after }))
     }
 
     fn apply(change: &Change, host: &Host, _: &mut dyn FnMut(Progress)) -> Result<Change, Fault> {
@@ -140,6 +143,25 @@ impl Kind for File {
             before: receipt.after.clone(),
             after: receipt.before.clone(),
         })
+    }
+
+    fn key_of(change: &Change) -> Option<PathBuf> {
+        Some(change.path.clone())
+    }
+
+    fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
+        let path = change.path.display();
+        let now = match observed {
+            Observed::Absent => None,
+            Observed::File(now) => Some(now.clone()),
+            Observed::Other { what } => return Rest::foreign(format!("{path} is {what} now")),
+        };
+        match () {
+            () if same(&now, &change.after) => Rest::of(None),
+            () if same(&now, &change.before) => Rest::of(Some(change.clone())),
+            () if now.is_none() => Rest::foreign(format!("{path} was removed since")),
+            () => Rest::foreign(format!("{path} was changed since")),
+        }
     }
 
     fn describe(change: &Change) -> Description {

@@ -37,7 +37,8 @@ impl Host {
         self.root.join(absolute.strip_prefix("/").unwrap_or(absolute))
     }
 
-    /// A program of the host, to be run; found in the system's own directories only, whatever `PATH` says.
+    /// A program of the host, to be run; found in the system's own directories only, whatever `PATH` says,
+    /// unless its whole path is given.
     pub fn command(&self, program: &str) -> Command<'_> {
         Command::new(self, program)
     }
@@ -64,6 +65,9 @@ impl Host {
     }
 
     fn program(&self, program: &str) -> Option<PathBuf> {
+        if program.starts_with('/') {
+            return Some(self.path(program)).filter(|path| path.is_file());
+        }
         command::DIRECTORIES
             .iter()
             .map(|directory| self.path(directory).join(program))

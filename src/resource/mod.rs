@@ -13,10 +13,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 mod host;
+mod rest;
 mod systemd;
 mod text;
 
 pub use host::{Command, CommandOutput, Host};
+pub use rest::Rest;
 
 /// One kind of thing that a host can have.
 pub trait Kind {
@@ -58,6 +60,14 @@ pub trait Kind {
 
     /// The change that restores what was there before; none where nothing was changed.
     fn undo(receipt: &Self::Receipt) -> Option<Self::Change>;
+
+    /// The key under which what a change is about is observed; none where it is about nothing that could be, such as
+    /// systemd's reading its files.
+    fn key_of(change: &Self::Change) -> Option<Self::Key>;
+
+    /// What of a change is left to be done, held against what is there now: an undo comes days after what it undoes, and
+    /// what somebody else changed since is not skep's to change again. Nothing is left of what is there already.
+    fn rest(change: &Self::Change, observed: &Self::Observed) -> Rest<Self::Change>;
 
     /// What the change does, for people.
     fn describe(change: &Self::Change) -> Description;
@@ -227,6 +237,23 @@ macro_rules! kinds {
                     <$module::$variant as Kind>::apply(change, host, progress).map(Receipt::$variant)),+ }
             }
 
+            /// The key under which what it is about is observed, as [`Kind::key_of`].
+            pub fn key(&self) -> Option<Key> {
+                match self { $(Self::$variant(change) => <$module::$variant as Kind>::key_of(change).map(Key::$variant)),+ }
+            }
+
+            /// What of it is left to be done, as [`Kind::rest`].
+            ///
+            /// # Panics
+            /// Where `observed` is of another kind, which is a bug of the caller.
+            pub fn rest(&self, observed: &Observed) -> Rest<Change> {
+                match (self, observed) {
+                    $((Self::$variant(change), Observed::$variant(observed)) =>
+                        <$module::$variant as Kind>::rest(change, observed).map(Change::$variant),)+
+                    (change, observed) => panic!("bug: {change:?} was held against {observed:?}"),
+                }
+            }
+
             /// What the change does, for people.
             pub fn describe(&self) -> Description {
                 match self { $(Self::$variant(change) => <$module::$variant as Kind>::describe(change)),+ }
@@ -263,4 +290,10 @@ kinds! {
     Exports = exports,
     /// A mounted share.
     Mount = mount,
+    /// An apt repository.
+    Repository = repository,
+    /// Packages that apt leaves as they are.
+    Hold = hold,
+    /// Users in a group.
+    Member = member,
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange};
+use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange};
 
 /// A kernel module that should be loaded, now and after each boot. Undo leaves it loaded until the next boot, since
 /// something may use it by then.
@@ -115,6 +115,19 @@ impl Kind for Module {
     fn undo(receipt: &Change) -> Option<Change> {
         let at_boot = receipt.at_boot.as_ref()?.reversed();
         Some(Change { name: receipt.name.clone(), load: false, at_boot: Some(at_boot) })
+    }
+
+    fn key_of(change: &Change) -> Option<String> {
+        Some(change.name.clone())
+    }
+
+    fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
+        let mut foreign = Vec::new();
+        let at_boot =
+            change.at_boot.as_ref().and_then(|file| file.rest(observed.configured.as_deref(), &mut foreign));
+        let load = change.load && observed.state == State::Available;
+        let needed = load || at_boot.is_some();
+        Rest { change: needed.then(|| Change { name: change.name.clone(), load, at_boot }), foreign }
     }
 
     fn describe(change: &Change) -> Description {

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange, systemd};
+use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange, systemd};
 
 mod advice;
+mod rest;
 mod stale;
 mod table;
 mod unit_name;
@@ -221,6 +222,14 @@ impl Kind for Mount {
             action,
             remove_point: receipt.made_point,
         })
+    }
+
+    fn key_of(change: &Change) -> Option<PathBuf> {
+        Some(change.at.clone())
+    }
+
+    fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
+        rest::rest(change, observed)
     }
 
     fn describe(change: &Change) -> Description {

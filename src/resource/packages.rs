@@ -4,15 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Description, Fault, Host, Kind, Problem, Progress};
+use super::daemon::engine;
+use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, systemd};
 
 mod apt;
-mod glob;
 mod lock;
+mod needs;
 mod status;
+pub mod version;
+mod words;
 
-use apt::Apt;
-use status::Status;
+pub use needs::Need;
+
+pub(super) use apt::Apt;
+use apt::Transaction;
+pub(super) use status::Status;
 
 /// Packages that a host should have.
 #[derive(Debug)]
@@ -25,8 +31,24 @@ pub struct Desired {
     pub install: BTreeSet<String>,
     /// Wanted versions by package, with `*` for any run of characters; any version where a package is not named.
     pub versions: BTreeMap<String, String>,
-    /// Packages that the host is asked about: at least those of `install`.
+    /// Packages that the host is asked about: at least those of `install` and `absent`.
     pub asked: BTreeSet<String>,
+    /// Packages that stand in the way of those and shall go; their configuration and data stay.
+    #[serde(default)]
+    pub absent: BTreeSet<String>,
+    /// Whether an older version may take the place of a newer one.
+    #[serde(default)]
+    pub downgrade: bool,
+    /// Whether they change though they are held.
+    #[serde(default)]
+    pub change_held: bool,
+    /// Whether others of the host's packages see to what an interrupted dpkg left half way.
+    #[serde(default)]
+    pub leave_repair: bool,
+    /// The running unit whose program they are: it is interrupted where one that is installed changes, and runs
+    /// again afterwards.
+    #[serde(default)]
+    pub service: Option<String>,
 }
 
 /// What dpkg has.
@@ -38,6 +60,9 @@ pub struct Observed {
     pub unfinished: Vec<String>,
     /// Whether dpkg was interrupted while it wrote its own records (or is at work just now).
     pub interrupted: bool,
+    /// What installed packages need of those asked about.
+    #[serde(default)]
+    pub needs: Vec<Need>,
 }
 
 /// Packages installed or, by undo, removed.
@@ -51,6 +76,18 @@ pub struct Change {
     pub remove: BTreeSet<String>,
     /// Finish first what an interrupted dpkg left half way.
     pub repair: bool,
+    /// Versions of those to install that are there already.
+    #[serde(default)]
+    pub before: BTreeMap<String, String>,
+    /// Whether an older version may take the place of a newer one.
+    #[serde(default)]
+    pub downgrade: bool,
+    /// Whether they change though they are held.
+    #[serde(default)]
+    pub change_held: bool,
+    /// The running unit that is interrupted.
+    #[serde(default)]
+    pub service: Option<String>,
 }
 
 /// What was done.
@@ -62,6 +99,12 @@ pub struct Receipt {
     pub replaced: BTreeMap<String, String>,
     /// Packages that are gone, with the version before.
     pub removed: BTreeMap<String, String>,
+    /// Those of `replaced` that were asked for in another version; the rest came along.
+    #[serde(default)]
+    pub chosen: BTreeSet<String>,
+    /// The unit that was interrupted.
+    #[serde(default)]
+    pub service: Option<String>,
 }
 
 impl Kind for Packages {
@@ -72,7 +115,7 @@ impl Kind for Packages {
     type Receipt = Receipt;
 
     fn key(desired: &Desired) -> BTreeSet<String> {
-        desired.asked.union(&desired.install).cloned().collect()
+        desired.asked.iter().chain(&desired.install).chain(&desired.absent).cloned().collect()
     }
 
     fn observe(keys: &[BTreeSet<String>], host: &Host) -> Result<Vec<Observed>, Fault> {
@@ -87,18 +130,31 @@ impl Kind for Packages {
                 installed: of(names),
                 unfinished: status.unfinished.clone(),
                 interrupted: status.interrupted,
+                needs: needs::of(names, &status.relations),
             })
             .collect())
     }
 
     fn diff(desired: &Desired, observed: &Observed) -> Result<Option<Change>, Problem> {
         let install = missing(&desired.install, &desired.versions, &observed.installed);
-        let repair = observed.interrupted || !observed.unfinished.is_empty();
+        let remove: BTreeSet<String> = there(&desired.absent, &observed.installed);
+        let repair = !desired.leave_repair && (observed.interrupted || !observed.unfinished.is_empty());
         let of_those = |(name, _): &(&String, &String)| install.contains(*name);
         let owned = |(name, version): (&String, &String)| (name.clone(), version.clone());
         let versions = desired.versions.iter().filter(of_those).map(owned).collect();
-        let needed = repair || !install.is_empty();
-        Ok(needed.then(|| Change { install, versions, remove: BTreeSet::new(), repair }))
+        let before: BTreeMap<_, _> = observed.installed.iter().filter(of_those).map(owned).collect();
+        let interrupts = !before.is_empty() || !remove.is_empty();
+        let needed = repair || !install.is_empty() || !remove.is_empty();
+        Ok(needed.then(|| Change {
+            install,
+            versions,
+            remove,
+            repair,
+            before,
+            downgrade: desired.downgrade,
+            change_held: desired.change_held,
+            service: desired.service.clone().filter(|_| interrupts),
+        }))
     }
 
     fn apply(change: &Change, host: &Host, progress: &mut dyn FnMut(Progress)) -> Result<Receipt, Fault> {
@@ -110,35 +166,64 @@ impl Kind for Packages {
         }
         // Taken after the repair: what was left half way by somebody else is not skep's to remove again.
         let before = Status::read(host)?;
-        let remove: BTreeSet<String> =
-            change.remove.iter().filter(|name| before.installed.contains_key(*name)).cloned().collect();
-        if !remove.is_empty() {
-            apt.remove(&remove)?;
-        }
+        let remove = there(&change.remove, &before.installed);
         let install = missing(&change.install, &change.versions, &before.installed);
         if !install.is_empty() {
-            apt.install(&install, &change.versions)?;
+            let Change { versions, downgrade, change_held, .. } = change;
+            let (downgrade, change_held) = (*downgrade, *change_held);
+            apt.commit(&Transaction { install: &install, versions, remove: &remove, downgrade, change_held })?;
+        } else if !remove.is_empty() {
+            apt.remove(&remove)?;
         }
         let after = Status::read(host)?;
         verify(change, &after)?;
-        Ok(Receipt::between(&before, &after))
+        hold_again(&before, &after, host)?;
+        if let Some(unit) = &change.service {
+            run_again(unit, host, progress)?;
+        }
+        Ok(Receipt::of(change, &before, &after))
     }
 
     fn undo(receipt: &Receipt) -> Option<Change> {
         let names = |packages: &BTreeMap<String, String>| packages.keys().cloned().collect::<BTreeSet<_>>();
+        let put_back = receipt.replaced.iter().filter(|(name, _)| receipt.chosen.contains(*name));
+        let mut versions = receipt.removed.clone();
+        versions.extend(put_back.map(|(name, version)| (name.clone(), version.clone())));
+        let chosen = !receipt.chosen.is_empty() || !receipt.removed.is_empty();
         let change = Change {
-            install: names(&receipt.removed),
-            versions: receipt.removed.clone(),
+            install: names(&versions),
+            versions,
             remove: names(&receipt.installed),
             repair: false,
+            before: BTreeMap::new(),
+            downgrade: chosen,
+            change_held: chosen,
+            service: receipt.service.clone(),
         };
         (!change.install.is_empty() || !change.remove.is_empty()).then_some(change)
     }
 
+    fn key_of(change: &Change) -> Option<BTreeSet<String>> {
+        Some(change.install.union(&change.remove).cloned().collect())
+    }
+
+    fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
+        let is_there = |name: &&String| observed.installed.contains_key(*name);
+        let mut remove: BTreeSet<String> = change.remove.iter().filter(is_there).cloned().collect();
+        let foreign = needs::spare(&mut remove, &observed.needs);
+        let install = missing(&change.install, &change.versions, &observed.installed);
+        let mut versions = change.versions.clone();
+        versions.retain(|name, _| install.contains(name));
+        let needed = !remove.is_empty() || !install.is_empty();
+        let change = Change { install, versions, remove, repair: false, ..change.clone() };
+        Rest { change: needed.then_some(change), foreign }
+    }
+
     fn describe(change: &Change) -> Description {
-        let exact = |name: &String| match change.versions.get(name) {
-            Some(version) => format!("{name} ({version})"),
-            None => name.clone(),
+        let exact = |name: &String| match (change.before.get(name), change.versions.get(name)) {
+            (Some(before), Some(version)) => format!("{name} (from {before} to {version})"),
+            (None, Some(version)) => format!("{name} ({version})"),
+            (_, None) => name.clone(),
         };
         let names = |names: &BTreeSet<String>| names.iter().map(exact).collect::<Vec<_>>().join(", ");
         let mut parts = Vec::new();
@@ -151,8 +236,33 @@ impl Kind for Packages {
         if !change.install.is_empty() {
             parts.push(format!("install {}", names(&change.install)));
         }
-        Description::line(parts.join(", "))
+        let disrupts = change.service.as_ref().map(|_| engine::restarts());
+        Description { disrupts, ..Description::line(parts.join(", ")) }
     }
+}
+
+/// Those of `names` that are installed.
+fn there(names: &BTreeSet<String>, installed: &BTreeMap<String, String>) -> BTreeSet<String> {
+    names.iter().filter(|name| installed.contains_key(*name)).cloned().collect()
+}
+
+/// apt lets go of a hold when it changes a held package.
+fn hold_again(before: &Status, after: &Status, host: &Host) -> Result<(), Fault> {
+    let lost = before.held.difference(&after.held).filter(|name| after.installed.contains_key(*name));
+    let lost: Vec<&String> = lost.collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    host.command("apt-mark").args(["hold", "--"]).args(&lost).run()?.expect_success("apt-mark hold").map(drop)
+}
+
+/// A package's own scripts usually start its unit; where something keeps them from it, it would stay down.
+fn run_again(unit: &str, host: &Host, progress: &mut dyn FnMut(Progress)) -> Result<(), Fault> {
+    if systemd::property(host, unit, "ActiveState")? == "active" {
+        return Ok(());
+    }
+    progress(Progress::text(format!("starting {unit}")));
+    systemd::turn(host, "start", unit)
 }
 
 /// Those of `names` that are not installed, or not in the wanted version.
@@ -162,7 +272,7 @@ fn missing(
     installed: &BTreeMap<String, String>,
 ) -> BTreeSet<String> {
     let is_there = |name: &String| match (installed.get(name), versions.get(name)) {
-        (Some(version), Some(pattern)) => glob::matches(pattern, version),
+        (Some(version), Some(pattern)) => version::fits(pattern, version),
         (there, _) => there.is_some(),
     };
     names.iter().filter(|name| !is_there(name)).cloned().collect()
@@ -182,8 +292,8 @@ fn verify(change: &Change, after: &Status) -> Result<(), Fault> {
 }
 
 impl Receipt {
-    fn between(before: &Status, after: &Status) -> Self {
-        let mut receipt = Self::default();
+    fn of(change: &Change, before: &Status, after: &Status) -> Self {
+        let mut receipt = Self { service: change.service.clone(), ..Self::default() };
         for (name, version) in &after.installed {
             match before.installed.get(name) {
                 None => drop(receipt.installed.insert(name.clone(), version.clone())),
@@ -193,6 +303,11 @@ impl Receipt {
         }
         let gone = before.installed.iter().filter(|(name, _)| !after.installed.contains_key(*name));
         receipt.removed = gone.map(|(name, version)| (name.clone(), version.clone())).collect();
+        receipt.chosen =
+            receipt.replaced.keys().filter(|name| change.versions.contains_key(*name)).cloned().collect();
         receipt
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Description, Fault, Host, Kind, Problem, Progress, TextChange};
+use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange};
 
 /// A kernel parameter that should have a value, now and after each boot.
 #[derive(Debug)]
@@ -93,6 +93,29 @@ impl Kind for Sysctl {
         });
         let configured = receipt.configured.as_ref().map(TextChange::reversed);
         (running.is_some() || configured.is_some()).then(|| Change { key: receipt.key.clone(), running, configured })
+    }
+
+    fn key_of(change: &Change) -> Option<String> {
+        Some(change.key.clone())
+    }
+
+    fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
+        let mut foreign = Vec::new();
+        let now = observed.running.as_deref().map(blanks);
+        let running = change.running.as_ref().and_then(|value| match &now {
+            // The module that brought it is gone.
+            None => None,
+            Some(now) if *now == value.after => None,
+            Some(now) if Some(now) == value.before.as_ref() => Some(value.clone()),
+            Some(now) => {
+                foreign.push(format!("{} was set to {now} since", change.key));
+                None
+            }
+        });
+        let configured =
+            change.configured.as_ref().and_then(|file| file.rest(observed.configured.as_deref(), &mut foreign));
+        let needed = running.is_some() || configured.is_some();
+        Rest { change: needed.then(|| Change { key: change.key.clone(), running, configured }), foreign }
     }
 
     fn describe(change: &Change) -> Description {

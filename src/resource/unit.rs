@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Description, Fault, Host, Kind, Problem, Progress, systemd};
+use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, systemd};
 
 /// A systemd unit that should be enabled, running, or not.
 #[derive(Debug)]
@@ -28,7 +28,13 @@ pub struct Observed {
     pub enabled: String,
     /// `ActiveState`: `active`, `inactive`, `failed`, ….
     pub active: String,
+    /// Whether it is masked only because its package was removed; the next one with such a unit unmasks it.
+    #[serde(default)]
+    pub masked_by_package: bool,
 }
+
+/// Where Debian's packages note the units that they mask when they are removed.
+const MASKED_BY_PACKAGES: &str = "/var/lib/systemd/deb-systemd-helper-masked";
 
 /// A unit enabled or disabled, started or stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,19 +63,20 @@ impl Kind for Unit {
     fn observe(keys: &[String], host: &Host) -> Result<Vec<Observed>, Fault> {
         let units: Vec<&str> = keys.iter().map(String::as_str).collect();
         let states = systemd::show(host, &units, "LoadState,UnitFileState,ActiveState")?;
-        Ok(states
-            .into_iter()
-            .map(|mut state| Observed {
+        let observed = states.into_iter().zip(keys).map(|(mut state, name)| {
+            Ok(Observed {
                 load: state.remove("LoadState").unwrap_or_default(),
                 enabled: state.remove("UnitFileState").unwrap_or_default(),
                 active: state.remove("ActiveState").unwrap_or_default(),
+                masked_by_package: host.metadata(format!("{MASKED_BY_PACKAGES}/{name}"))?.is_some(),
             })
-            .collect())
+        });
+        observed.collect()
     }
 
     fn diff(desired: &Desired, observed: &Observed) -> Result<Option<Change>, Problem> {
         let wants_it = desired.enabled == Some(true) || desired.active == Some(true);
-        if wants_it && (observed.load == "masked" || observed.enabled.starts_with("masked")) {
+        if wants_it && !observed.masked_by_package && (observed.load == "masked" || observed.enabled.starts_with("masked")) {
             return Err(Problem {
                 message: format!("{} is masked on the host, so that it cannot start", desired.name),
                 help: format!("run `systemctl unmask {}` there if skep may start it", desired.name),
@@ -104,6 +111,7 @@ impl Kind for Unit {
             load: receipt.before.load.clone(),
             enabled: receipt.enable.map_or(receipt.before.enabled.clone(), |on| word(on, "enabled", "disabled")),
             active: receipt.start.map_or(receipt.before.active.clone(), |on| word(on, "active", "inactive")),
+            masked_by_package: false,
         };
         (receipt.enable.is_some() || receipt.start.is_some()).then(|| Change {
             name: receipt.name.clone(),
@@ -111,6 +119,24 @@ impl Kind for Unit {
             start: reverse(receipt.start),
             before,
         })
+    }
+
+    fn key_of(change: &Change) -> Option<String> {
+        Some(change.name.clone())
+    }
+
+    fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
+        // A unit whose package is gone neither runs nor starts.
+        if observed.load == "not-found" && change.enable != Some(true) && change.start != Some(true) {
+            return Rest::of(None);
+        }
+        let enable = change.enable.filter(|enable| *enable != observed.starts_at_boot(*enable));
+        let start = change.start.filter(|start| *start != observed.runs());
+        let needed = enable.is_some() || start.is_some();
+        if needed && (observed.load == "masked" || observed.enabled.starts_with("masked")) {
+            return Rest::foreign(format!("{} was masked since", change.name));
+        }
+        Rest::of(needed.then(|| Change { enable, start, before: observed.clone(), ..change.clone() }))
     }
 
     fn describe(change: &Change) -> Description {
@@ -128,7 +154,7 @@ impl Observed {
         match self.enabled.as_str() {
             "enabled" => true,
             // `linked` is only known to systemd; a `-runtime` state is gone after the next boot.
-            "disabled" | "linked" | "linked-runtime" | "enabled-runtime" | "" => false,
+            "disabled" | "masked" | "linked" | "linked-runtime" | "enabled-runtime" | "" => false,
             _ => wanted,
         }
     }

@@ -52,6 +52,8 @@ pub struct Given {
     pub keys: Vec<PathBuf>,
     /// Password of the login; never given to a jump host.
     pub password: Option<SecretString>,
+    /// Passphrase of encrypted key files, on the jump hosts too.
+    pub key_passphrase: Option<SecretString>,
     /// Fingerprint of the host's key.
     pub host_key: Option<String>,
     /// The user's file of known hosts, for the jump hosts too.
@@ -199,6 +201,7 @@ impl SshConfig {
             certificates: settings.certificates.clone(),
             identities_only: settings.identities_only,
             agent: settings.agent.clone(),
+            key_passphrase: given.key_passphrase.clone(),
             known_hosts: KnownHosts {
                 files,
                 global: settings.global_known_hosts.clone(),

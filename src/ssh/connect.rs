@@ -6,9 +6,10 @@ use std::time::Duration;
 use russh::Preferred;
 use russh::client::{self, Handle};
 use russh::keys::Algorithm;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::auth::Login;
+use super::ask::{Asker, Patience};
+use super::auth::{Login, LoginEnd};
 use super::error::{ConnectError, ConnectFailure, Unreachable};
 use super::handler::{HandshakeError, Seen, Watcher};
 use super::host_key::{AcceptNew, Certificates, HostKeyPolicy};
@@ -58,7 +59,9 @@ async fn connect_once(target: &Target, options: &Options) -> Result<Session, Con
         match handshake(target, options, &way, policy, &mismatches.algorithms).await {
             Ok((handle, seen)) => {
                 record_host_key(target, &seen).await?;
-                return log_in(target, options, handle, seen).await;
+                if let Some(session) = log_in(target, options, handle, seen).await? {
+                    return Ok(session);
+                }
             }
             // Asked about between two connections: the user may take longer than the server's patience. The
             // answer holds for this very key, not for whatever the next connection meets.
@@ -221,19 +224,23 @@ async fn record_host_key(target: &Target, seen: &Seen) -> Result<(), ConnectFail
     HostKeyPolicy::read(target, AcceptNew::Any, Certificates::Wanted)?.judge(&key).map(|_| ())
 }
 
+/// None where the server had hung up before the user gave an answer. The answer is kept for the next connection.
 async fn log_in(
     target: &Target,
     options: &Options,
     mut handle: Handle<Watcher>,
     seen: Seen,
-) -> Result<Session, ConnectFailure> {
+) -> Result<Option<Session>, ConnectFailure> {
+    let patience = Patience::new(options.login_timeout);
+    let asker = Asker { ask: options.ask_secret.as_ref(), patience: &patience };
     let login = async {
-        let login = Login::prepare(&mut handle, target, &options.identities).await;
+        let login = Login::prepare(&mut handle, target, &options.identities, asker).await;
         login.run(&seen).await
     };
-    match timeout(options.login_timeout, login).await {
-        Ok(Ok(())) => Ok(Session::new(target.node.clone(), handle, seen)),
-        Ok(Err(failure)) => Err(failure),
-        Err(_) => Err(too_slow("the login", options.login_timeout)),
+    match patience.limit(login).await {
+        Some(Ok(())) => Ok(Some(Session::new(target.node.clone(), handle, seen))),
+        Some(Err(LoginEnd::Refused(failure))) => Err(*failure),
+        Some(Err(LoginEnd::TooLate)) => Ok(None),
+        None => Err(too_slow("the login", options.login_timeout)),
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::auth::{self, Attempt};
 use super::known_hosts::KnownHostsError;
 use super::target::{Target, UnknownKey};
 
@@ -86,10 +87,10 @@ pub enum ConnectFailure {
     #[error(transparent)]
     KnownHosts(#[from] KnownHostsError),
     /// It lets this login in by none of the ways tried.
-    #[error("it refuses the login{}{}; tried: {}", accepts(offered), said(server_said), tried.join("; "))]
+    #[error("it refuses the login{}{}; tried: {}", accepts(offered), said(server_said), listed(tried))]
     AuthFailed {
         /// What was tried, in order, and what came of it.
-        tried: Vec<String>,
+        tried: Vec<Attempt>,
         /// The methods that the server would still accept, in its own words.
         offered: Vec<String>,
         /// What the server had to say: its banner, or why it closed the connection.
@@ -261,9 +262,7 @@ impl ConnectError {
             ConnectFailure::KnownHosts(error) => {
                 format!("check its owner and mode: `ls -l {}`", error.path.display())
             }
-            ConnectFailure::AuthFailed { .. } => format!(
-                "check user and keys: `ssh {login}`, or install a key: `ssh-copy-id {login}`"
-            ),
+            ConnectFailure::AuthFailed { tried, .. } => auth::help(&login, tried),
             ConnectFailure::PasswordExpired { .. } => {
                 format!("change it first: `ssh {login}`")
             }
@@ -394,6 +393,10 @@ fn said(text: &Option<String>) -> String {
 
 fn because(text: &Option<String>) -> String {
     text.as_ref().map(|text| format!(" ({text})")).unwrap_or_default()
+}
+
+fn listed(tried: &[Attempt]) -> String {
+    tried.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn accepts(methods: &[String]) -> String {

@@ -21,6 +21,7 @@ mod session;
 mod target;
 
 pub use ask::{AskSecret, Question};
+pub use auth::Attempt;
 pub use config::{ConfigError, Given, HopSpec, Jump, SshConfig};
 pub use connect::connect;
 pub use error::{ConnectError, ConnectFailure, ExecError, Unreachable};

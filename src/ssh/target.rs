@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 
+use super::ask::AskSecret;
 use super::error::ConnectError;
 use super::identity::Identities;
 use super::jump::Jumps;
@@ -40,8 +41,10 @@ pub struct Target {
     pub identities_only: bool,
     /// The agent to ask.
     pub agent: WhichAgent,
-    /// Password of the login, tried after the keys.
+    /// Password of the login, tried after the keys. Absent: the user is asked where it is wanted.
     pub password: Option<SecretString>,
+    /// Passphrase of encrypted key files. Absent, or of no avail: the user is asked where it is wanted.
+    pub key_passphrase: Option<SecretString>,
     /// Fingerprint (`SHA256:…`) that the host's key must have. It takes the place of an entry in
     /// known_hosts; an entry that contradicts it is still refused.
     pub host_key: Option<String>,
@@ -73,6 +76,7 @@ impl Target {
             identities_only: false,
             agent: WhichAgent::Usual,
             password: None,
+            key_passphrase: None,
             host_key: None,
             known_hosts: KnownHosts::file(known_hosts),
             new_host_keys: NewHostKeys::Ask,
@@ -218,6 +222,8 @@ pub struct Options {
     pub accept_new_host_keys: bool,
     /// Who is asked about such a key otherwise. Nobody: it is refused.
     pub ask: Option<AskHostKey>,
+    /// Who is asked for passphrases, passwords and codes. Nobody: what needs them is left out.
+    pub ask_secret: Option<AskSecret>,
     /// Key files and agent of this user, loaded once for all hosts.
     pub identities: Arc<Identities>,
     /// The sessions on jump hosts, shared by all hosts behind them.
@@ -235,6 +241,7 @@ impl Options {
             on_retry: None,
             accept_new_host_keys: false,
             ask: None,
+            ask_secret: None,
             identities,
             jumps: Arc::default(),
         }
@@ -250,6 +257,7 @@ impl fmt::Debug for Options {
             .field("retry_for", &self.retry_for)
             .field("accept_new_host_keys", &self.accept_new_host_keys)
             .field("ask", &self.ask.is_some())
+            .field("ask_secret", &self.ask_secret.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! Node labels: which inventory name a member has, and those that the user wants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::SwarmNode;
 use crate::inventory::model::Node;
@@ -42,5 +42,8 @@ fn wanted(node: &Node) -> BTreeMap<String, String> {
 }
 
 fn label(node: &Node, node_id: Option<String>, labels: BTreeMap<String, String>) -> Step {
-    Step { node: node.name.clone(), action: Action::Swarm(SwarmAction::Label { node_id, labels }) }
+    Step {
+        node: node.name.clone(),
+        action: Action::Swarm(SwarmAction::Label { node_id, labels, remove: BTreeSet::new() }),
+    }
 }

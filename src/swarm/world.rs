@@ -24,8 +24,16 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(name: &str) -> Self {
-        let engine =
-            model::Engine { source: EngineSource::Distro, version: None, options: serde_json::Map::new() };
+        let engine = model::Engine {
+            source: EngineSource::Distro,
+            source_is_named: false,
+            version: None,
+            hold: None,
+            repository: None,
+            proxy: model::Proxy::default(),
+            group: Vec::new(),
+            options: serde_json::Map::new(),
+        };
         let inventory = Inventory {
             path: "cluster.yml".into(),
             name: name.to_owned(),
@@ -249,6 +257,8 @@ fn facts(name: &str, ip: IpAddr) -> Facts {
             id: "debian".to_owned(),
             id_like: Vec::new(),
             codename: "bookworm".to_owned(),
+            ubuntu_codename: None,
+            debian_codename: None,
             pretty_name: "Debian".to_owned(),
             armbian_board: None,
             architecture: "amd64".to_owned(),

@@ -4,12 +4,15 @@
 //! a failure.
 
 mod bare;
+mod engine;
 mod faults;
 mod interrupted;
 mod privilege;
+mod repository;
 mod support;
 mod survive;
 mod swarm;
+mod undo;
 
 use std::process::ExitCode;
 
@@ -28,24 +31,27 @@ fn main() -> ExitCode {
     } else if !arguments.list {
         support::remove_leftovers();
     }
-    let trials = [
+    let rooms = [
         bare::trials(),
         swarm::trials(),
         faults::trials(),
         interrupted::trials(),
         privilege::trials(),
         survive::trials(),
-    ]
-    .concat()
-    .into_iter()
-    .map(|(name, test)| {
-        let run = move || {
-            test();
-            Ok(())
-        };
-        Trial::test(name, run).with_ignored_flag(left_out.is_some())
-    })
-    .collect();
+        undo::trials(),
+        engine::trials(),
+    ];
+    let trials = rooms
+        .concat()
+        .into_iter()
+        .map(|(name, test)| {
+            let run = move || {
+                test();
+                Ok(())
+            };
+            Trial::test(name, run).with_ignored_flag(left_out.is_some())
+        })
+        .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -137,6 +137,19 @@ impl Bench {
         members
     }
 
+    /// Waits until a shell command prints what is wanted.
+    pub(crate) fn settles_to(&self, node: &str, script: &str, wanted: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.on(node, script).trim() != wanted {
+            assert!(
+                Instant::now() < deadline,
+                "{script:?} prints {:?}, not {wanted:?}",
+                self.on(node, script)
+            );
+            thread::sleep(Duration::from_secs(1));
+        }
+    }
+
     /// Waits until the members are as wanted: after an election the new leader takes a while to hear of everybody.
     pub(crate) fn settles(&self, manager: &str, wanted: impl Fn(&[String]) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(60);

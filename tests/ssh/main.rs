@@ -1,24 +1,29 @@
 //! Sessions against real OpenSSH servers on loopback.
 
+mod agent;
 mod authority;
 mod config;
 mod jump;
+mod keys;
+mod prompts;
 #[path = "../support/mod.rs"]
 mod support;
+mod terminal;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use secrecy::SecretString;
 use skep::ssh::{
     ConnectError, ConnectFailure, Exec, ExecError, ExitStatus, Identities, KnownHosts, Options, Session,
     Target, Unreachable, connect,
 };
-use support::sshd::{self, EXPIRED_USER, PASSWORD, Sshd, USER};
+use support::sshd::{self, Sshd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// A server that takes no passwords.
+const KEYS_ONLY: &str = "PasswordAuthentication no\nKbdInteractiveAuthentication no\n";
 
 /// A login with the key that the server knows.
 fn target(server: &Sshd) -> Target {
@@ -267,209 +272,6 @@ async fn twenty_hosts_at_once_share_one_known_hosts() {
     recorded.sort();
     expected.sort();
     assert_eq!(recorded, expected);
-}
-
-// ---- Logging in
-
-#[tokio::test]
-async fn a_wrong_key_is_refused_with_what_was_tried() {
-    let Some(server) = Sshd::start_with("PasswordAuthentication no\nKbdInteractiveAuthentication no\n")
-    else {
-        return;
-    };
-    let wrong = sshd::generate_key(server.dir.path(), "wrong", "ed25519", "");
-    let missing = server.path("missing");
-    let target = Target { keys: vec![wrong.clone(), missing.clone()], ..target(&server) };
-    let error = refusal(&target, &trusting()).await;
-    let ConnectFailure::AuthFailed { tried, offered, .. } = &*error.cause else { panic!("{error}") };
-    assert_eq!(offered, &["publickey"]);
-    assert_eq!(tried.len(), 2, "{tried:?}");
-    let text = error.to_string();
-    assert!(text.contains(&format!("key {} (ssh-ed25519) (refused)", wrong.display())), "{text}");
-    assert!(text.contains(&format!("key {}: there is no such file", missing.display())), "{text}");
-    assert!(!error.is_transient());
-}
-
-#[tokio::test]
-async fn nothing_to_try_is_said() {
-    let Some(server) = Sshd::start() else { return };
-    let error = refusal(&Target { keys: Vec::new(), ..target(&server) }, &trusting()).await;
-    let ConnectFailure::AuthFailed { offered, .. } = &*error.cause else { panic!("{error}") };
-    assert!(offered.iter().any(|method| method == "publickey"), "{offered:?}");
-    assert!(error.to_string().contains("neither key nor password"), "{error}");
-}
-
-/// An agent of its own that holds the keys of these files.
-struct Agent {
-    child: std::process::Child,
-    socket: PathBuf,
-}
-
-impl Agent {
-    fn start(socket: PathBuf, keys: &[PathBuf]) -> Self {
-        let mut command = std::process::Command::new("ssh-agent");
-        let child = command.arg("-D").arg("-a").arg(&socket).stdout(std::process::Stdio::null()).spawn();
-        let agent = Self { child: child.expect("ssh-agent starts"), socket };
-        while std::os::unix::net::UnixStream::connect(&agent.socket).is_err() {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        for key in keys {
-            let mut add = std::process::Command::new("ssh-add");
-            add.arg("-q").arg(key).env("SSH_AUTH_SOCK", &agent.socket);
-            assert!(add.status().expect("ssh-add runs").success());
-        }
-        agent
-    }
-
-    fn options(&self) -> Options {
-        let identities = Identities::new(None, Some(self.socket.clone()));
-        Options { accept_new_host_keys: true, ..Options::new(Arc::new(identities)) }
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[tokio::test]
-async fn the_agent_signs_with_each_kind_of_key() {
-    let Some(server) = Sshd::start() else { return };
-    for kind in ["ed25519", "ecdsa", "rsa"] {
-        let key = sshd::generate_key(server.dir.path(), &format!("agent_{kind}"), kind, "");
-        std::fs::copy(sshd::public(&key), server.path("authorized_keys")).unwrap();
-        let agent = Agent::start(server.path(&format!("agent_{kind}.sock")), std::slice::from_ref(&key));
-        // Held by the agent only.
-        let held = Target { keys: Vec::new(), ..target(&server) };
-        connect(&held, &agent.options()).await.unwrap_or_else(|error| panic!("{kind}: {error}"));
-    }
-}
-
-#[tokio::test]
-async fn keys_that_only_an_agent_can_use_are_named_with_the_remedy() {
-    let Some(server) = Sshd::start() else { return };
-    let encrypted = sshd::generate_key(server.dir.path(), "encrypted", "ed25519", "secret");
-    let rsa = sshd::generate_key(server.dir.path(), "rsa", "rsa", "");
-    let target = Target { keys: vec![encrypted.clone(), rsa.clone()], ..target(&server) };
-    let text = refusal(&target, &trusting()).await.to_string();
-    for (path, why) in [(&encrypted, "is encrypted"), (&rsa, "is an RSA key")] {
-        assert!(text.contains(&format!("key {} {why}", path.display())), "{text}");
-        assert!(text.contains(&format!("`ssh-add {}`", path.display())), "{text}");
-    }
-
-    let agent = Agent::start(server.path("agent.sock"), std::slice::from_ref(&rsa));
-    std::fs::copy(sshd::public(&rsa), server.path("authorized_keys")).unwrap();
-    connect(&target, &agent.options()).await.expect("the agent signs for the RSA file");
-}
-
-#[tokio::test]
-async fn a_dead_agent_does_not_keep_a_key_from_working() {
-    let Some(server) = Sshd::start() else { return };
-    let identities = Identities::new(None, Some(server.path("no-agent.sock")));
-    let options = Options { accept_new_host_keys: true, ..Options::new(Arc::new(identities)) };
-    connect(&target(&server), &options).await.expect("a session by the key file");
-}
-
-/// A login by password only, on a server that runs as root.
-fn by_password(server: &Sshd, user: &str, password: &str) -> Target {
-    Target {
-        user: user.into(),
-        keys: Vec::new(),
-        password: Some(SecretString::from(password)),
-        ..target(server)
-    }
-}
-
-const KEYBOARD_ONLY: &str = "PasswordAuthentication no\nKbdInteractiveAuthentication yes\n";
-const PASSWORD_ONLY: &str = "PasswordAuthentication yes\nKbdInteractiveAuthentication no\n";
-
-#[tokio::test]
-async fn the_password_logs_in_by_either_method() {
-    if !sshd::is_root() {
-        return support::left_out("root, without whom sshd knows no throwaway logins");
-    }
-    for config in [PASSWORD_ONLY, KEYBOARD_ONLY] {
-        let Some(server) = Sshd::start_with(config) else { return };
-        let session = connect(&by_password(&server, USER, PASSWORD), &trusting()).await;
-        let session = session.unwrap_or_else(|error| panic!("{config}: {error}"));
-        let output = session.run("id -un", b"").await.unwrap();
-        assert_eq!(output.stdout, format!("{USER}\n").into_bytes());
-    }
-}
-
-#[tokio::test]
-async fn a_wrong_password_is_refused_and_never_shown() {
-    if !sshd::is_root() {
-        return support::left_out("root, without whom sshd knows no throwaway logins");
-    }
-    let Some(server) = Sshd::start_with(PASSWORD_ONLY) else { return };
-    let target = by_password(&server, USER, "wrong-secret");
-    let error = refusal(&target, &trusting()).await;
-    assert!(error.to_string().contains("tried: password (refused)"), "{error}");
-    for text in [error.to_string(), format!("{error:?}"), format!("{target:?}")] {
-        assert!(!text.contains("wrong-secret"), "{text}");
-    }
-}
-
-#[tokio::test]
-async fn two_step_logins_take_key_and_password() {
-    if !sshd::is_root() {
-        return support::left_out("root, without whom sshd knows no throwaway logins");
-    }
-    for order in ["publickey,password", "password,publickey"] {
-        let config = format!("{PASSWORD_ONLY}AuthenticationMethods {order}\n");
-        let Some(server) = Sshd::start_with(&config) else { return };
-        let both = Target { keys: vec![server.path("client")], ..by_password(&server, USER, PASSWORD) };
-        connect(&both, &trusting()).await.unwrap_or_else(|error| panic!("{order}: {error}"));
-        let error = refusal(&Target { password: None, ..both }, &trusting()).await;
-        assert!(matches!(*error.cause, ConnectFailure::AuthFailed { .. }), "{error}");
-    }
-}
-
-#[tokio::test]
-async fn an_agent_full_of_keys_leaves_room_for_the_password() {
-    if !sshd::is_root() {
-        return support::left_out("root, without whom sshd knows no throwaway logins");
-    }
-    let Some(server) = Sshd::start_with(PASSWORD_ONLY) else { return };
-    let keys: Vec<_> =
-        (0..7).map(|n| sshd::generate_key(server.dir.path(), &format!("other{n}"), "ed25519", "")).collect();
-    let agent = Agent::start(server.path("agent.sock"), &keys);
-    let target = by_password(&server, USER, PASSWORD);
-    connect(&target, &agent.options()).await.expect("a session by password");
-
-    let error = refusal(&Target { password: None, ..target }, &agent.options()).await;
-    assert!(error.to_string().contains("Too many authentication failures"), "{error}");
-}
-
-#[tokio::test]
-async fn an_expired_password_is_told_whichever_way_one_logs_in() {
-    if !sshd::is_root() {
-        return support::left_out("root, without whom sshd knows no throwaway logins");
-    }
-    for config in [PASSWORD_ONLY, KEYBOARD_ONLY] {
-        let Some(server) = Sshd::start_with(config) else { return };
-        let password = by_password(&server, EXPIRED_USER, PASSWORD);
-        let key = Target { keys: vec![server.path("client")], password: None, ..password.clone() };
-        for target in [password, key] {
-            let error = refusal(&target, &trusting()).await;
-            assert!(matches!(*error.cause, ConnectFailure::PasswordExpired { .. }), "{config}: {error}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_host_that_is_still_booting_is_worth_another_try() {
-    // What pam_nologin prints goes through the same banner.
-    let Some(server) = Sshd::start() else { return };
-    let banner = server.path("banner");
-    std::fs::write(&banner, "System is booting up. Unprivileged users are not permitted to log in yet.\n")
-        .unwrap();
-    let Some(server) = Sshd::start_with(&format!("Banner {}\n", banner.display())) else { return };
-    let error = refusal(&Target { keys: Vec::new(), ..target(&server) }, &trusting()).await;
-    assert!(error.is_transient() && !error.is_unreachable(), "{error}");
 }
 
 // ---- Running commands

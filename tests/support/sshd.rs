@@ -47,6 +47,12 @@ impl Sshd {
 
     /// The same with more lines of sshd_config, which win over its own.
     pub(crate) fn start_with(config: &str) -> Option<Self> {
+        Self::start_with_pam(config, None)
+    }
+
+    /// The same, logins going through this PAM configuration where the server runs as root. In both, `{dir}` stands for
+    /// the server's directory.
+    pub(crate) fn start_with_pam(config: &str, pam: Option<&str>) -> Option<Self> {
         if !Path::new(SSHD).exists() {
             super::left_out("an OpenSSH server (Debian package openssh-server)");
             return None;
@@ -58,8 +64,12 @@ impl Sshd {
             generate_key(dir.path(), &format!("host_{kind}"), kind, "");
         }
         let port = free_port();
-        std::fs::write(dir.path().join("sshd_config"), config.to_owned() + &base_config(dir.path(), port))
+        let here = |text: &str| text.replace("{dir}", dir.path().to_str().expect("a plain path"));
+        std::fs::write(dir.path().join("sshd_config"), here(config) + &base_config(dir.path(), port))
             .expect("sshd_config written");
+        if let Some(pam) = pam {
+            std::fs::write(dir.path().join("pam"), here(pam)).expect("PAM configuration written");
+        }
         let child = spawn(dir.path());
         let server = Self { dir, port, child };
         server.wait_until_it_listens();
@@ -73,10 +83,15 @@ impl Sshd {
 
     /// The fingerprint of one of its host keys, as OpenSSH prints it.
     pub(crate) fn fingerprint(&self, kind: &str) -> String {
-        let key = public(&self.path(&format!("host_{kind}")));
-        let listing = Command::new("ssh-keygen").arg("-lf").arg(key).output().expect("ssh-keygen runs");
-        let text = String::from_utf8(listing.stdout).expect("text");
-        text.split(' ').nth(1).expect("a fingerprint").to_owned()
+        fingerprint(&public(&self.path(&format!("host_{kind}"))))
+    }
+
+    /// Lets in whoever holds one of these keys, besides those that it lets in already.
+    pub(crate) fn authorize(&self, private: &Path) {
+        let line = std::fs::read_to_string(public(private)).expect("a public key");
+        let file = self.path("authorized_keys");
+        let known = std::fs::read_to_string(&file).expect("authorized_keys");
+        std::fs::write(&file, known + &line).expect("authorized_keys written");
     }
 
     /// One of its host keys as `type base64`.
@@ -187,6 +202,13 @@ pub(crate) fn generate_key(dir: &Path, name: &str, kind: &str, passphrase: &str)
     path
 }
 
+/// The fingerprint of a public or private key file, as OpenSSH prints it.
+pub(crate) fn fingerprint(key: &Path) -> String {
+    let listing = Command::new("ssh-keygen").arg("-lf").arg(key).output().expect("ssh-keygen runs");
+    let text = String::from_utf8(listing.stdout).expect("text");
+    text.split(' ').nth(1).expect("a fingerprint").to_owned()
+}
+
 /// The public half of a key pair.
 pub(crate) fn public(private: &Path) -> PathBuf {
     private.with_extension("pub")
@@ -226,13 +248,14 @@ fn spawn(dir: &Path) -> Child {
     command.spawn().expect("sshd starts")
 }
 
-/// Puts the throwaway logins and a run directory in place for what follows.
+/// Puts the throwaway logins, a run directory and the PAM configuration in place for what follows.
 const IN_NAMESPACE: &str = r#"
     dir=$1; shift
     mount --bind "$dir/passwd" /etc/passwd
     mount --bind "$dir/shadow" /etc/shadow
     mount -t tmpfs tmpfs /run
     mkdir -m 755 /run/sshd
+    if [ -e "$dir/pam" ]; then mount --bind "$dir/pam" /etc/pam.d/sshd; fi
     exec "$@"
 "#;
 

@@ -100,7 +100,8 @@ fn absent() -> Observed {
 }
 
 fn present() -> Observed {
-    Observed::Directory(directory::Observed::Directory(directory::Attributes { mode: 0o755, uid: 0, gid: 0 }))
+    let now = directory::Present { mode: 0o755, uid: 0, gid: 0, filled: false };
+    Observed::Directory(directory::Observed::Directory(now))
 }
 
 fn change() -> Change {
@@ -149,8 +150,8 @@ async fn run(script: Vec<Turn>, steps: usize, desire: &Desire<'_>, stop: &Stop) 
         })
     };
     let agents = Arc::new(Agents::of([]));
-    let passwords = Passwords::of("n1", "root", Arc::default());
-    let privilege = Privilege { elevation: Elevation::None, passwords, places: Vec::new() };
+    let (elevation, passwords) = (Elevation::None, Passwords::default());
+    let privilege = Privilege { elevation, passwords, places: vec!["/x".to_owned()] };
     let on_push = &mut |_, _| ();
     let opened = HostSession::open("n1".into(), Box::new(host.clone()), agents, privilege, on_push).await;
     let session = opened.unwrap().reopened_by(again);

@@ -12,26 +12,42 @@ impl Checker<'_> {
         let engine = &self.file.engine;
         if let Some(version) = &engine.version {
             self.engine_version(version);
+            if engine.source.map(EngineSource::from) == Some(EngineSource::Keep) {
+                let message = "`source: keep` installs nothing, so this version is not seen to".to_owned();
+                self.warn(version, message, "take it out, or write `source: distro` or `source: docker`");
+            }
         }
         for (key, value) in engine.options.iter() {
             self.engine_option(key, value);
         }
+        let options = engine.options.iter().map(|(key, value)| (key.value.clone(), value.value.clone()));
+        let mut options: serde_json::Map<String, Value> = options.collect();
+        options.extend(self.registry_mirrors());
+        let source = engine.source.map_or(EngineSource::Distro, EngineSource::from);
+        let version = engine.version.as_ref().map(|version| version.value.clone());
+        let holds = source == EngineSource::Docker || (version.is_some() && source != EngineSource::Keep);
         Engine {
-            source: engine.source.map_or(EngineSource::Distro, EngineSource::from),
-            version: engine.version.as_ref().map(|version| version.value.clone()),
-            options: engine
-                .options
-                .iter()
-                .map(|(key, value)| (key.value.clone(), value.value.clone()))
-                .collect(),
+            source,
+            source_is_named: engine.source.is_some(),
+            hold: engine.hold.or(holds.then_some(true)),
+            version,
+            repository: self.repository(source),
+            proxy: self.engine_proxy(),
+            group: engine.group.iter().map(|user| self.group_member(user)).collect(),
+            options,
         }
+    }
+
+    fn group_member(&mut self, user: &Spot<String>) -> String {
+        self.user(user);
+        user.value.clone()
     }
 
     fn engine_version(&mut self, version: &Spot<String>) {
         let fits = |c: char| c.is_ascii_alphanumeric() || ".+~:-*".contains(c);
         if version.is_empty() || !version.chars().all(fits) {
             let message = format!("`{}` is not a version", version.escape_debug());
-            self.error(version, message, "write it with `*` for what may differ: `\"20.10.*\"`");
+            self.error(version, message, "write it with `*` for what may differ: `\"28.*\"`");
         }
     }
 

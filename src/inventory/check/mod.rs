@@ -5,11 +5,14 @@
 
 mod clients;
 mod engine;
+mod engine_source;
 mod export_options;
 mod nodes;
 mod paths;
 mod shares;
 mod swarm;
+
+pub(super) use engine_source::read_key;
 
 use std::collections::HashSet;
 use std::ops::Range;

@@ -116,6 +116,7 @@ impl Checker<'_> {
         let port = node.port.as_ref().or(defaults.port.as_ref());
         let password = node.password.as_ref().or(defaults.password.as_ref());
         let sudo_password = node.sudo_password.as_ref().or(defaults.sudo_password.as_ref());
+        let key_passphrase = node.key_passphrase.as_ref().or(defaults.key_passphrase.as_ref());
         let known_hosts = node.known_hosts.as_ref().or(defaults.known_hosts.as_ref());
         if let Some(user) = user {
             self.user(user);
@@ -132,6 +133,7 @@ impl Checker<'_> {
             port: port.map(|port| port.value),
             keys: self.keys(node, defaults),
             password: password.and_then(|secret| self.secret(secret)),
+            key_passphrase: key_passphrase.and_then(|secret| self.secret(secret)),
             host_key: node.host_key.as_ref().map(|text| text.value.clone()),
             known_hosts: known_hosts.map(|path| self.local_path(path)),
             jump,
@@ -181,7 +183,7 @@ impl Checker<'_> {
         }
     }
 
-    fn user(&mut self, user: &Spot<String>) {
+    pub(super) fn user(&mut self, user: &Spot<String>) {
         if !is_user_name(user) {
             let message = format!("`{}` cannot be a user name", user.escape_debug());
             self.error(user, message, "write the name alone: `user: pi`");

@@ -3,19 +3,25 @@
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use super::super::{Fault, Host, systemd};
 use crate::facts::engine::process::Process;
 
 /// The engine's unit.
-const UNIT: &str = "docker.service";
+pub(in super::super) const UNIT: &str = "docker.service";
 
 /// How much younger than the engine the file must be to count: the engine's start is known to a second or so.
 const TOLERANCE_MS: i64 = 2000;
 
+/// What a restart of the engine interrupts.
+pub(in super::super) fn restarts() -> String {
+    "restarts docker, and every container on the host with it".to_owned()
+}
+
 /// Whether `file` was written after the engine started, so that the engine does not know it.
-pub(super) fn is_stale(host: &Host, file: &str, engine: &Process) -> Result<bool, Fault> {
+pub(in super::super) fn is_stale(host: &Host, file: impl AsRef<Path>, engine: &Process) -> Result<bool, Fault> {
     let Some(file) = host.metadata(file)? else { return Ok(false) };
     let written_unix_ms = file.mtime() * 1000 + file.mtime_nsec() / 1_000_000;
     // A start that is not known is no reason to restart anything.
@@ -24,7 +30,7 @@ pub(super) fn is_stale(host: &Host, file: &str, engine: &Process) -> Result<bool
 }
 
 /// Restarts the engine and waits until it answers.
-pub(super) fn restart(host: &Host) -> Result<(), Fault> {
+pub(in super::super) fn restart(host: &Host) -> Result<(), Fault> {
     // systemd refuses a unit that was started too often of late, however good its options are now.
     let _ = host.run("systemctl", &["reset-failed", "--", UNIT]);
     systemd::turn(host, "restart", UNIT)?;
@@ -41,7 +47,7 @@ fn answers(host: &Host) -> bool {
     ["/run/docker.sock", "/var/run/docker.sock"].iter().any(|socket| ping(&host.path(socket)).unwrap_or(false))
 }
 
-fn ping(socket: &std::path::Path) -> std::io::Result<bool> {
+fn ping(socket: &Path) -> std::io::Result<bool> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     stream.set_write_timeout(Some(Duration::from_secs(5)))?;

@@ -1,24 +1,29 @@
 //! What dpkg has, from its own records: faster than asking it, and possible while it is at work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Fault, Host};
+use super::needs::Relations;
 
 /// What dpkg has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Status {
+pub(in super::super) struct Status {
     /// Versions of all packages that are wholly installed.
-    pub(super) installed: BTreeMap<String, String>,
+    pub(in super::super) installed: BTreeMap<String, String>,
+    /// Those of them that apt leaves as they are, by `apt-mark hold`.
+    pub(in super::super) held: BTreeSet<String>,
     /// Packages left half way.
     pub(super) unfinished: Vec<String>,
     /// Those of them that lost files and must be unpacked anew.
     pub(super) broken: Vec<String>,
+    /// What the wholly installed ones need and provide.
+    pub(super) relations: Vec<Relations>,
     /// Whether dpkg has changes that it has yet to write into its main record.
     pub(super) interrupted: bool,
 }
 
 impl Status {
-    pub(super) fn read(host: &Host) -> Result<Self, Fault> {
+    pub(in super::super) fn read(host: &Host) -> Result<Self, Fault> {
         let bytes = host.read("/var/lib/dpkg/status")?.ok_or_else(|| {
             Fault::new("/var/lib/dpkg/status", "is not there, so this is no system with Debian packages")
                 .help("skep knows hosts with apt and dpkg: Debian, Ubuntu, Armbian, Raspberry Pi OS")
@@ -37,8 +42,12 @@ impl Status {
             let (Some(name), Some(state)) = (field("Package"), field("Status")) else { continue };
             // Three words: what is wanted, whether it must be reinstalled, what it is.
             match state.split_whitespace().collect::<Vec<_>>()[..] {
-                [_, "ok", "installed"] => {
+                [wanted, "ok", "installed"] => {
+                    if wanted == "hold" {
+                        status.held.insert(name.to_owned());
+                    }
                     status.installed.insert(name.to_owned(), field("Version").unwrap_or_default().to_owned());
+                    status.relations.push(Relations::parse(name, stanza));
                 }
                 [_, _, "not-installed" | "config-files"] => {}
                 [_, flag, _] => {
@@ -112,6 +121,7 @@ Version: 4
         let status = Status::parse(TEXT);
         let installed: Vec<_> = status.installed.iter().map(|(name, version)| (name.as_str(), version.as_str())).collect();
         assert_eq!(installed, [("docker.io", "20.10.24+dfsg1-1+deb12u1+b2"), ("held", "1:2-3")]);
+        assert_eq!(status.held.iter().collect::<Vec<_>>(), ["held"]);
         assert_eq!(status.unfinished, ["unpacked", "broken", "waiting"]);
         assert_eq!(status.broken, ["broken"]);
         assert!(status.needs_repair());

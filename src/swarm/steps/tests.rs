@@ -35,12 +35,17 @@ fn short(steps: &[Step]) -> Vec<String> {
         Action::Swarm(SwarmAction::Demote { node_id }) => format!("demote {node_id}"),
         Action::Swarm(SwarmAction::Forget { node_id, manager: true }) => format!("forget manager {node_id}"),
         Action::Swarm(SwarmAction::Forget { node_id, .. }) => format!("forget {node_id}"),
+        Action::Swarm(SwarmAction::Drain { node_id }) => format!("drain {node_id}"),
+        Action::Swarm(SwarmAction::Undrain { node_id }) => format!("undrain {node_id}"),
         Action::Swarm(SwarmAction::Adopt { name }) => format!("adopt {name}"),
         Action::Swarm(SwarmAction::Configure { task_history }) => format!("history {task_history}"),
-        Action::Swarm(SwarmAction::Label { node_id, labels }) => {
+        Action::Swarm(SwarmAction::Label { node_id, labels, .. }) => {
             let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
             format!("label {} {}", node_id.as_deref().unwrap_or("?"), labels.join(" "))
         }
+        Action::Swarm(
+            other @ (SwarmAction::Release { .. } | SwarmAction::Leave { .. } | SwarmAction::Dissolve { .. }),
+        ) => panic!("{other:?}, which only an undo does"),
         Action::Change(change) => panic!("{change:?} in the swarm's steps"),
     };
     steps.iter().map(|step| format!("{} {}", step.node, action(&step.action))).collect()

@@ -1,0 +1,107 @@
+//! Engines of a swarm's members are replaced in turn: drained, replaced, and back before the next one goes.
+
+use std::collections::BTreeMap;
+
+use super::{Action, Finding, PhaseName, Plan, Step, View};
+use crate::facts::SwarmNode;
+use crate::inventory::model::{NodeName, Role};
+use crate::resource::Change;
+use crate::swarm::membership::{Membership, Standing, Unknown, is_manager};
+use crate::swarm::quorum::{Managers, can_lose, quorum};
+use crate::swarm::{AVAILABILITY_LABEL, SwarmAction};
+
+/// Puts the steps that replace a member's engine between those that drain it and give it tasks again. A member that a
+/// former run left drained gets its tasks back, whatever else there is to do.
+pub(super) fn arrange(view: &View<'_>, phases: &mut BTreeMap<PhaseName, Vec<Step>>, plan: &mut Plan) {
+    let membership = Membership::read(view);
+    let mut steps = phases.remove(&PhaseName::Engine).unwrap_or_default();
+    let mut arranged = Vec::new();
+    for node in view.inventory.nodes.iter().filter(|node| view.hosts.contains_key(&node.name)) {
+        let (own, others) = steps.into_iter().partition(|step| step.node == node.name);
+        steps = others;
+        arranged.extend(turn(&node.name, own, &membership, plan));
+    }
+    if !arranged.is_empty() {
+        phases.insert(PhaseName::Engine, arranged);
+    }
+}
+
+/// One node's steps.
+fn turn(node: &NodeName, steps: Vec<Step>, membership: &Membership, plan: &mut Plan) -> Vec<Step> {
+    let record = record(node, membership);
+    let drained = record.is_some_and(|record| record.labels.contains_key(AVAILABILITY_LABEL));
+    let swarm = |action| Step { node: node.clone(), action: Action::Swarm(action) };
+    let undrain = |record: &SwarmNode| swarm(SwarmAction::Undrain { node_id: record.id.clone() });
+    if !steps.iter().any(replaces_engine) {
+        let back = record.filter(|_| drained).map(undrain);
+        return steps.into_iter().chain(back).collect();
+    }
+    match in_the_way(node, membership) {
+        Ok(warning) => plan.warnings.extend(warning),
+        Err(problem) => {
+            plan.problems.push(problem);
+            return steps.into_iter().filter(|step| !concerns_packages(step)).collect();
+        }
+    }
+    let is_member = matches!(membership.standing(node), Standing::Member { .. });
+    let drain =
+        record.filter(|_| is_member).map(|record| swarm(SwarmAction::Drain { node_id: record.id.clone() }));
+    // A node that its user drained stays drained.
+    let back = record.filter(|record| drained || record.availability != "drain").map(undrain);
+    drain.into_iter().chain(steps).chain(back).collect()
+}
+
+/// The node's record in our swarm, also where its engine does not run just now.
+fn record<'m>(node: &NodeName, membership: &'m Membership) -> Option<&'m SwarmNode> {
+    membership
+        .ours
+        .iter()
+        .flat_map(|roster| &roster.nodes)
+        .find(|record| membership.name_of(record) == Some(node))
+}
+
+/// Whether a step stops a running engine for a while to put another in its place.
+fn replaces_engine(step: &Step) -> bool {
+    matches!(&step.action, Action::Change(Change::Packages(change)) if change.service.is_some())
+}
+
+fn concerns_packages(step: &Step) -> bool {
+    matches!(&step.action, Action::Change(Change::Packages(_) | Change::Hold(_)))
+}
+
+/// Whether a node's engine may be replaced; with a warning where the swarm is without managers meanwhile.
+fn in_the_way(node: &NodeName, membership: &Membership) -> Result<Option<Finding>, Finding> {
+    let finding = |message: String, help: String| Finding { nodes: vec![node.clone()], message, help };
+    let role = match membership.standing(node) {
+        Standing::Outside | Standing::Unknown(Unknown::Absent | Unknown::Stopped) => return Ok(None),
+        Standing::Member { role, ready: true, .. } => *role,
+        _ => {
+            return Err(finding(
+                format!("{node}'s engine is not replaced: it is not known how the swarm fares without it"),
+                "see `skep status`; bring its swarm in order, then run `skep up` again".to_owned(),
+            ));
+        }
+    };
+    let nodes = membership.ours.iter().flat_map(|roster| &roster.nodes);
+    let managers = Managers {
+        total: nodes.clone().filter(|record| is_manager(record)).count(),
+        reachable: nodes.filter(|record| membership.answers(record)).count(),
+    };
+    match (role, managers.total) {
+        (Role::Worker, _) => Ok(None),
+        (Role::Manager, 1) => Ok(Some(finding(
+            format!("{node} is the only manager: while its engine is replaced, the swarm cannot be changed"),
+            "with 3 managers it could".to_owned(),
+        ))),
+        _ if can_lose(managers.reachable, managers.total) => Ok(None),
+        _ => Err(finding(
+            format!(
+                "{node}'s engine is not replaced: {} of {} managers answer, and {} are needed meanwhile without it",
+                managers.reachable,
+                managers.total,
+                quorum(managers.total)
+            ),
+            "bring the other managers back, then run `skep up` again".to_owned(),
+        )),
+    }
+}

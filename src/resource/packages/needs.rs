@@ -1,0 +1,151 @@
+//! Which packages cannot be removed because others, that stay, need them.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+/// One thing that an installed package needs, where a package that was asked about can give it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    /// The package that needs it.
+    pub by: String,
+    /// Installed packages that give it; one of them is enough.
+    pub any: BTreeSet<String>,
+}
+
+/// What one package needs and provides, by dpkg's records. Versions are left aside: apt minds them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Relations {
+    name: String,
+    /// Each of these, by one of the names in it.
+    needs: Vec<Vec<String>>,
+    provides: Vec<String>,
+}
+
+impl Relations {
+    /// Those of a package's stanza.
+    pub(super) fn parse(name: &str, stanza: &str) -> Self {
+        let needs = ["Pre-Depends", "Depends"].into_iter().flat_map(|field| list(stanza, field));
+        let needs = needs.map(|group| group.split('|').map(bare).collect()).collect();
+        let provides = list(stanza, "Provides").map(|name| bare(&name)).collect();
+        Self { name: name.to_owned(), needs, provides }
+    }
+
+    fn gives(&self, name: &str) -> bool {
+        self.name == name || self.provides.iter().any(|provided| provided == name)
+    }
+}
+
+/// The entries of a field whose value may go on over several lines.
+fn list(stanza: &str, field: &str) -> impl Iterator<Item = String> + use<> {
+    let mut value = String::new();
+    let mut inside = false;
+    for line in stanza.lines() {
+        if line.starts_with([' ', '\t']) {
+            if inside {
+                value.push_str(line);
+            }
+            continue;
+        }
+        let rest = line.strip_prefix(field).and_then(|rest| rest.strip_prefix(':'));
+        inside = rest.is_some();
+        value.push_str(rest.unwrap_or_default());
+    }
+    let entries: Vec<String> = value.split(',').map(|entry| entry.trim().to_owned()).collect();
+    entries.into_iter().filter(|entry| !entry.is_empty())
+}
+
+/// A name without version, architecture and restriction: `python3:any (>= 3.9)`.
+fn bare(entry: &str) -> String {
+    let entry = entry.trim();
+    entry[..entry.find([' ', '(', ':', '[']).unwrap_or(entry.len())].to_owned()
+}
+
+/// What installed packages need of those asked about.
+pub(super) fn of(asked: &BTreeSet<String>, installed: &[Relations]) -> Vec<Need> {
+    let wanted = |name: &String| asked.contains(name);
+    // Only names that one of the packages asked about gives can lead to a need of it.
+    let given: BTreeSet<&String> = installed
+        .iter()
+        .filter(|package| wanted(&package.name))
+        .flat_map(|package| package.provides.iter().chain([&package.name]))
+        .collect();
+    let mut needs = Vec::new();
+    for package in installed {
+        for group in package.needs.iter().filter(|group| group.iter().any(|name| given.contains(name))) {
+            let gives = |other: &&Relations| group.iter().any(|name| other.gives(name));
+            let any: BTreeSet<String> = installed.iter().filter(gives).map(|other| other.name.clone()).collect();
+            if any.iter().any(wanted) {
+                needs.push(Need { by: package.name.clone(), any });
+            }
+        }
+    }
+    needs
+}
+
+/// Takes those out of `remove` that packages which stay need; says of each why.
+pub(super) fn spare(remove: &mut BTreeSet<String>, needs: &[Need]) -> Vec<String> {
+    let mut told = Vec::new();
+    let stays = |remove: &BTreeSet<String>, need: &Need| !remove.contains(&need.by) && need.any.is_subset(remove);
+    while let Some(need) = needs.iter().find(|need| stays(remove, need)) {
+        for name in &need.any {
+            remove.remove(name);
+            told.push(format!("{name} is needed by {}", need.by));
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn installed() -> Vec<Relations> {
+        [
+            ("docker.io", "Depends: containerd (>= 1.4~), iptables | nftables,\n runc:any\nVersion: 1\n"),
+            ("containerd", "Depends: libc6 (>= 2.34), runc\n"),
+            ("runc", "Pre-Depends: libc6\nProvides: oci-runtime (= 1)\n"),
+            ("iptables", "Depends: libxtables12\n"),
+            ("libxtables12", ""),
+            ("libc6", "Breaks: docker.io\n"),
+        ]
+        .iter()
+        .map(|(name, stanza)| Relations::parse(name, stanza))
+        .collect()
+    }
+
+    fn rest(also: &[(&str, &str)]) -> (BTreeSet<String>, Vec<String>) {
+        let mut remove = set(&["docker.io", "containerd", "runc", "iptables", "libxtables12"]);
+        let mut packages = installed();
+        packages.extend(also.iter().map(|(name, stanza)| Relations::parse(name, stanza)));
+        let needs = of(&remove, &packages);
+        let told = spare(&mut remove, &needs);
+        (remove, told)
+    }
+
+    #[test]
+    fn what_came_together_goes_together() {
+        assert_eq!(rest(&[]), (set(&["docker.io", "containerd", "runc", "iptables", "libxtables12"]), vec![]));
+    }
+
+    #[test]
+    fn what_others_need_stays_with_all_that_it_needs_itself() {
+        let (left, told) = rest(&[("ufw", "Depends: iptables, ucf\n")]);
+        assert_eq!(left, set(&["docker.io", "containerd", "runc"]));
+        assert_eq!(told, ["iptables is needed by ufw", "libxtables12 is needed by iptables"]);
+    }
+
+    #[test]
+    fn one_of_several_that_give_it_is_enough() {
+        let (left, told) = rest(&[("nftables", ""), ("fail2ban", "Depends: iptables | nftables\n")]);
+        assert_eq!((left.len(), told), (5, vec![]));
+        let (left, told) = rest(&[("crun", "Provides: oci-runtime\n"), ("podman", "Depends: oci-runtime\n")]);
+        assert_eq!((left.len(), told), (5, vec![]));
+        let (left, told) = rest(&[("podman", "Depends: oci-runtime\n")]);
+        assert_eq!((left.contains("runc"), told), (false, vec!["runc is needed by podman".to_owned()]));
+    }
+}
