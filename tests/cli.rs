@@ -194,3 +194,43 @@ fn past_runs_are_listed_told_again_and_kept_from_other_inventories() {
     assert!(refused.stderr.contains("skep -i /home/user/cluster.yml undo"), "{}", refused.stderr);
     assert_eq!(fs::read_dir(&runs).unwrap().count(), 2, "nothing was begun");
 }
+
+#[test]
+fn a_template_is_taken_over_and_its_mistakes_are_told_before_any_host_is_tried() {
+    let folder = folder();
+    let without = "nodes:\n  n1: {address: 127.0.0.1, port: 9, role: manager}\n  n2: {address: 127.0.0.2, port: 9, role: worker}\n\
+                   shares:\n  data: {server: n1, path: /srv/data, clients: [127.0.0.0/8], mount: {at: /mnt/data}}\n";
+    let inventory = |text: &str| fs::write(folder.path().join("c.yml"), text).unwrap();
+    let run = |arguments: &[&str]| skep(&folder, &[&["-i", "c.yml"], arguments].concat());
+    inventory(without);
+    let nowhere = run(&["templates", "eject", "nfs.mount.j2"]);
+    assert!(nowhere.code == 2 && nowhere.stderr.contains("templates: ./templates"), "{}", nowhere.stderr);
+
+    inventory(&format!("{without}templates: ./mine\n"));
+    assert!(run(&["templates", "ls"]).stdout.contains("nfs.mount.j2"));
+    let gone = run(&["plan"]);
+    assert!(
+        gone.code == 2 && gone.stderr.contains("there is no such folder of templates"),
+        "{}",
+        gone.stderr
+    );
+    assert_eq!(run(&["templates", "eject", "nfs.mount.j2"]).stdout.trim(), "./mine/nfs.mount.j2");
+    assert_eq!(run(&["templates", "eject", "nfs.mount.j2"]).code, 2);
+    assert!(run(&["templates", "ls"]).stdout.contains("mine/nfs.mount.j2"));
+
+    let path = folder.path().join("mine/nfs.mount.j2");
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(run(&["templates", "show", "nfs.mount.j2"]).stdout, text);
+    fs::write(&path, text.replace("{{ server }}", "{{ sever }}")).unwrap();
+    fs::write(folder.path().join("mine/mount.j2"), "x").unwrap();
+    let refused = run(&["plan"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{}", refused.stderr);
+    for part in
+        ["error: `sever` is not defined", "mine/nfs.mount.j2:3:", "did you mean `server`?", "mine/mount.j2"]
+    {
+        assert!(refused.stderr.contains(part), "{part} is not in:\n{}", refused.stderr);
+    }
+    assert!(!refused.stderr.contains("n1"), "a host was tried:\n{}", refused.stderr);
+    let other = run(&["plan", "--templates", "nosuch"]);
+    assert!(other.code == 2 && other.stderr.contains("nosuch"), "{}", other.stderr);
+}

@@ -92,12 +92,19 @@ impl Scene {
 
     /// Opens a session; tells the bytes pushed too.
     async fn open(&self, elevation: Elevation) -> (Result<HostSession, Bootstrap>, u64) {
+        self.open_over(self.log_in().await, elevation).await
+    }
+
+    async fn open_over(
+        &self,
+        remote: ssh::Session,
+        elevation: Elevation,
+    ) -> (Result<HostSession, Bootstrap>, u64) {
         let mut pushed = 0;
         let passwords = Passwords::of("n1", &this_user(), Arc::default());
         let privilege = Privilege { elevation, passwords, places: vec![self.directory()] };
-        let remote = Box::new(self.log_in().await);
         let mut on_push = |done, _| pushed = done;
-        let agents = Arc::clone(&self.agents);
+        let (agents, remote) = (Arc::clone(&self.agents), Box::new(remote));
         let opened = HostSession::open(NodeName::from("n1"), remote, agents, privilege, &mut on_push).await;
         (opened, pushed)
     }
@@ -148,13 +155,7 @@ async fn brought_once_then_found() {
 async fn agents_behind_a_jump_host() {
     let (Some(hop), Some(scene)) = (Scene::new(""), Scene::new("")) else { return };
     let target = Target { route: Route::Jump(Arc::new(hop.target())), ..scene.target() };
-    let remote = Box::new(scene.log_in_to(target).await);
-    let (elevation, passwords) = (Elevation::None, Passwords::default());
-    let privilege = Privilege { elevation, passwords, places: vec![scene.directory()] };
-    let mut pushed = 0;
-    let mut on_push = |done, _| pushed = done;
-    let agents = Arc::clone(&scene.agents);
-    let opened = HostSession::open(NodeName::from("n1"), remote, agents, privilege, &mut on_push).await;
+    let (opened, pushed) = scene.open_over(scene.log_in_to(target).await, Elevation::None).await;
     let survey = opened.expect("an agent").survey(vec![Key::Directory("/etc".into())]).await;
     assert!(survey.expect("an answer").observed.len() == 1 && pushed > 0);
     assert!(!fs::exists(hop.directory()).expect("it can be looked for"), "the jump host needs no agent");

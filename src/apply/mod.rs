@@ -7,6 +7,7 @@
 mod history;
 mod journal;
 mod leave;
+mod local;
 mod recover;
 mod stop;
 mod swarm;
@@ -28,7 +29,7 @@ pub use stop::Stop;
 
 use crate::event::{Event, Sink};
 use crate::fleet::HostSession;
-use crate::inventory::model::{NodeName, Role};
+use crate::inventory::model::{NodeName, Role, When};
 use crate::plan::{Action, Phase, PhaseName, Plan, Step};
 use crate::resource::{Change, Fault, Receipt, Resource};
 use crate::swarm::{SwarmAction, SwarmReceipt};
@@ -138,6 +139,8 @@ enum Sort {
     Restart,
     /// It changes the swarm; without the one that makes it, the others have nothing to join.
     Swarm,
+    /// It is a hook of the controller: of no node, but for all of them.
+    Alone,
 }
 
 /// A step with its place in its phase.
@@ -160,6 +163,9 @@ impl Executor<'_> {
         let _turn = self.forks.acquire().await;
         for (place, step) in steps {
             if self.account(&step.node, |account| account.fault.is_some()) {
+                return;
+            }
+            if self.comes_too_early(step) {
                 return;
             }
             if self.stop.is_asked() {
@@ -209,30 +215,50 @@ impl Executor<'_> {
                 let swarm = self.through(&step.node, act).await?;
                 Ok(Done { receipt: None, swarm })
             }
+            Action::Local(hook) => {
+                let (sink, node) = (Sink::clone(self.sink), step.node.clone());
+                let report = move |progress| sink(Event::StepProgress { node: node.clone(), progress });
+                local::run(hook, report).await?;
+                Ok(Done { receipt: None, swarm: None })
+            }
         }
+    }
+
+    /// Whether it is a hook of this computer for after a phase that did not go well on every node.
+    fn comes_too_early(&self, step: &Step) -> bool {
+        let Action::Local(hook) = &step.action else { return false };
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        hook.id.when == When::After.to_string() && any_failed(&accounts)
     }
 
     /// Why a step is not even tried.
     fn held_back(&self, step: &Step) -> Option<Fault> {
         let held_back = self.held_back.lock().unwrap_or_else(PoisonError::into_inner);
-        held_back.iter().find(|(of, _)| *of == sort(step)).map(|(_, fault)| fault.clone())
+        let holds = |of: Sort| of == Sort::Alone || of == sort(step);
+        held_back.iter().find(|(of, _)| holds(*of)).map(|(_, fault)| fault.clone())
     }
 
     /// What the failure of a step means for the steps of other nodes.
     fn hold_back_others(&self, failed: &Step) {
         let (node, sort) = (&failed.node, sort(failed));
-        let cause = match (&failed.action, sort) {
-            (Action::Swarm(SwarmAction::Init { .. }), _) => format!("{node} did not make the swarm"),
+        let (cause, culprit) = match (&failed.action, sort) {
+            (Action::Swarm(SwarmAction::Init { .. }), _) => {
+                (format!("{node} did not make the swarm"), node.to_string())
+            }
             (Action::Swarm(SwarmAction::Drain { .. }), _) => {
-                format!("{node} could not be drained, so this one keeps its engine")
+                (format!("{node} could not be drained, so this one keeps its engine"), node.to_string())
             }
-            (Action::Change(change), Sort::Restart) if comes_back(change) => {
-                format!("{node} did not come back from its restart, so this one keeps running")
+            (Action::Local(hook), _) => {
+                (format!("hook {} of this computer failed", hook.id.name), "the hook".to_owned())
             }
+            (Action::Change(change), Sort::Restart) if comes_back(change) => (
+                format!("{node} did not come back from its restart, so this one keeps running"),
+                node.to_string(),
+            ),
             _ => return,
         };
         let fault =
-            Fault::new("not tried", cause).help(format!("mend {node} first, then run the same again"));
+            Fault::new("not tried", cause).help(format!("mend {culprit} first, then run the same again"));
         self.held_back.lock().unwrap_or_else(PoisonError::into_inner).push((sort, fault));
     }
 
@@ -262,6 +288,7 @@ fn goes_along(step: &Step) -> bool {
         Action::Swarm(action) => {
             matches!(action, SwarmAction::Join { role: Role::Worker, .. } | SwarmAction::Label { .. })
         }
+        Action::Local(_) => false,
     }
 }
 
@@ -269,6 +296,7 @@ fn sort(step: &Step) -> Sort {
     match &step.action {
         Action::Swarm(SwarmAction::Drain { .. } | SwarmAction::Undrain { .. }) => Sort::Restart,
         Action::Swarm(_) => Sort::Swarm,
+        Action::Local(_) => Sort::Alone,
         Action::Change(change) if change.describe().disrupts.is_some() => Sort::Restart,
         Action::Change(_) => Sort::Harmless,
     }

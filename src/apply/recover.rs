@@ -81,6 +81,11 @@ impl Executor<'_> {
     async fn look(&self, session: &HostSession, change: &Change) -> Result<Onward, SessionError> {
         let node = session.node();
         let stuck = |fault: Fault| SessionError::Fault(Box::new(fault));
+        // The host itself keeps a run from beginning a hook twice.
+        if matches!(change, Change::Hook(_)) {
+            self.resumed(session, "connected again; the host says what became of the hook");
+            return Ok(Onward::Again);
+        }
         let Some(resource) = (self.desire)(node, change) else {
             return Err(stuck(unknown(node, change)));
         };

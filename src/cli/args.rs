@@ -38,6 +38,9 @@ pub(super) struct Common {
     /// The inventory file
     #[arg(short, long, global = true, value_name = "FILE", default_value = DEFAULT_PATH)]
     pub(super) inventory: PathBuf,
+    /// Templates of your own, instead of the folder that the inventory names
+    #[arg(long, global = true, value_name = "DIR", hide_short_help = true)]
+    pub(super) templates: Option<PathBuf>,
     /// Change these nodes only (comma-separated); the others are still looked at
     #[arg(long, global = true, value_name = "NODE,…", value_delimiter = ',', value_parser = node_name, add = ArgValueCandidates::new(complete::nodes))]
     pub(super) limit: Vec<NodeName>,
@@ -116,6 +119,9 @@ pub(super) enum Command {
     /// Throwaway nodes on this computer
     #[command(subcommand)]
     Lab(Lab),
+    /// The files that skep writes whole: list their templates, take over one
+    #[command(subcommand)]
+    Templates(Templates),
     /// Print the JSON Schema of the inventory, for editors
     Schema,
     /// Print completions for a shell; names of nodes come from the inventory
@@ -217,9 +223,29 @@ pub(super) enum Node {
 }
 
 #[derive(Debug, Subcommand)]
+pub(super) enum Templates {
+    /// List them: what each writes, and whether it is skep's or your own
+    Ls,
+    /// Print skep's own
+    #[command(after_help = "Example:\n  skep templates show exports.j2 | diff - templates/exports.j2")]
+    Show {
+        /// The template
+        name: String,
+    },
+    /// Copy skep's own into your folder, to change it there
+    #[command(after_help = "Example:\n  skep templates eject nfs.mount.j2")]
+    Eject {
+        /// The template
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(super) enum Lab {
     /// Boot throwaway nodes and write an inventory for them
-    #[command(after_help = "Example:\n  skep -i \"$(skep lab up -n 3)\" up")]
+    #[command(
+        after_help = "Examples:\n  skep -i \"$(skep lab up -n 3)\" up\n  skep lab up -n 1 --release trixie"
+    )]
     Up {
         #[command(flatten)]
         which: WhichLab,
@@ -229,6 +255,9 @@ pub(super) enum Lab {
         /// With Docker installed, but in no swarm
         #[arg(long)]
         engine: bool,
+        /// Release of new nodes, by code name or number; this computer's own where absent
+        #[arg(long, value_name = "RELEASE")]
+        release: Option<String>,
     },
     /// List the labs of this computer; with -q the paths of their inventories
     Ls,

@@ -24,7 +24,7 @@ pub(super) async fn run(common: &Common, name: &str, nodes: u8) -> Result<u8, Fa
     let printer = common.printer();
     printer.note(&format!("$ skep lab up -n {nodes} --name {name}"));
     let (blocking, lab_name) = (common.clone(), name.to_owned());
-    let lab = tokio::task::spawn_blocking(move || lab::up(&blocking, &lab_name, nodes, false));
+    let lab = tokio::task::spawn_blocking(move || lab::up(&blocking, &lab_name, nodes, false, None));
     let lab = lab.await.map_err(|error| Failure::new(exit::FAILED, error))??;
     printer.note(&share(&lab)?);
 

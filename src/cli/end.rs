@@ -10,7 +10,7 @@ use crate::apply::{Accounts, millis};
 use crate::event::{Event, NodeSummary, Outcome, Summary};
 use crate::inventory::DEFAULT_PATH;
 use crate::inventory::model::NodeName;
-use crate::plan::Finding;
+use crate::plan::{CONTROLLER, Finding};
 use crate::resource::Fault;
 
 /// How a run came to its end.
@@ -28,8 +28,10 @@ pub(super) struct End<'a> {
 impl Run<'_> {
     /// Ends the run: sums up, and tells the exit code.
     pub(super) fn finish(&self, end: &End<'_>) -> u8 {
-        let nodes: Vec<_> =
-            self.inventory.nodes.iter().map(|node| self.node_summary(&node.name, end)).collect();
+        let controller = NodeName::from(CONTROLLER);
+        let names = self.inventory.nodes.iter().map(|node| &node.name);
+        let names = names.chain(end.accounts.contains_key(&controller).then_some(&controller));
+        let nodes: Vec<_> = names.map(|name| self.node_summary(name, end)).collect();
         let exit_code = end.code.unwrap_or_else(|| exit_code(&nodes, end));
         let next = next_steps(&self.again(), exit_code, &nodes);
         let next = next.into_iter().map(|command| self.on_this_inventory(&command)).collect();
@@ -57,10 +59,10 @@ impl Run<'_> {
             Outcome::Failed { fault }
         } else if account.is_some_and(|account| account.stopped) {
             Outcome::Stopped
-        } else if !self.choices.includes(node) {
-            Outcome::Skipped
         } else if changed > 0 {
             Outcome::Changed
+        } else if !self.choices.includes(node) {
+            Outcome::Skipped
         } else {
             Outcome::Ok
         };
@@ -98,6 +100,8 @@ fn next_steps(command: &str, exit_code: u8, nodes: &[NodeSummary]) -> Vec<String
         exit::OK if command == "up" && nodes.iter().any(|node| node.outcome == Outcome::Changed) => {
             vec!["status".to_owned()]
         }
+        // Without its hooks on this computer nothing of a run is whole.
+        exit::FAILED if left.contains(&CONTROLLER) => vec![command.to_owned()],
         exit::FAILED | exit::UNREACHABLE if !left.is_empty() && left.len() < nodes.len() => {
             vec![format!("{command} --limit {}", left.join(","))]
         }
@@ -132,6 +136,7 @@ mod tests {
             (nodes(&[("n1", Ok), ("n2", unreachable())]), exit::UNREACHABLE, &["up --limit n2"]),
             (nodes(&[("n1", failed()), ("n2", unreachable())]), exit::FAILED, &["up"]),
             (nodes(&[("n1", Stopped), ("n2", Skipped)]), exit::FAILED, &["up --limit n1"]),
+            (nodes(&[("n1", Ok), (CONTROLLER, failed())]), exit::FAILED, &["up"]),
         ];
         for (nodes, code, next) in table {
             let end =

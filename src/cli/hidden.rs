@@ -50,10 +50,12 @@ enum Line {
     Interrupted,
 }
 
-fn edit(keys: impl Read, screen: &mut impl Write, echo: bool) -> io::Result<Line> {
-    let mut line = Vec::new();
-    for key in keys.bytes() {
-        match key? {
+fn edit(mut keys: impl Read, screen: &mut impl Write, echo: bool) -> io::Result<Line> {
+    // Roomy, so that no copy of it is left behind by growing.
+    let (mut line, mut key) = (Vec::with_capacity(1024), [0]);
+    // One at a time: what is typed ahead is for whoever reads next.
+    while keys.read(&mut key)? == 1 {
+        match key[0] {
             b'\n' | b'\r' => return Ok(Line::Answer(line)),
             CTRL_C => return Ok(Line::Interrupted),
             CTRL_D => return Ok(Line::Ended),
@@ -90,7 +92,6 @@ fn text(bytes: Vec<u8>) -> Option<SecretString> {
     std::str::from_utf8(bytes).ok().map(SecretString::from)
 }
 
-/// Unbuffered: what is typed ahead is for whoever reads next.
 struct Keys<'a, T>(&'a T);
 
 impl<T: AsFd> Read for Keys<'_, T> {

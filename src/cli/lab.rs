@@ -15,7 +15,9 @@ pub(super) async fn run(common: &Common, command: Arguments) -> Result<u8, Failu
         return demo::run(&common, &name, nodes).await;
     }
     let done = tokio::task::spawn_blocking(move || match command {
-        Arguments::Up { which, nodes, engine } => up(&common, &which.name, nodes, engine).map(|_| ()),
+        Arguments::Up { which, nodes, engine, release } => {
+            up(&common, &which.name, nodes, engine, release).map(|_| ())
+        }
         Arguments::Ls => ls(&common),
         Arguments::Ssh { which, node, command } => ssh(&which.name, &node.0, &command),
         Arguments::Down { which, all } => down(&common, &which.name, all),
@@ -32,11 +34,16 @@ impl From<LabError> for Failure {
 }
 
 /// Boots the nodes, after installing what that needs; prints the path of the inventory.
-pub(super) fn up(common: &Common, name: &str, nodes: u8, engine: bool) -> Result<Lab, Failure> {
+pub(super) fn up(
+    common: &Common,
+    name: &str,
+    nodes: u8,
+    engine: bool,
+    release: Option<String>,
+) -> Result<Lab, Failure> {
     let printer = common.printer();
     install_missing(common, &printer)?;
-    let spec =
-        Spec { name: name.to_owned(), nodes: usize::from(nodes), engine, login: Login::Root, release: None };
+    let spec = Spec { name: name.to_owned(), nodes: usize::from(nodes), engine, login: Login::Root, release };
     let lab = lab::up(&spec, &mut |progress| printer.note(&tell(&progress)))?;
     printer.note(&format!("lab {name} is up; its inventory:"));
     match common.json {

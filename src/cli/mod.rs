@@ -20,6 +20,7 @@ mod runs;
 mod schema;
 mod shared;
 mod status;
+mod templates;
 mod undo;
 mod up;
 
@@ -64,6 +65,7 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Undo(command) => undo::run(&common, &command).await,
         Command::Node(command) => node::run(&common, command).await,
         Command::Lab(command) => lab::run(&common, command).await,
+        Command::Templates(command) => templates::run(&common, &command),
         Command::Schema => schema::run(&common),
         Command::Completions { shell } => {
             common.printer().result(&complete::script(shell)?);

@@ -355,8 +355,13 @@ impl<'a> Run<'a> {
     }
 
     /// Everything the plan is made from.
-    pub(super) fn view(&self, observation: &Observation) -> View<'a> {
-        View { inventory: self.inventory, hosts: observation.hosts.clone(), choices: self.choices.clone() }
+    pub(super) fn view(&self, observation: &Observation) -> View<'_> {
+        View {
+            inventory: self.inventory,
+            hosts: observation.hosts.clone(),
+            choices: self.choices.clone(),
+            run: &self.id,
+        }
     }
 }
 

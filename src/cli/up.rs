@@ -143,7 +143,8 @@ pub(super) struct Amiss {
 fn amiss(run: &Run<'_>, accounts: &Accounts, observation: &Observation) -> Amiss {
     let view = run.view(observation);
     let left = plan::make(&view);
-    let undone = left.steps().map(|(phase, step)| Finding {
+    // Hooks go with what is left to do, and are nothing that a node lacks.
+    let undone = left.steps().filter(|(_, step)| !step.action.is_hook()).map(|(phase, step)| Finding {
         nodes: vec![step.node.clone()],
         message: format!("{} still lacks, in {phase}: {}", step.node, step.action.describe().title),
         help: "run `skep plan` to see it whole".to_owned(),

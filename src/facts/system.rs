@@ -35,6 +35,9 @@ pub struct System {
     pub pretty_name: String,
     /// Board name of `/etc/armbian-release`, where the host runs Armbian.
     pub armbian_board: Option<String>,
+    /// What was made of the distribution where os-release keeps silent about it: `Armbian`, `Raspberry Pi OS`, `DietPi`.
+    #[serde(default)]
+    pub variant: Option<String>,
     /// dpkg's architecture: `arm64`, `amd64`; the kernel's may differ (64-bit kernel, 32-bit userland).
     pub architecture: String,
     /// Whether systemd is process 1.
@@ -80,6 +83,7 @@ impl System {
             debian_codename: release.get("DEBIAN_CODENAME").cloned(),
             pretty_name: of("PRETTY_NAME"),
             armbian_board: armbian.get("BOARD_NAME").or_else(|| armbian.get("BOARD")).cloned(),
+            variant: variant(host).map(str::to_owned),
             architecture: native_architecture(&text(host, "/var/lib/dpkg/status")),
             // The test of sd_booted(3).
             systemd: host.path("/run/systemd/system").is_dir(),
@@ -88,6 +92,17 @@ impl System {
             free_disk: free_disk(host),
         }
     }
+}
+
+/// Files that only that system has. DietPi is made from others that have theirs, so it comes first.
+const VARIANTS: &[(&str, &str)] = &[
+    ("/boot/dietpi/.version", "DietPi"),
+    ("/etc/armbian-release", "Armbian"),
+    ("/etc/rpi-issue", "Raspberry Pi OS"),
+];
+
+fn variant(host: &Host) -> Option<&'static str> {
+    VARIANTS.iter().find(|(file, _)| host.path(file).is_file()).map(|(_, name)| *name)
 }
 
 /// The assignments of a file in the form of os-release(5): `NAME=value`, `NAME="value"`, `NAME='value'`.
@@ -186,34 +201,6 @@ fn free_disk(host: &Host) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn release(name: &str) -> BTreeMap<String, String> {
-        let path = format!("{}/tests/fixtures/facts/os-release/{name}", env!("CARGO_MANIFEST_DIR"));
-        assignments(&fs::read_to_string(path).expect("the fixture is committed"))
-    }
-
-    #[test]
-    fn os_releases_in_the_field() {
-        for (file, id, like, codename, pretty) in [
-            ("debian-11", "debian", "", "bullseye", "Debian GNU/Linux 11 (bullseye)"),
-            ("debian-12", "debian", "", "bookworm", "Debian GNU/Linux 12 (bookworm)"),
-            ("debian-13", "debian", "", "trixie", "Debian GNU/Linux 13 (trixie)"),
-            ("debian-sid", "debian", "", "", "Debian GNU/Linux forky/sid"),
-            ("ubuntu-22.04", "ubuntu", "debian", "jammy", "Ubuntu 22.04.5 LTS"),
-            ("ubuntu-24.04", "ubuntu", "debian", "noble", "Ubuntu 24.04.1 LTS"),
-            ("armbian", "debian", "", "bookworm", "Armbian 25.2.1 bookworm"),
-            ("raspberry-pi-os", "debian", "", "bookworm", "Debian GNU/Linux 12 (bookworm)"),
-            ("raspbian", "raspbian", "debian", "bookworm", "Raspbian GNU/Linux 12 (bookworm)"),
-        ] {
-            let release = release(file);
-            let of = |key: &str| release.get(key).map_or("", String::as_str);
-            assert_eq!(
-                [of("ID"), of("ID_LIKE"), of("VERSION_CODENAME"), of("PRETTY_NAME")],
-                [id, like, codename, pretty],
-                "{file}"
-            );
-        }
-    }
 
     #[test]
     fn quotes_of_a_shell_word() {

@@ -94,7 +94,7 @@ fn tell_retries(sink: Sink) -> OnRetry {
 async fn open(
     node: &Node,
     target: Target,
-    passwords: Passwords,
+    mut passwords: Passwords,
     ssh: &ssh::Options,
     agents: Arc<Agents>,
     sink: &Sink,
@@ -102,6 +102,8 @@ async fn open(
     let begun = Instant::now();
     sink(Event::Connecting { node: node.name.clone() });
     let session = ssh::connect(&target, ssh).await.map_err(|error| unreachable(&error))?;
+    // What was typed for the login is what sudo wants as a rule.
+    passwords.login = passwords.login.or_else(|| ssh.identities.typed_password(&target));
     let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
     let privilege = Privilege {
         elevation: Elevation::of(node.login.sudo, &target.user),
@@ -193,6 +195,7 @@ impl Secrets {
         secret.cloned().transpose().map_err(|cause| Fault::new(&node.name, cause))
     }
 
+    /// Those for a node and `user`, who logs in there by whatever says so.
     fn passwords(&self, node: &Node, user: &str, keyring: Arc<Keyring>) -> Result<Passwords, Fault> {
         Ok(Passwords {
             sudo: self.of(node, &node.login.sudo_password)?,

@@ -54,7 +54,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// An error about the file as a whole.
-    pub(super) fn about_file(file: &Path, message: String, help: String) -> Self {
+    pub(crate) fn about_file(file: &Path, message: String, help: String) -> Self {
         Self {
             severity: Severity::Error,
             message,
@@ -108,7 +108,7 @@ fn on_characters(text: &str, span: &Range<usize>) -> Range<usize> {
 }
 
 /// Line and column, from 1, of a byte of `text`; columns count characters.
-pub(super) fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
+pub(crate) fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
     let before = &text[..on_characters(text, &(byte..byte)).start];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let line = before.matches('\n').count() + 1;

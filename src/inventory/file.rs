@@ -36,6 +36,12 @@ pub struct File {
     /// Options of the swarm itself.
     #[serde(default)]
     pub swarm: Swarm,
+    /// Folder of templates of your own, which stand for those of the same name that skep brings; relative to the
+    /// inventory's folder. `skep templates` lists them. Default: none.
+    pub templates: Option<Spot<PathBuf>>,
+    /// Commands of your own that run before or after phases that have something to do.
+    #[serde(default)]
+    pub hooks: Vec<Hook>,
 }
 
 /// What holds for every node that does not say otherwise.
@@ -284,4 +290,83 @@ pub struct Swarm {
     pub subnet_size: Option<Spot<u8>>,
     /// How many finished tasks a slot keeps. Default: Docker's own, 5.
     pub task_history: Option<i64>,
+}
+
+/// A command of your own that runs before or after a phase. It may run more than once; it sees `SKEP_NODE`, `SKEP_PHASE`
+/// and `SKEP_RUN`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    /// What you call it: lower-case letters, digits and `-`.
+    pub name: Spot<String>,
+    /// Where it runs: nodes by name, `[all]` of them, or the `[controller]`, this computer. Default: `[all]`.
+    pub on: Option<Vec<Spot<String>>>,
+    /// Before or after the phase.
+    pub when: When,
+    /// The phase. It runs on the nodes that have something to do in it.
+    pub phase: HookPhase,
+    /// The command, given to `sh`.
+    pub run: Option<Spot<String>>,
+    /// Instead of `run`: a script, run by what its first line (`#!`) names, else by `sh`; relative to the inventory's
+    /// folder.
+    pub script: Option<Spot<PathBuf>>,
+    /// Seconds it may take before it is ended. Default: 600.
+    #[schemars(range(min = 1, max = 86400))]
+    pub timeout: Option<Spot<u64>>,
+}
+
+/// Before or after a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// Before the phase; where it fails, its node does nothing more.
+    Before,
+    /// After the phase, on the nodes where all of it went well.
+    After,
+}
+
+impl From<When> for model::When {
+    fn from(when: When) -> Self {
+        match when {
+            When::Before => Self::Before,
+            When::After => Self::After,
+        }
+    }
+}
+
+/// The phase that a hook goes with.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HookPhase {
+    /// Packages of the distribution.
+    Packages,
+    /// Kernel modules and parameters.
+    Kernel,
+    /// The engine's options and state.
+    Engine,
+    /// Shared directories and NFS exports.
+    Exports,
+    /// Mounted shares.
+    Mounts,
+    /// Swarm membership and roles.
+    Swarm,
+    /// Node labels.
+    Labels,
+    /// All of them together: before the first, after the last.
+    All,
+}
+
+impl From<HookPhase> for model::HookPhase {
+    fn from(phase: HookPhase) -> Self {
+        match phase {
+            HookPhase::Packages => Self::Packages,
+            HookPhase::Kernel => Self::Kernel,
+            HookPhase::Engine => Self::Engine,
+            HookPhase::Exports => Self::Exports,
+            HookPhase::Mounts => Self::Mounts,
+            HookPhase::Swarm => Self::Swarm,
+            HookPhase::Labels => Self::Labels,
+            HookPhase::All => Self::All,
+        }
+    }
 }

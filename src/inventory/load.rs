@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::check::{Problem, check, read_key};
+use super::attached;
+use super::check::{Problem, check};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::model::Inventory;
 use super::parse::{MAX_BYTES, parse};
@@ -55,29 +56,35 @@ impl Surroundings {
     }
 }
 
-/// Reads and checks the inventory at `path`.
+/// Reads and checks the inventory at `path`, and what it says in further files.
 ///
 /// # Errors
 /// Everything that is wrong with it, warnings included, in the order of the file; or that it cannot be read.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
-    let text = text_of(path).map_err(|diagnostic| Diagnostics::new(vec![*diagnostic], ""))?;
-    let mut loaded = read(path, &text, &Surroundings::of(path))?;
+    let mut loaded = load_alone(path)?;
     attach(&mut loaded.inventory)?;
     Ok(loaded)
 }
 
-/// Reads the files that the inventory names and that go to the hosts.
+/// As [`load`], but leaves further files unread, for [`attach`].
 ///
 /// # Errors
-/// The file that cannot be read.
+/// As [`load`].
+pub fn load_alone(path: &Path) -> Result<Loaded, Diagnostics> {
+    let text = text_of(path).map_err(|diagnostic| alone(*diagnostic))?;
+    read(path, &text, &Surroundings::of(path))
+}
+
+/// Reads what the inventory says in further files: templates, scripts of hooks and keys.
+///
+/// # Errors
+/// The first that cannot be read.
 pub fn attach(inventory: &mut Inventory) -> Result<(), Diagnostics> {
-    let Some(repository) = &mut inventory.engine.repository else { return Ok(()) };
-    read_key(repository).map_err(|(path, cause)| {
-        let message = format!("cannot read the key of `engine.repository`: {cause}");
-        let help =
-            format!("check it with `gpg --show-keys {}`, or correct `key` in the inventory", path.display());
-        Diagnostics::new(vec![Diagnostic::about_file(&path, message, help)], "")
-    })
+    attached::attach(inventory).map_err(|diagnostic| alone(*diagnostic))
+}
+
+fn alone(diagnostic: Diagnostic) -> Diagnostics {
+    Diagnostics::new(vec![diagnostic], "")
 }
 
 fn text_of(path: &Path) -> Result<String, Box<Diagnostic>> {
@@ -107,7 +114,7 @@ fn text_of(path: &Path) -> Result<String, Box<Diagnostic>> {
     })
 }
 
-/// Checks `text` as if it were read from `path`. Does no input or output.
+/// Checks `text` as if it were read from `path`. Does no input or output, so templates, scripts of hooks and keys stay unread.
 ///
 /// # Errors
 /// Everything that is wrong with it, warnings included, in the order of the file.

@@ -12,6 +12,7 @@ pub mod schema;
 pub mod secret;
 
 mod address;
+mod attached;
 mod check;
 mod host_arg;
 mod load;
@@ -23,9 +24,11 @@ mod scalar;
 mod spot;
 
 pub use crate::atomic::replace as write_atomically;
+pub use attached::TEMPLATE_SUFFIX;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use host_arg::{HostArg, HostArgError};
-pub use load::{DEFAULT_PATH, Loaded, Surroundings, attach, load, read};
+pub use load::{DEFAULT_PATH, Loaded, Surroundings, attach, load, load_alone, read};
 pub use model::Inventory;
+pub(crate) use parse::suggestion;
 pub use secret::{SecretError, SecretSource};
 pub use spot::{Entries, Spot};

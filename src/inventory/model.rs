@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Serialize;
 
+pub use super::attached::{OwnTemplate, Templates};
 use super::host_arg::HostArg;
 use super::secret::SecretSource;
 
@@ -29,6 +31,10 @@ pub struct Inventory {
     pub shares: Vec<Share>,
     /// Options of the swarm.
     pub swarm: Swarm,
+    /// Templates of the user's own.
+    pub templates: Templates,
+    /// Commands of the user's own, in the order of the file.
+    pub hooks: Vec<Hook>,
 }
 
 impl Inventory {
@@ -278,4 +284,71 @@ pub struct Swarm {
     pub subnet_size: Option<u8>,
     /// How many finished tasks a slot keeps.
     pub task_history: Option<i64>,
+}
+
+/// A command of the user's own that runs before or after a phase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// Its name, unique in the inventory.
+    pub name: String,
+    /// Where it runs.
+    pub place: HookPlace,
+    /// Before or after the phase.
+    pub when: When,
+    /// The phase.
+    pub phase: HookPhase,
+    /// The file that the text was read from, where it is a script.
+    pub script: Option<PathBuf>,
+    /// What is run: a command for `sh`, or a script's text.
+    pub text: String,
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+/// Where a hook runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookPlace {
+    /// On the computer that skep runs on.
+    Controller,
+    /// On these nodes.
+    Nodes(Vec<NodeName>),
+}
+
+/// Before or after a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Before it.
+    Before,
+    /// After it.
+    After,
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Before => "before",
+            Self::After => "after",
+        })
+    }
+}
+
+/// The phase that a hook goes with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HookPhase {
+    /// Packages of the distribution.
+    Packages,
+    /// Kernel modules and parameters.
+    Kernel,
+    /// The engine's options and state.
+    Engine,
+    /// Shared directories and NFS exports.
+    Exports,
+    /// Mounted shares.
+    Mounts,
+    /// Swarm membership and roles.
+    Swarm,
+    /// Node labels.
+    Labels,
+    /// All of them together.
+    All,
 }

@@ -188,7 +188,7 @@ const SYNONYMS: [(&str, &str); 15] = [
 ];
 
 /// The word of `known` that was likely meant.
-pub(super) fn suggestion<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn suggestion<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let synonym = SYNONYMS.iter().find(|(other, _)| *other == word).map(|(_, ours)| *ours);
     let meant = synonym.or_else(|| is_secret_key(word).then_some("password"));
     known

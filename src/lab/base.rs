@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::command::{checked, short, tool};
 use super::error::{LabError, at};
 use super::lock::Lock;
+use super::release::Release;
 use super::{Progress, sources};
 
 /// Where built trees are kept; they may be removed whenever no lab exists.
@@ -44,16 +45,36 @@ pub(super) struct Recipe {
     engine: bool,
     sources: Vec<String>,
     apt_options: Vec<String>,
+    /// Units that nodes never start.
+    masked: Vec<&'static str>,
 }
 
 impl Recipe {
-    /// Nodes of `release`, or of this computer's own where none is named.
+    /// Nodes of `release`, by code name or number, or of this computer's own where none is named.
     pub(super) fn new(release: Option<&str>, engine: bool) -> Result<Self, LabError> {
-        let own = own_release()?;
-        let release = release.unwrap_or(&own).to_owned();
-        let sources = sources::for_release(&own, &release)?;
+        let own = own_system()?;
         let dump = short("apt-config", &["dump"])?;
-        Ok(Self { release, engine, sources, apt_options: fetch_options(&dump) })
+        // This computer's own is taken as it is, whether the table has it or not.
+        let other = match release {
+            Some(name) if name != own.code => {
+                Some(Release::named(name)?).filter(|other| other.code != own.code)
+            }
+            _ => None,
+        };
+        let recipe = Self {
+            release: own.code.clone(),
+            engine,
+            sources: Vec::new(),
+            apt_options: fetch_options(&dump),
+            masked: Vec::new(),
+        };
+        match other {
+            None => Ok(Self { sources: sources::own(&own.code)?, ..recipe }),
+            Some(other) => {
+                let sources = sources::of_another(&own.family, &own.code, &other)?;
+                Ok(Self { release: other.code.into(), sources, masked: other.masked.to_vec(), ..recipe })
+            }
+        }
     }
 
     fn packages(&self) -> Vec<&'static str> {
@@ -70,7 +91,18 @@ impl Recipe {
     }
 
     fn lines(&self) -> impl Iterator<Item = &str> {
-        self.sources.iter().chain(&self.apt_options).map(String::as_str)
+        self.sources.iter().chain(&self.apt_options).map(String::as_str).chain(self.masked.iter().copied())
+    }
+
+    /// What a failure of the builder is told as.
+    fn failed(&self, cause: LabError) -> LabError {
+        let mut mirrors: Vec<String> = Vec::new();
+        for word in self.lines().flat_map(str::split_whitespace).filter(|word| word.contains("://")) {
+            if !mirrors.iter().any(|mirror| mirror == word) && !word.contains('"') {
+                mirrors.push(word.to_owned());
+            }
+        }
+        LabError::Tree { release: self.release.clone(), mirrors, cause: Box::new(cause) }
     }
 }
 
@@ -99,8 +131,9 @@ fn build(recipe: &Recipe, tree: &Path, progress: &mut dyn FnMut(Progress)) -> Re
     write(&inputs.join("sources.list"), &(recipe.sources.join("\n") + "\n"))?;
     write(&inputs.join("apt.conf"), &(recipe.apt_options.join("\n") + "\n"))?;
     let mut command = builder(recipe, &inputs, &partial);
-    checked(&mut command, "", BUILD_LIMIT, &mut |line| progress(Progress::Base(line.to_owned())))?;
-    customise(&partial)?;
+    checked(&mut command, "", BUILD_LIMIT, &mut |line| progress(Progress::Base(line.to_owned())))
+        .map_err(|cause| recipe.failed(cause))?;
+    customise(&partial, &recipe.masked)?;
     remove(&inputs)?;
     at(fs::rename(&partial, tree), "rename", &partial)
 }
@@ -131,7 +164,7 @@ fn builder(recipe: &Recipe, inputs: &Path, target: &Path) -> std::process::Comma
 }
 
 /// Takes out what must differ from node to node, puts in what makes a node fit for a namespace.
-fn customise(tree: &Path) -> Result<(), LabError> {
+fn customise(tree: &Path, masked: &[&str]) -> Result<(), LabError> {
     for key in ["rsa", "ecdsa", "ed25519"] {
         for name in [format!("ssh_host_{key}_key"), format!("ssh_host_{key}_key.pub")] {
             remove(&tree.join("etc/ssh").join(name))?;
@@ -147,28 +180,39 @@ fn customise(tree: &Path) -> Result<(), LabError> {
     let wants = units.join("sysinit.target.wants");
     write(&units.join("skep-lab-cgroup.service"), include_str!("cgroup.service"))?;
     at(fs::create_dir_all(&wants), "make", &wants)?;
-    let link = wants.join("skep-lab-cgroup.service");
-    at(symlink("../skep-lab-cgroup.service", &link), "link", &link)?;
+    let link = |target: &str, link: PathBuf| at(symlink(target, &link), "link", &link);
+    link("../skep-lab-cgroup.service", wants.join("skep-lab-cgroup.service"))?;
+    masked.iter().try_for_each(|unit| link("/dev/null", units.join(unit)))?;
     let script = tree.join("usr/local/sbin/skep-lab-cgroup");
     write(&script, include_str!("cgroup.sh"))?;
     mode(&script, 0o755)
 }
 
-/// The code name of this computer's distribution, from os-release(5).
-fn own_release() -> Result<String, LabError> {
+/// What this computer runs.
+#[derive(Debug, PartialEq, Eq)]
+struct Own {
+    family: String,
+    code: String,
+}
+
+/// This computer's distribution and release, from os-release(5).
+fn own_system() -> Result<Own, LabError> {
     let path = Path::new("/etc/os-release");
     let text = at(fs::read_to_string(path), "read", path)?;
-    code_name(&text).ok_or_else(|| {
+    system(&text).ok_or_else(|| {
         LabError::Unavailable(
             "/etc/os-release has no VERSION_CODENAME, so the Debian release is unknown".into(),
         )
     })
 }
 
-fn code_name(os_release: &str) -> Option<String> {
-    let value = os_release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
-    let value = value.trim().trim_matches(['"', '\'']);
-    (!value.is_empty()).then(|| value.to_owned())
+fn system(os_release: &str) -> Option<Own> {
+    let value = |name: &str| {
+        let value = os_release.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+        let value = value.trim().trim_matches(['"', '\'']);
+        (!value.is_empty()).then(|| value.to_owned())
+    };
+    Some(Own { family: value("ID").unwrap_or_default(), code: value("VERSION_CODENAME")? })
 }
 
 /// Those of apt's options that decide whether the archive can be fetched at all: proxies and tolerated dates.
@@ -212,6 +256,7 @@ mod tests {
             engine: false,
             sources: vec!["deb http://a/d bookworm main".into()],
             apt_options: vec![],
+            masked: vec![],
         }
     }
 
@@ -221,6 +266,7 @@ mod tests {
         let others = [
             Recipe { release: "trixie".into(), ..base.clone() },
             Recipe { engine: true, ..base.clone() },
+            Recipe { masked: vec!["x.service"], ..base.clone() },
             Recipe { sources: vec!["deb http://b/d bookworm main".into()], ..base.clone() },
             Recipe { apt_options: vec!["Acquire::Check-Date \"false\";".into()], ..base.clone() },
         ];
@@ -238,16 +284,26 @@ mod tests {
     }
 
     #[test]
-    fn the_code_name_is_read() {
+    fn the_own_release_is_read() {
+        let own = |family: &str, code: &str| Some(Own { family: family.into(), code: code.into() });
         let cases = [
-            ("ID=debian\nVERSION_CODENAME=bookworm\n", Some("bookworm")),
-            ("VERSION_CODENAME=\"noble\"", Some("noble")),
-            ("VERSION_CODENAME=\n", None),
+            ("ID=debian\nVERSION_CODENAME=bookworm\n", own("debian", "bookworm")),
+            ("VERSION_CODENAME=\"noble\"\nVERSION_ID=\"24.04\"\nID=ubuntu", own("ubuntu", "noble")),
+            ("ID=debian\nVERSION_CODENAME=\n", None),
             ("ID=debian\n", None),
         ];
         for (text, expected) in cases {
-            assert_eq!(code_name(text).as_deref(), expected, "{text:?}");
+            assert_eq!(system(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_failed_build_names_the_release_and_each_mirror_once() {
+        let sources =
+            ["deb http://a/d bookworm main", "deb http://a/d bookworm-updates main", "deb http://s/d x y"];
+        let recipe = Recipe { sources: sources.map(str::to_owned).to_vec(), ..recipe() };
+        let told = recipe.failed(LabError::Unavailable("404".into())).to_string();
+        assert!(told.contains("bookworm from http://a/d and http://s/d;") && told.ends_with("404"), "{told}");
     }
 
     #[test]

@@ -124,6 +124,38 @@ pub enum LabError {
         /// The release looked for.
         release: String,
     },
+    /// A release that skep has never heard of.
+    #[error("no lab node can be of release `{wanted}`: `--release` takes {}, by code name or number", known.join(", "))]
+    UnknownRelease {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A release of another distribution than this computer's apt sources are of.
+    #[error(
+        "no node of {wanted} can be built: this computer's apt sources carry no such suite, only {own}'s; ask for {}, or \
+         add a source of that release to /etc/apt/sources.list.d (`Enabled: no` keeps it from this computer)",
+        instead.join(", ")
+    )]
+    NotCarried {
+        /// The release.
+        wanted: String,
+        /// This computer's own distribution.
+        own: String,
+        /// What can be asked for instead.
+        instead: Vec<String>,
+    },
+    /// The tree of a release could not be built.
+    #[error("cannot build a tree of {release} from {}; does that mirror still carry it? {cause}", mirrors.join(" and "))]
+    Tree {
+        /// The release.
+        release: String,
+        /// Where its packages were looked for.
+        mirrors: Vec<String>,
+        /// What the builder said.
+        cause: Box<LabError>,
+    },
     /// Every network a lab could use is taken.
     #[error("every network a lab could use overlaps an address or route of this computer: see `ip route`")]
     NoSubnet,

@@ -19,6 +19,7 @@ mod node;
 mod parameters;
 mod prerequisites;
 mod process;
+mod release;
 mod sources;
 mod state;
 mod up;
@@ -57,7 +58,7 @@ pub struct Spec {
     pub engine: bool,
     /// Which user the inventory names; a lab that exists keeps its own.
     pub login: Login,
-    /// Debian release of new nodes; this computer's own if none.
+    /// Release of new nodes, by code name or number: `trixie`, `13`; this computer's own if none.
     pub release: Option<String>,
 }
 

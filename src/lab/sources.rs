@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::LabError;
+use super::release::Release;
 
 /// Keyrings of the distributions' own archives; a source signed by another key is a third party's.
 const ARCHIVE_KEYRINGS: [&str; 4] =
@@ -23,22 +24,41 @@ struct Source {
     uri: String,
     suite: String,
     components: Vec<String>,
+    /// Whether this computer itself installs from it.
+    enabled: bool,
 }
 
-/// The source lines for nodes of `release`, made from this computer's sources, which follow `own_release`.
-pub(super) fn for_release(own_release: &str, release: &str) -> Result<Vec<String>, LabError> {
-    let texts: Vec<(bool, String)> = source_files()
-        .into_iter()
-        .filter_map(|path| {
-            let deb822 = path.extension().is_some_and(|extension| extension == "sources");
-            Some((deb822, fs::read_to_string(path).ok()?))
-        })
-        .collect();
-    let lines = select(&texts, own_release, release);
-    if lines.is_empty() {
-        return Err(LabError::NoSources { release: own_release.to_owned() });
+/// The source lines for nodes of this computer's own release.
+pub(super) fn own(own: &str) -> Result<Vec<String>, LabError> {
+    let lines = lines(carried(&read_all(), own).filter(|source| source.enabled));
+    if lines.is_empty() { Err(LabError::NoSources { release: own.to_owned() }) } else { Ok(lines) }
+}
+
+/// The source lines for nodes of another release: sources of its own, were they only there for this, else this
+/// computer's mirrors turned to it, where they are of the same distribution.
+pub(super) fn of_another(family: &str, own: &str, other: &Release) -> Result<Vec<String>, LabError> {
+    let lines = turn(&read_all(), family, own, other);
+    if !lines.is_empty() {
+        return Ok(lines);
     }
-    Ok(lines)
+    if family == other.family {
+        return Err(LabError::NoSources { release: own.to_owned() });
+    }
+    Err(LabError::NotCarried {
+        wanted: other.title(),
+        own: if family.is_empty() { own } else { family }.to_owned(),
+        instead: Release::titles_of(family),
+    })
+}
+
+/// Every source in apt's files.
+fn read_all() -> Vec<Source> {
+    let read = |path: PathBuf| {
+        let deb822 = path.extension().is_some_and(|extension| extension == "sources");
+        let text = fs::read_to_string(path).unwrap_or_default();
+        if deb822 { parse_deb822(&text) } else { parse_one_line(&text) }
+    };
+    source_files().into_iter().flat_map(read).collect()
 }
 
 /// Every file that apt reads sources from, in apt's order.
@@ -52,17 +72,34 @@ fn source_files() -> Vec<PathBuf> {
     parts
 }
 
-/// Picks the archive's sources of `own` (a code name) and turns them to `wanted`; `(is deb822, text)` in.
-fn select(texts: &[(bool, String)], own: &str, wanted: &str) -> Vec<String> {
+/// The archive's sources of a release.
+fn carried<'a>(sources: &'a [Source], release: &'a str) -> impl Iterator<Item = Source> + 'a {
+    sources.iter().filter(|source| is_archive(source, release)).cloned()
+}
+
+fn turn(sources: &[Source], family: &str, own: &str, other: &Release) -> Vec<String> {
+    let there = lines(carried(sources, other.code));
+    if !there.is_empty() || family != other.family {
+        return there;
+    }
+    let turned = carried(sources, own).filter(|source| source.enabled).filter_map(|mut source| {
+        source.suite.replace_range(..own.len(), other.code);
+        source.components.retain(|component| other.firmware_apart || component != "non-free-firmware");
+        // Newer releases call the same keyring by both names, older ones only by the second.
+        if let Some(keyring) = source.options.get_mut("signed-by") {
+            *keyring = keyring.replace("-keyring.pgp", "-keyring.gpg");
+        }
+        (!source.components.is_empty()).then_some(source)
+    });
+    lines(turned)
+}
+
+/// Each source as a line, once.
+fn lines(sources: impl Iterator<Item = Source>) -> Vec<String> {
     let mut lines = Vec::new();
-    for (deb822, text) in texts {
-        let sources = if *deb822 { parse_deb822(text) } else { parse_one_line(text) };
-        for mut source in sources.into_iter().filter(|source| is_archive(source, own)) {
-            source.suite.replace_range(..own.len(), wanted);
-            let line = render(&source);
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
+    for line in sources.map(|source| render(&source)) {
+        if !lines.contains(&line) {
+            lines.push(line);
         }
     }
     lines
@@ -107,7 +144,8 @@ fn parse_line(line: &str) -> Option<Source> {
         .filter(|(name, _)| keeps(name))
         .collect();
     let mut words = rest.split_whitespace().map(str::to_owned);
-    Some(Source { options, uri: words.next()?, suite: words.next()?, components: words.collect() })
+    let (uri, suite) = (words.next()?, words.next()?);
+    Some(Source { options, uri, suite, components: words.collect(), enabled: true })
 }
 
 /// Stanzas of `Field: value`, continued by indented lines, separated by blank ones.
@@ -142,8 +180,8 @@ fn stanza_sources(fields: &BTreeMap<String, String>) -> Vec<Source> {
     let words = |name: &str| -> Vec<String> {
         fields.get(name).map(|v| v.split_whitespace().map(str::to_owned).collect()).unwrap_or_default()
     };
-    let disabled = fields.get("enabled").is_some_and(|value| value.eq_ignore_ascii_case("no"));
-    if disabled || !words("types").contains(&"deb".to_owned()) {
+    let enabled = !fields.get("enabled").is_some_and(|value| value.eq_ignore_ascii_case("no"));
+    if !words("types").contains(&"deb".to_owned()) {
         return Vec::new();
     }
     let options: BTreeMap<String, String> =
@@ -156,6 +194,7 @@ fn stanza_sources(fields: &BTreeMap<String, String>) -> Vec<Source> {
                 uri: uri.clone(),
                 suite,
                 components: words("components"),
+                enabled,
             });
         }
     }
@@ -174,11 +213,15 @@ mod tests {
     use super::*;
 
     fn one(text: &str) -> Vec<String> {
-        select(&[(false, text.to_owned())], "bookworm", "bookworm")
+        lines(carried(&parse_one_line(text), "bookworm").filter(|source| source.enabled))
     }
 
     fn stanzas(text: &str) -> Vec<String> {
-        select(&[(true, text.to_owned())], "bookworm", "bookworm")
+        lines(carried(&parse_deb822(text), "bookworm").filter(|source| source.enabled))
+    }
+
+    fn turned(sources: &[Source], release: &str) -> Vec<String> {
+        turn(sources, "debian", "bookworm", &Release::named(release).unwrap())
     }
 
     #[test]
@@ -244,11 +287,43 @@ mod tests {
 
     #[test]
     fn another_release_takes_the_same_mirror() {
-        let text = "deb http://a/d bookworm main\ndeb http://a/s bookworm-security main".to_owned();
-        assert_eq!(
-            select(&[(false, text)], "bookworm", "trixie"),
-            ["deb http://a/d trixie main", "deb http://a/s trixie-security main"]
+        let keyring = "[signed-by=/usr/share/keyrings/debian-archive-keyring.pgp]";
+        let text = format!(
+            "deb {keyring} http://a/d bookworm main non-free-firmware\ndeb http://a/s bookworm-security main\n\
+             deb http://a/d bookworm-updates non-free-firmware"
         );
+        let sources = parse_one_line(&text);
+        let known_to_all = keyring.replace("pgp", "gpg");
+        assert_eq!(
+            turned(&sources, "trixie"),
+            [
+                format!("deb {known_to_all} http://a/d trixie main non-free-firmware"),
+                "deb http://a/s trixie-security main".to_owned(),
+                "deb http://a/d trixie-updates non-free-firmware".to_owned(),
+            ]
+        );
+        // Firmware had no component of its own in bullseye.
+        assert_eq!(
+            turned(&sources, "bullseye"),
+            [
+                format!("deb {known_to_all} http://a/d bullseye main"),
+                "deb http://a/s bullseye-security main".to_owned()
+            ]
+        );
+    }
+
+    #[test]
+    fn another_distribution_needs_a_source_of_its_own_which_may_be_off() {
+        let debian = "Types: deb\nURIs: http://a/debian\nSuites: bookworm\nComponents: main\n";
+        assert!(turned(&parse_deb822(debian), "noble").is_empty());
+        let ubuntu = "Types: deb\nEnabled: no\nURIs: http://u/ubuntu\nSuites: noble noble-updates\n\
+                      Components: main universe\n";
+        let both = parse_deb822(&format!("{debian}\n{ubuntu}"));
+        assert_eq!(
+            turned(&both, "24.04"),
+            ["deb http://u/ubuntu noble main universe", "deb http://u/ubuntu noble-updates main universe"]
+        );
+        assert!(turned(&both, "jammy").is_empty());
     }
 
     proptest! {
@@ -260,7 +335,7 @@ mod tests {
             trusted in any::<bool>(),
         ) {
             let options = trusted.then(|| ("trusted".to_owned(), "yes".to_owned())).into_iter().collect();
-            let source = Source { options, uri, suite, components };
+            let source = Source { options, uri, suite, components, enabled: true };
             prop_assert_eq!(parse_one_line(&render(&source)), vec![source]);
         }
 

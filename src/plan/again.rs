@@ -1,6 +1,7 @@
 //! What a change was to bring about, for a step that nobody knows the outcome of.
 
 use super::desire;
+use super::templates::Texts;
 use super::view::View;
 use crate::inventory::model::NodeName;
 use crate::resource::{Change, Resource};
@@ -15,6 +16,7 @@ pub fn resource_of(view: &View<'_>, node: &NodeName, change: &Change) -> Option<
             resource.diff(observed).is_ok_and(|planned| planned.as_ref() == Some(change))
         })
     };
-    let (resources, _) = desire::resources(view.inventory, node, host, &view.choices);
+    let texts = Texts::new(&view.inventory.templates, node);
+    let (resources, _) = desire::resources(view.inventory, node, host, &view.choices, &texts);
     resources.into_iter().map(|(_, resource)| resource).find(asks_for_it)
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::PhaseName;
 use super::distribution;
 use super::engine::{self, Part, UNIT};
-use super::templates::render;
+use super::templates::{TemplateError, Texts};
 use super::view::{Choices, Host};
 use crate::facts::{Facts, Support};
 use crate::inventory::model::{Inventory, Node, NodeName, Share, ShareMount};
@@ -40,6 +40,12 @@ pub(super) struct Traits {
 }
 
 impl Traits {
+    /// Those of a host that has nothing and lacks nothing, of which everything may be wanted.
+    fn bare() -> Self {
+        let modules = MODULES.iter().map(|(name, _)| *name).collect();
+        Self { engine_present: false, apparmor: true, nfs: true, modules }
+    }
+
     /// Those of a host.
     fn of(inventory: &Inventory, node: &Node, facts: &Facts) -> Self {
         let loadable = |option: &str| facts.kernel.options.get(option) == Some(&Support::Module);
@@ -54,10 +60,10 @@ impl Traits {
 
 /// All that has to be observed on a node before it can be known what it should have.
 pub fn keys(inventory: &Inventory, node: &Node) -> Vec<Key> {
-    let modules: Vec<_> = MODULES.iter().map(|(name, _)| *name).collect();
-    let bare = Traits { engine_present: false, apparmor: true, nfs: true, modules };
-    let mut keys = engine::keys(inventory);
-    for (_, resource) in want(inventory, node, &bare, Part::default()) {
+    let bare = Traits::bare();
+    let texts = Texts::new(&inventory.templates, node);
+    let mut keys = engine::keys(inventory, &texts);
+    for (_, resource) in want(inventory, node, &bare, Part::default(), &texts) {
         let key = resource.key();
         if !keys.contains(&key) {
             keys.push(key);
@@ -66,16 +72,26 @@ pub fn keys(inventory: &Inventory, node: &Node) -> Vec<Key> {
     keys
 }
 
-/// What a node should have, given what it is; and why its engine's packages are left as they are, where they are.
+/// What a node should have, given what it is; and why its engine's packages are left as they are, where they are. What is
+/// wrong with its templates is left with `texts`.
 pub(super) fn resources(
     inventory: &Inventory,
     node: &Node,
     host: &Host,
     choices: &Choices,
+    texts: &Texts<'_>,
 ) -> (Vec<(PhaseName, Resource)>, Option<Problem>) {
-    let mut part = engine::part(inventory, host, choices);
+    let mut part = engine::part(inventory, host, choices, texts);
     let problem = part.problem.take();
-    (want(inventory, node, &Traits::of(inventory, node, &host.facts), part), problem)
+    (want(inventory, node, &Traits::of(inventory, node, &host.facts), part, texts), problem)
+}
+
+/// What is wrong with the templates of a node, as far as the inventory alone tells.
+pub(super) fn template_errors(inventory: &Inventory, node: &Node) -> Vec<TemplateError> {
+    let texts = Texts::new(&inventory.templates, node);
+    engine::keys(inventory, &texts);
+    want(inventory, node, &Traits::bare(), Part::default(), &texts);
+    texts.errors()
 }
 
 /// The kernel options that the inventory's shares need on this node and its kernel lacks.
@@ -90,7 +106,13 @@ pub(super) fn missing_nfs(inventory: &Inventory, node: &Node, facts: &Facts) -> 
 }
 
 /// Everything, in the order in which a node does it.
-fn want(inventory: &Inventory, node: &Node, traits: &Traits, mut part: Part) -> Vec<(PhaseName, Resource)> {
+fn want(
+    inventory: &Inventory,
+    node: &Node,
+    traits: &Traits,
+    mut part: Part,
+    texts: &Texts<'_>,
+) -> Vec<(PhaseName, Resource)> {
     let phase = |name: PhaseName| move |resource| (name, resource);
     // Before its first start the engine is in nobody's way, and what it has to know comes first, so that it need not be
     // restarted for that. One that runs gets both in its turn, its packages first: they may bring a newer one.
@@ -119,8 +141,8 @@ fn want(inventory: &Inventory, node: &Node, traits: &Traits, mut part: Part) -> 
     wanted.push((PhaseName::Engine, running(UNIT)));
     wanted.extend(part.users.map(phase(PhaseName::Engine)));
     if traits.nfs {
-        wanted.extend(exporting(inventory, node).into_iter().map(phase(PhaseName::Exports)));
-        wanted.extend(mounting(inventory, node).into_iter().map(phase(PhaseName::Mounts)));
+        wanted.extend(exporting(inventory, node, texts).into_iter().map(phase(PhaseName::Exports)));
+        wanted.extend(mounting(inventory, node, texts).into_iter().map(phase(PhaseName::Mounts)));
     }
     wanted
 }
@@ -167,7 +189,7 @@ fn mounts<'a>(
     mounted.filter(move |(_, mount)| mount.on.contains(node))
 }
 
-fn exporting(inventory: &Inventory, node: &Node) -> Vec<Resource> {
+fn exporting(inventory: &Inventory, node: &Node, texts: &Texts<'_>) -> Vec<Resource> {
     let shares: Vec<_> = served(inventory, &node.name).collect();
     let directories = shares.iter().map(|share| {
         Resource::Directory(directory::Desired {
@@ -177,22 +199,22 @@ fn exporting(inventory: &Inventory, node: &Node) -> Vec<Resource> {
             gid: share.owner.gid,
         })
     });
-    let exports = Resource::Exports(exports(&shares));
+    let exports = Resource::Exports(exports(&shares, texts));
     let server = (!shares.is_empty()).then(|| running("nfs-server.service"));
     directories.chain(server).chain([exports]).collect()
 }
 
 /// The one file of a server's exports; without shares it is to be removed.
-fn exports(shares: &[&Share]) -> exports::Desired {
+fn exports(shares: &[&Share], texts: &Texts<'_>) -> exports::Desired {
     let lines: Vec<_> = shares
         .iter()
         .map(|share| {
             let lines: Vec<_> = entries(share).map(|entry| entry.to_string()).collect();
-            json!({ "name": share.name, "entries": lines })
+            json!({ "name": share.name, "path": share.path, "entries": lines })
         })
         .collect();
-    let text =
-        if lines.is_empty() { String::new() } else { render("exports.j2", json!({ "shares": lines })) };
+    let context = json!({ "shares": lines });
+    let text = if lines.is_empty() { String::new() } else { texts.render("exports.j2", context) };
     let entries = shares.iter().flat_map(|share| entries(share)).collect();
     exports::Desired { path: exports::FILE.into(), text, entries }
 }
@@ -206,21 +228,22 @@ fn entries(share: &Share) -> impl Iterator<Item = exports::Entry> {
     })
 }
 
-fn mounting(inventory: &Inventory, node: &Node) -> Vec<Resource> {
+fn mounting(inventory: &Inventory, node: &Node, texts: &Texts<'_>) -> Vec<Resource> {
     let mounts: Vec<_> = mounts(inventory, &node.name).collect();
     let units: Vec<_> = mounts.iter().map(|(_, mount)| mount::unit_name(&mount.at)).collect();
     let after = (!units.is_empty()).then(|| {
         Resource::Dropin(dropin::Desired {
             unit: UNIT.to_owned(),
             name: "10-skep-mounts.conf".to_owned(),
-            text: render("docker-after-mounts.conf.j2", json!({ "mounts": units.join(" ") })),
+            text: texts.render("docker-after-mounts.conf.j2", json!({ "mounts": units.join(" ") })),
             restart: false,
         })
     });
-    mounts.into_iter().map(|(share, mount)| mounted(inventory, share, mount)).chain(after).collect()
+    let mounted = |(share, mount)| mounted(inventory, share, mount, texts);
+    mounts.into_iter().map(mounted).chain(after).collect()
 }
 
-fn mounted(inventory: &Inventory, share: &Share, mount: &ShareMount) -> Resource {
+fn mounted(inventory: &Inventory, share: &Share, mount: &ShareMount, texts: &Texts<'_>) -> Resource {
     let server = inventory.node(&share.server).map(reached_at).unwrap_or_default();
     let source = format!("{server}:{}", mount.remote.display());
     let version = nfs_version(&mount.options);
@@ -231,7 +254,7 @@ fn mounted(inventory: &Inventory, share: &Share, mount: &ShareMount) -> Resource
         .chain(version.is_none().then_some(vers.as_str()))
         .chain(mount.options.iter().map(String::as_str))
         .collect();
-    let text = render(
+    let text = texts.render(
         "nfs.mount.j2",
         json!({
             "name": share.name,

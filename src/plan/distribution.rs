@@ -156,7 +156,10 @@ pub(super) fn docker_has(system: &System) -> Result<Place, String> {
 
 /// Whether the engine's client is a package of its own.
 pub(super) fn client_apart(system: &System) -> bool {
-    system.id != "ubuntu" && !CLIENT_INSIDE.contains(&system.codename.as_str())
+    // What is made from another release has that one's packages, under a code name of its own.
+    let ubuntu = system.id == "ubuntu" || system.ubuntu_codename.is_some();
+    let codename = system.debian_codename.as_ref().unwrap_or(&system.codename);
+    !ubuntu && !CLIENT_INSIDE.contains(&codename.as_str())
 }
 
 /// Whether skep knows this kind of system: Debian, or one that calls itself like it.

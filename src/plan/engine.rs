@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::distribution::{self, DOCKER, DOCKER_ENGINE, VERSIONED};
-use super::templates::render;
+use super::templates::Texts;
 use super::view::{Choices, Host};
 use crate::facts::Engine;
 use crate::inventory::model::{EngineSource, Inventory, Proxy, Repository, RepositoryKey};
@@ -36,27 +36,27 @@ pub(super) struct Part {
 }
 
 /// All that has to be observed on any host.
-pub(super) fn keys(inventory: &Inventory) -> Vec<Key> {
+pub(super) fn keys(inventory: &Inventory, texts: &Texts<'_>) -> Vec<Key> {
     let names = distribution::engines();
     let repository =
         (inventory.engine.source == EngineSource::Docker).then(|| Key::Repository(place(inventory)));
-    let files = [not_unattended(false), apt_proxy(&inventory.engine.proxy)];
+    let files = [not_unattended(false, texts), apt_proxy(&inventory.engine.proxy, texts)];
     let always =
-        [Key::Packages(names.clone()), Key::Hold(names), engine_proxy(&inventory.engine.proxy).key()];
+        [Key::Packages(names.clone()), Key::Hold(names), engine_proxy(&inventory.engine.proxy, texts).key()];
     let users = users(inventory).map(|users| users.key());
     always.into_iter().chain(files.map(|file| file.key())).chain(repository).chain(users).collect()
 }
 
 /// What the engine of a host takes, given what the host is and has.
-pub(super) fn part(inventory: &Inventory, host: &Host, choices: &Choices) -> Part {
+pub(super) fn part(inventory: &Inventory, host: &Host, choices: &Choices, texts: &Texts<'_>) -> Part {
     let proxy = &inventory.engine.proxy;
     let mut part = Part {
-        ways: vec![apt_proxy(proxy)],
-        settings: vec![engine_proxy(proxy)],
+        ways: vec![apt_proxy(proxy, texts)],
+        settings: vec![engine_proxy(proxy, texts)],
         users: users(inventory),
         ..Part::default()
     };
-    if let Err(problem) = from_packages(inventory, host, choices, &mut part) {
+    if let Err(problem) = from_packages(inventory, host, choices, texts, &mut part) {
         part.problem = Some(problem);
     }
     part
@@ -109,6 +109,7 @@ fn from_packages(
     inventory: &Inventory,
     host: &Host,
     choices: &Choices,
+    texts: &Texts<'_>,
     part: &mut Part,
 ) -> Result<(), Problem> {
     let engine = &inventory.engine;
@@ -133,7 +134,7 @@ fn from_packages(
     });
     let versions: BTreeMap<String, String> = versions.collect();
     let repository = match source {
-        EngineSource::Docker if named => Some(docker_repository(inventory, host)?),
+        EngineSource::Docker if named => Some(docker_repository(inventory, host, texts)?),
         _ => None,
     };
     let in_the_way = if named { found.of(in_the_way_of(source)) } else { Vec::new() };
@@ -144,7 +145,7 @@ fn from_packages(
         refuse_downgrade(&versions, &found)?;
     }
     part.repository = repository;
-    part.kept = engine.hold.map(|held| kept(held, source, &install).into()).unwrap_or_default();
+    part.kept = engine.hold.map(|held| kept(held, source, &install, texts).into()).unwrap_or_default();
     part.packages = Some(packages::Desired {
         install: owned(&install),
         versions,
@@ -218,7 +219,7 @@ fn refuse_downgrade(versions: &BTreeMap<String, String>, found: &Found) -> Resul
 }
 
 /// The apt repository with Docker's packages for a host.
-fn docker_repository(inventory: &Inventory, host: &Host) -> Result<Resource, Problem> {
+fn docker_repository(inventory: &Inventory, host: &Host, texts: &Texts<'_>) -> Result<Resource, Problem> {
     let system = &host.facts.system;
     let help =
         "write `source: distro` under `engine`, or name a repository that has them under `engine.repository`";
@@ -242,7 +243,7 @@ fn docker_repository(inventory: &Inventory, host: &Host) -> Result<Resource, Pro
         }
     };
     let key = place(inventory);
-    let text = render(
+    let text = texts.render(
         "docker.sources.j2",
         json!({
             "url": url,
@@ -276,48 +277,48 @@ fn place(inventory: &Inventory) -> repository::Key {
 }
 
 /// Held or not, in both of the ways in which packages change by themselves.
-fn kept(held: bool, source: EngineSource, install: &[&str]) -> [Resource; 2] {
+fn kept(held: bool, source: EngineSource, install: &[&str], texts: &Texts<'_>) -> [Resource; 2] {
     let also: &[&str] = match source {
         EngineSource::Docker => DOCKER,
         _ => &[distribution::ENGINE, distribution::CLIENT, distribution::RUNTIME],
     };
     let hold =
         hold::Desired { asked: distribution::engines(), packages: owned(install), also: owned(also), held };
-    [Resource::Hold(hold), not_unattended(held)]
+    [Resource::Hold(hold), not_unattended(held, texts)]
 }
 
 /// Keeps unattended-upgrades from the engine; it leaves engines stopped now and then (docker/for-linux#813).
-fn not_unattended(held: bool) -> Resource {
+fn not_unattended(held: bool, texts: &Texts<'_>) -> Resource {
     // Regular expressions that begin where the name does.
     let names = DOCKER.iter().chain(&[distribution::ENGINE, distribution::CLIENT, distribution::RUNTIME]);
     let names: Vec<_> = names.map(|name| name.replace('.', "\\.")).collect();
     let text = if held {
-        render("engine-not-unattended.conf.j2", json!({ "packages": names }))
+        texts.render("engine-not-unattended.conf.j2", json!({ "packages": names }))
     } else {
         String::new()
     };
     system_file("/etc/apt/apt.conf.d/51skep-engine", text)
 }
 
-fn apt_proxy(proxy: &Proxy) -> Resource {
+fn apt_proxy(proxy: &Proxy, texts: &Texts<'_>) -> Resource {
     // apt knows hosts only, neither domains nor networks.
     let is_host = |name: &&String| !name.starts_with('.') && !name.contains(['*', '/', ':']);
     let direct: Vec<_> = proxy.no_proxy.iter().filter(is_host).collect();
     let text = match proxy {
         Proxy { http: None, https: None, .. } => String::new(),
         Proxy { http, https, .. } => {
-            render("apt-proxy.conf.j2", json!({ "http": http, "https": https, "direct": direct }))
+            texts.render("apt-proxy.conf.j2", json!({ "http": http, "https": https, "direct": direct }))
         }
     };
     system_file("/etc/apt/apt.conf.d/95skep-proxy", text)
 }
 
 /// In a drop-in, which engines of every version understand; `proxies` in daemon.json is for those from 23.0 on.
-fn engine_proxy(proxy: &Proxy) -> Resource {
+fn engine_proxy(proxy: &Proxy, texts: &Texts<'_>) -> Resource {
     let value = |url: &Option<String>| url.as_ref().map(|url| url.replace('%', "%%"));
     let text = match proxy {
         Proxy { http: None, https: None, .. } => String::new(),
-        Proxy { http, https, no_proxy } => render(
+        Proxy { http, https, no_proxy } => texts.render(
             "docker-proxy.conf.j2",
             json!({ "http": value(http), "https": value(https), "no_proxy": no_proxy.join(",") }),
         ),

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::architecture;
+use super::desire;
+use super::hooks;
+use super::in_turn;
 use super::storage;
+use super::templates::{TemplateError, Texts};
 use super::validate::{self, list};
 use super::view::{Host, View};
-use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION};
-use super::{desire, in_turn};
+use super::{Action, Finding, Origin, Phase, PhaseName, Plan, Step, VERSION};
 use crate::facts::Support;
 use crate::inventory::model::{Node, NodeName};
 use crate::resource::{Problem, Resource};
@@ -20,6 +24,7 @@ pub fn make(view: &View<'_>) -> Plan {
         refusals: validate::refusals(view),
         problems: Vec::new(),
         warnings: Vec::new(),
+        origins: Vec::new(),
     };
     let mut phases: BTreeMap<PhaseName, Vec<Step>> = BTreeMap::new();
     for (node, host) in seen(view) {
@@ -31,6 +36,7 @@ pub fn make(view: &View<'_>) -> Plan {
     }
     in_turn::arrange(view, &mut phases, &mut plan);
     plan.warnings.extend(kernel_warnings(view));
+    plan.warnings.extend(architecture::warnings(view));
     plan.problems.extend(nfs_problems(view));
 
     let swarm = steps::steps(view);
@@ -41,6 +47,7 @@ pub fn make(view: &View<'_>) -> Plan {
     plan.warnings.extend(swarm.warnings);
 
     keep_to_limit(view, &mut phases, &mut plan);
+    hooks::insert(view.inventory, view.run, &mut phases);
     plan.phases = phases
         .into_iter()
         .filter(|(_, steps)| !steps.is_empty())
@@ -67,7 +74,8 @@ fn plan_host(
         message: format!("{}: {message}", node.name),
         help,
     };
-    let (resources, problem) = desire::resources(view.inventory, node, host, &view.choices);
+    let texts = Texts::new(&view.inventory.templates, node);
+    let (resources, problem) = desire::resources(view.inventory, node, host, &view.choices, &texts);
     if let Some(Problem { message, help }) = problem {
         // A host that has an engine does the rest with that one; without any there is nothing to do it with.
         let findings = if host.facts.engine.is_installed() { &mut plan.problems } else { &mut plan.refusals };
@@ -77,10 +85,31 @@ fn plan_host(
         match change(&resource, host) {
             Ok(None) => {}
             Ok(Some(action)) => {
+                plan.origins.extend(origin(node, &action, &texts));
                 phases.entry(phase).or_default().push(Step { node: node.name.clone(), action });
             }
             Err(problem) => plan.problems.push(about(problem)),
         }
+    }
+    for error in texts.errors() {
+        refuse_template(node, &error, &mut plan.refusals);
+    }
+}
+
+/// Where the text that a step writes comes from.
+fn origin(node: &Node, action: &Action, texts: &Texts<'_>) -> Option<Origin> {
+    let change = action.describe().text?;
+    let lines = texts.origin(&change.after?)?;
+    Some(Origin { node: node.name.clone(), path: change.path, lines })
+}
+
+/// A template that cannot be used is one mistake, on however many nodes it shows.
+fn refuse_template(node: &Node, error: &TemplateError, refusals: &mut Vec<Finding>) {
+    let (message, help) = (error.message(), error.help().to_owned());
+    match refusals.iter_mut().find(|refusal| refusal.message == message) {
+        Some(refusal) if refusal.nodes.contains(&node.name) => {}
+        Some(refusal) => refusal.nodes.push(node.name.clone()),
+        None => refusals.push(Finding { nodes: vec![node.name.clone()], message, help }),
     }
 }
 
@@ -162,6 +191,7 @@ fn keep_to_limit(view: &View<'_>, phases: &mut BTreeMap<PhaseName, Vec<Step>>, p
     let concerns = |finding: &Finding| {
         finding.nodes.is_empty() || finding.nodes.iter().any(|node| view.choices.includes(node))
     };
+    plan.origins.retain(|origin| view.choices.includes(&origin.node));
     plan.refusals.retain(concerns);
     plan.problems.retain(concerns);
     plan.warnings.retain(concerns);

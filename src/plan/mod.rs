@@ -3,26 +3,33 @@
 //! `skep plan` prints a [`Plan`], `skep up` executes it and the journal records it: the same value.
 
 mod again;
+mod architecture;
 pub mod desire;
 mod distribution;
 mod engine;
+mod hooks;
 mod in_turn;
 mod make;
 mod storage;
-mod templates;
+#[cfg(test)]
+mod systems;
+pub mod templates;
 #[cfg(test)]
 mod tests;
 pub mod undo;
 mod validate;
 mod view;
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::model::NodeName;
-use crate::resource::{Change, Description};
+use crate::resource::{Change, Description, Kind, hook};
 use crate::swarm::SwarmAction;
 
 pub use again::resource_of;
+pub use hooks::CONTROLLER;
 pub use make::make;
 pub use view::{Choices, Host, View};
 
@@ -42,6 +49,20 @@ pub struct Plan {
     pub problems: Vec<Finding>,
     /// What the user should know.
     pub warnings: Vec<Finding>,
+    /// Which templates the texts that are to be written come from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<Origin>,
+}
+
+/// Where the lines of a text that is to be written come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The node.
+    pub node: NodeName,
+    /// The file that is written.
+    pub path: PathBuf,
+    /// For each line of its new text the template's line: `exports.j2:7`.
+    pub lines: Vec<String>,
 }
 
 /// Steps that may be done on all nodes at once; the next phase begins when all have ended.
@@ -56,7 +77,7 @@ pub struct Phase {
 /// One step on one node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// The node.
+    /// The node; [`CONTROLLER`] for [`Action::Local`].
     pub node: NodeName,
     /// What is done.
     pub action: Action,
@@ -70,6 +91,8 @@ pub enum Action {
     Change(Change),
     /// The controller asks the engine to change the swarm.
     Swarm(SwarmAction),
+    /// The controller runs a hook itself.
+    Local(hook::Change),
 }
 
 impl Plan {
@@ -85,11 +108,17 @@ impl Plan {
 }
 
 impl Action {
+    /// Whether it is a command of the user's own.
+    pub fn is_hook(&self) -> bool {
+        matches!(self, Self::Local(_) | Self::Change(Change::Hook(_)))
+    }
+
     /// What it does, for people.
     pub fn describe(&self) -> Description {
         match self {
             Self::Change(change) => change.describe(),
             Self::Swarm(action) => action.describe(),
+            Self::Local(change) => hook::Hook::describe(change),
         }
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::facts::{Engine, Support};
 use crate::inventory::model::{Inventory, NodeName, Owner, Place, Share, ShareMount};
+use crate::plan::templates::Texts;
 use crate::plan::{Host, PhaseName, Plan, desire, make};
 use crate::resource::{
-    Change, Key, Observed, Resource, daemon, directory, dropin, exports, file, hold, member, module, mount,
-    packages, repository,
+    Change, Key, Observed, Resource, daemon, directory, dropin, exports, file, hold, hook, member, module,
+    mount, packages, repository,
 };
 use crate::resource::{Kind, sysctl, unit};
 use crate::swarm::world::World;
@@ -55,6 +56,7 @@ pub(super) fn bare(key: &Key) -> Observed {
             stale: false,
             reload_pending: false,
         }),
+        Key::Hook(_) => Observed::Hook(hook::Observed::default()),
     }
 }
 
@@ -131,7 +133,7 @@ pub(super) fn settled(resource: &Resource) -> Observed {
             reload_pending: false,
         }),
         // Written files are compared byte for byte in their own rooms.
-        Resource::File(_) | Resource::Module(_) | Resource::Sysctl(_) => {
+        Resource::File(_) | Resource::Module(_) | Resource::Sysctl(_) | Resource::Hook(_) => {
             unreachable!("settled by what a plan would write: {resource:?}")
         }
     }
@@ -142,7 +144,7 @@ pub(super) fn see(host: &mut Host, keys: Vec<Key>, observe: impl Fn(&Key) -> Obs
 }
 
 /// Every host of the world has nothing of what is wanted.
-fn on_bare_hosts(mut world: World) -> World {
+pub(super) fn on_bare_hosts(mut world: World) -> World {
     for node in &world.inventory.nodes {
         let host = world.hosts.get_mut(&node.name).unwrap();
         host.facts.engine = Engine::Absent { swarm: false };
@@ -155,11 +157,13 @@ fn on_bare_hosts(mut world: World) -> World {
 fn on_settled_hosts(mut world: World) -> World {
     for node in &world.inventory.nodes {
         let host = world.hosts.get_mut(&node.name).unwrap();
-        let wanted: BTreeMap<Key, Resource> = desire::resources(&world.inventory, node, host, &world.choices)
-            .0
-            .into_iter()
-            .map(|(_, resource)| (resource.key(), resource))
-            .collect();
+        let texts = Texts::new(&world.inventory.templates, node);
+        let wanted: BTreeMap<Key, Resource> =
+            desire::resources(&world.inventory, node, host, &world.choices, &texts)
+                .0
+                .into_iter()
+                .map(|(_, resource)| (resource.key(), resource))
+                .collect();
         see(host, desire::keys(&world.inventory, node), |key| match wanted.get(key) {
             None | Some(Resource::Module(_)) => bare(key),
             Some(Resource::Sysctl(wanted)) => Observed::Sysctl(set(wanted)),
@@ -185,7 +189,7 @@ pub(super) fn set(wanted: &sysctl::Desired) -> sysctl::Observed {
     sysctl::Observed { running: Some(wanted.value.clone()), configured }
 }
 
-fn share(inventory: &mut Inventory) {
+pub(super) fn share(inventory: &mut Inventory) {
     inventory.shares.push(Share {
         name: "shared".to_owned(),
         place: Place { line: 9, column: 3 },

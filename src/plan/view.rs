@@ -15,6 +15,8 @@ pub struct View<'a> {
     pub hosts: BTreeMap<NodeName, Host>,
     /// What the user said on the command line.
     pub choices: Choices,
+    /// The run's ID, which hooks are told.
+    pub run: &'a str,
 }
 
 /// What was seen of one node.

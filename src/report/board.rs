@@ -13,6 +13,7 @@ use super::surface::{Surface, Tone};
 use super::text::{bytes, clean, count, fit, pad, seconds};
 use crate::event::Event;
 use crate::inventory::model::NodeName;
+use crate::plan::CONTROLLER;
 use crate::resource::Progress;
 
 /// Lines of the terminal that are left to what was printed above.
@@ -84,6 +85,9 @@ impl Board {
             }
             Event::Planned { plan } => {
                 for step in plan.phases.iter().flat_map(|phase| &phase.steps) {
+                    if step.node.0 == CONTROLLER && self.node(&step.node).is_none() {
+                        self.nodes.push(Node { state: State::Done, ..Node::new(step.node.clone()) });
+                    }
                     self.node(&step.node).into_iter().for_each(|node| node.await_step());
                 }
             }

@@ -10,10 +10,11 @@ use crate::resource::TextChange;
 /// Lines of a diff that are shown at most, unless the user wants it all.
 const MOST: usize = 40;
 
-/// The diff's lines. The file is named first unless `title` has named it already.
-pub(super) fn lines(change: &TextChange, title: &str, surface: &Surface) -> Vec<String> {
+/// The diff's lines. The file is named first unless `title` has named it already. `origin` tells for each line of the new
+/// text which line of a template it comes from; that is shown to those who want it all.
+pub(super) fn lines(change: &TextChange, title: &str, origin: &[String], surface: &Surface) -> Vec<String> {
     let mut lines = Vec::from_iter(heading(change, title).map(|path| surface.paint(Tone::Strong, &path)));
-    let body = body(change, surface);
+    let body = body(change, if surface.verbose { origin } else { &[] }, surface);
     let most = if surface.verbose { usize::MAX } else { MOST };
     let hidden = body.len().saturating_sub(most);
     lines.extend(body.into_iter().take(most));
@@ -34,7 +35,7 @@ fn heading(change: &TextChange, title: &str) -> Option<String> {
     (!title.contains(&path)).then(|| path + fate)
 }
 
-fn body(change: &TextChange, surface: &Surface) -> Vec<String> {
+fn body(change: &TextChange, origin: &[String], surface: &Surface) -> Vec<String> {
     let before = change.before.as_deref().unwrap_or_default();
     let after = change.after.as_deref().unwrap_or_default();
     let diff = TextDiff::from_lines(before, after);
@@ -56,7 +57,12 @@ fn body(change: &TextChange, surface: &Surface) -> Vec<String> {
         for change in hunk.iter_changes() {
             let (sign, tone) = sign(change.tag());
             let text = printable(&shown(&change).trim_end_matches(['\n', '\r']).replace('\t', "    "));
-            lines.push(surface.paint(tone, format!("{sign}{text}").trim_end()));
+            let mut line = surface.paint(tone, format!("{sign}{text}").trim_end());
+            let from = change.new_index().filter(|_| change.tag() == ChangeTag::Insert);
+            if let Some(from) = from.and_then(|index| origin.get(index)).filter(|from| !from.is_empty()) {
+                line = format!("{line}  {}", surface.paint(Tone::Dim, &format!("({})", clean(from))));
+            }
+            lines.push(line);
             if change.missing_newline() {
                 lines.push(surface.paint(Tone::Dim, "\\ No newline at end of file"));
             }
@@ -83,7 +89,7 @@ mod tests {
     }
 
     fn show(change: &TextChange, title: &str) -> String {
-        lines(change, title, &Surface::PLAIN).join("\n")
+        lines(change, title, &[], &Surface::PLAIN).join("\n")
     }
 
     #[test]
@@ -108,9 +114,9 @@ mod tests {
     fn a_long_diff_is_cut_unless_all_is_wanted() {
         let long: String = (1..=100).map(|n| format!("line {n}\n")).collect();
         let added = change(None, Some(&long));
-        let cut = lines(&added, "", &Surface::PLAIN);
+        let cut = lines(&added, "", &[], &Surface::PLAIN);
         assert_eq!((cut.len(), cut.last().map(String::as_str)), (42, Some("… 60 lines more, shown by -v")));
-        assert_eq!(lines(&added, "", &Surface { verbose: true, ..Surface::PLAIN }).len(), 101);
+        assert_eq!(lines(&added, "", &[], &Surface { verbose: true, ..Surface::PLAIN }).len(), 101);
     }
 
     #[test]
@@ -138,9 +144,18 @@ mod tests {
     }
 
     #[test]
+    fn those_who_want_it_all_see_where_new_lines_come_from() {
+        let origin = ["exports.j2:1", "", "exports.j2:5"].map(str::to_owned);
+        let changed = change(Some("a\nold\n"), Some("a\nb\nc\n"));
+        let show = |verbose| lines(&changed, "", &origin, &Surface { verbose, ..Surface::PLAIN }).join("\n");
+        assert!(show(true).ends_with(" a\n-old\n+b\n+c  (exports.j2:5)"), "{}", show(true));
+        assert!(!show(false).contains("exports.j2"), "{}", show(false));
+    }
+
+    #[test]
     fn additions_and_removals_are_coloured() {
         let surface = Surface { colour: true, ..Surface::PLAIN };
-        let text = lines(&change(Some("a\nb\n"), Some("a\nc\n")), "", &surface).join("\n");
+        let text = lines(&change(Some("a\nb\n"), Some("a\nc\n")), "", &[], &surface).join("\n");
         insta::assert_snapshot!(text.escape_debug().to_string().replace("\\n", "\n"));
     }
 }

@@ -10,7 +10,7 @@ use super::seen::Nodes;
 use super::surface::{Surface, Tone};
 use super::text::{clean, count, names, pad, wrap};
 use crate::inventory::model::NodeName;
-use crate::plan::{Action, PhaseName, Plan, Step};
+use crate::plan::{Action, CONTROLLER, Origin, PhaseName, Plan, Step};
 use crate::resource::Description;
 use crate::swarm::SwarmAction;
 
@@ -32,6 +32,8 @@ struct Section {
 struct Row {
     node: NodeName,
     what: Description,
+    /// The template's line for each line of the text that it writes.
+    origin: Vec<String>,
     /// What is only known once earlier steps are done.
     later: Option<&'static str>,
 }
@@ -40,19 +42,26 @@ struct Row {
 struct Group<'a> {
     nodes: Vec<NodeName>,
     what: &'a Description,
+    origin: &'a [String],
     later: Option<&'static str>,
 }
 
 fn sections(plan: &Plan) -> Vec<Section> {
-    let row = |Step { node, action }: &Step| Row {
-        node: node.clone(),
-        what: action.describe(),
-        later: later(action),
+    let row = |Step { node, action }: &Step| {
+        let what = action.describe();
+        Row { origin: origin(plan, node, &what), node: node.clone(), what, later: later(action) }
     };
     plan.phases
         .iter()
         .map(|phase| Section { name: phase.name, rows: phase.steps.iter().map(row).collect() })
         .collect()
+}
+
+fn origin(plan: &Plan, node: &NodeName, what: &Description) -> Vec<String> {
+    let is = |origin: &&Origin| {
+        origin.node == *node && what.text.as_ref().is_some_and(|text| text.path == origin.path)
+    };
+    plan.origins.iter().find(is).map(|origin| origin.lines.clone()).unwrap_or_default()
 }
 
 fn later(action: &Action) -> Option<&'static str> {
@@ -84,10 +93,10 @@ fn render(sections: &[Section], said: &Plan, nodes: &Nodes, surface: &Surface) -
 
 fn groups<'a>(rows: &'a [Row], all: &[NodeName]) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = vec![];
-    for Row { node, what, later } in rows {
+    for Row { node, what, origin, later } in rows {
         match groups.iter_mut().find(|group| (group.what, group.later) == (what, *later)) {
             Some(group) => group.nodes.push(node.clone()),
-            None => groups.push(Group { nodes: vec![node.clone()], what, later: *later }),
+            None => groups.push(Group { nodes: vec![node.clone()], what, origin, later: *later }),
         }
     }
     for group in &mut groups {
@@ -123,7 +132,8 @@ fn group_lines(group: &Group<'_>, who: &str, width: usize, surface: &Surface) ->
         let left = surface.paint(Tone::Accent, &pad(&left.unwrap_or_default(), width));
         lines.push(format!("  {left}  {}", right.unwrap_or_default()).trim_end().to_owned());
     }
-    let diff = group.what.text.iter().flat_map(|text| diff::lines(text, &group.what.title, surface));
+    let diff =
+        group.what.text.iter().flat_map(|text| diff::lines(text, &group.what.title, group.origin, surface));
     lines.extend(diff.map(|line| format!("{}{line}", " ".repeat(indent + 2))));
     lines
 }
@@ -154,7 +164,7 @@ fn verdict(sections: &[Section], said: &Plan, nodes: &Nodes, surface: &Surface) 
     if rows.is_empty() && problems == 0 {
         return nothing_to_do(nodes, surface);
     }
-    let touched: BTreeSet<_> = rows.iter().map(|row| &row.node).collect();
+    let touched: BTreeSet<_> = rows.iter().map(|row| &row.node).filter(|node| node.0 != CONTROLLER).collect();
     let mut line = match rows.len() {
         0 => "Nothing can be done".to_owned(),
         changes => format!("Plan: {} on {}", count(changes, "change"), count(touched.len(), "node")),
@@ -226,13 +236,21 @@ mod tests {
         let row = |(node, what): &(&str, Description)| Row {
             node: (*node).into(),
             what: what.clone(),
+            origin: vec![],
             later: None,
         };
         Section { name, rows: rows.iter().map(row).collect() }
     }
 
     fn silent() -> Plan {
-        Plan { version: 1, phases: vec![], refusals: vec![], problems: vec![], warnings: vec![] }
+        Plan {
+            version: 1,
+            phases: vec![],
+            refusals: vec![],
+            problems: vec![],
+            warnings: vec![],
+            origins: vec![],
+        }
     }
 
     fn engine_options() -> Description {

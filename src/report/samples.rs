@@ -55,7 +55,7 @@ pub(super) fn swarm_plan() -> Plan {
             steps: vec![step("n1", label(Some("x1"))), step("n2", label(None)), step("n3", label(None))],
         },
     ];
-    Plan { version: VERSION, phases, refusals: vec![], problems: vec![], warnings: vec![] }
+    Plan { version: VERSION, phases, refusals: vec![], problems: vec![], warnings: vec![], origins: vec![] }
 }
 
 pub(super) fn no_route() -> Fault {

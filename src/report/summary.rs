@@ -6,6 +6,7 @@ use super::table::{Cell, Table};
 use super::text::{clean, count, duration};
 use crate::event::{NodeSummary, Outcome, Summary};
 use crate::inventory::model::NodeName;
+use crate::plan::CONTROLLER;
 use crate::resource::Fault;
 
 /// Nodes that are listed at most when nothing happened on them.
@@ -76,7 +77,7 @@ fn verdict(summary: &Summary, surface: &Surface) -> String {
         (0, 1.., _) => (Tone::Warn, "Stopped"),
         _ => (Tone::Bad, "Incomplete"),
     };
-    let touched = summary.nodes.iter().filter(|node| node.changed > 0).count();
+    let touched = summary.nodes.iter().filter(|node| node.changed > 0 && node.node.0 != CONTROLLER).count();
     let mut line =
         format!("{}: {} on {}", surface.paint(tone, word), count(changed, "change"), count(touched, "node"));
     for (number, what) in [(failed, "failed"), (unreachable, "unreachable"), (stopped, "stopped")] {

@@ -296,4 +296,6 @@ kinds! {
     Hold = hold,
     /// Users in a group.
     Member = member,
+    /// A command of the user's own.
+    Hook = hook,
 }

@@ -118,14 +118,16 @@ impl SshConfig {
         let question =
             Question { host: given.address.clone(), user: given.user.clone(), port: given.port, jump };
         let settings = self.settings(&question).await?;
-        let asked_with = given.jump.as_ref().map(|jump| format!("-o ProxyJump={jump}"));
         let route = match &given.proxy_command {
             Some(command) => Route::Command(self.command(&question, &settings, command)?),
             None => self.route(&question, &settings, &given, Vec::new()).await?,
         };
         let mut target = self.log_in(&question, &settings, &given, route);
         target.node = given.node;
-        target.asked_with = asked_with;
+        if given.proxy_command.is_some() {
+            // Not repeated in messages: it may hold a password of the proxy.
+            target.asked_with = None;
+        }
         if !given.keys.is_empty() {
             target.keys = given.keys;
         }
@@ -171,6 +173,7 @@ impl SshConfig {
                 target.keys = given.keys.clone();
             }
             target.node = format!("jump host {}", hop.host);
+            target.jump_host = true;
             Ok(Route::Jump(Arc::new(target)))
         }
         .boxed()
@@ -195,6 +198,7 @@ impl SshConfig {
         let Settings { host_name, port, user, .. } = settings;
         Target {
             asked: question.host.clone(),
+            asked_with: question.jump.as_ref().map(|jump| format!("-o {}", jump.option())),
             configured: self.configured(question, settings),
             route,
             keys: settings.keys.clone().unwrap_or_default(),

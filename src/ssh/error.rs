@@ -25,8 +25,8 @@ pub struct ConnectError {
     pub port: u16,
     /// The name that `ssh` is given for it.
     pub asked: String,
-    /// What else `ssh` has to be told to go the same way.
-    pub asked_with: Option<String>,
+    /// What `ssh` is told to go the same way: `-p PORT USER@NAME`.
+    pub arguments: String,
     /// What of this comes of ssh's configuration: `HostName`, `Port` …
     pub configured: Vec<&'static str>,
     /// Why.
@@ -160,6 +160,8 @@ pub enum Unreachable {
     Beyond {
         /// The jump host, as `ssh` is given it.
         hop: String,
+        /// What `ssh` is told to log in to it.
+        login: String,
     },
     /// The connection to the jump host before it went away.
     #[error("the connection to jump host {hop} was lost")]
@@ -183,7 +185,7 @@ impl ConnectError {
             host: target.host.clone(),
             port: target.port,
             asked: target.asked.clone(),
-            asked_with: target.asked_with.clone(),
+            arguments: target.arguments(),
             configured: target.configured.clone(),
             cause: Box::new(cause),
         }
@@ -210,18 +212,17 @@ impl ConnectError {
 
     /// What the user can do about it.
     pub fn help(&self) -> String {
-        let Self { host, port, .. } = self;
-        let login = self.login();
+        let Self { host, port, arguments, .. } = self;
         match &*self.cause {
             ConnectFailure::Jump { source, .. } => source.help(),
             ConnectFailure::Forwarding { .. } => {
                 "look for AllowTcpForwarding, PermitOpen and DisableForwarding in its sshd_config, and for `restrict` and `no-port-forwarding` in its authorized_keys".into()
             }
             ConnectFailure::ProxyCommand { .. } => {
-                format!("try the command by itself, or `ssh -v {login}`")
+                format!("try the command by itself, or `ssh -v {arguments}`")
             }
-            ConnectFailure::Unreachable(Unreachable::Beyond { hop }) => format!(
-                "check that it is switched on, and from there: `ssh {hop} getent hosts {host}`, `ssh {hop} nc -vz {host} {port}`"
+            ConnectFailure::Unreachable(Unreachable::Beyond { login, .. }) => format!(
+                "check that it is switched on, and from there: `ssh {login} getent hosts {host}`, `ssh {login} nc -vz {host} {port}`"
             ),
             ConnectFailure::HostCertificate(_) => {
                 "have its authority sign its key anew: `ssh-keygen -s CA -h -I NAME -n HOSTNAME KEY.pub`".into()
@@ -230,7 +231,7 @@ impl ConnectError {
                 self.help_with_name()
             }
             ConnectFailure::Unreachable(_) => format!(
-                "check that it is switched on and that its SSH server runs: `ssh {login} true`"
+                "check that it is switched on and that its SSH server runs: `ssh {arguments} true`"
             ),
             ConnectFailure::HostKeyUnknown(key) => format!(
                 "compare the fingerprint on the host (`ssh-keygen -lf /etc/ssh/ssh_host_{}_key.pub`), then pass --accept-new-host-keys or pin it in the inventory",
@@ -262,9 +263,9 @@ impl ConnectError {
             ConnectFailure::KnownHosts(error) => {
                 format!("check its owner and mode: `ls -l {}`", error.path.display())
             }
-            ConnectFailure::AuthFailed { tried, .. } => auth::help(&login, tried),
+            ConnectFailure::AuthFailed { tried, .. } => auth::help(arguments, tried),
             ConnectFailure::PasswordExpired { .. } => {
-                format!("change it first: `ssh {login}`")
+                format!("change it first: `ssh {arguments}`")
             }
             ConnectFailure::NoCommonAlgorithm { kind, .. } if kind == "host key" => {
                 "make an ed25519 key on the host: `ssh-keygen -A`, then restart its SSH server".into()
@@ -273,7 +274,7 @@ impl ConnectError {
                 "update the host's SSH server, or allow current algorithms in its sshd_config".into()
             }
             ConnectFailure::Protocol(_) => {
-                format!("see whether OpenSSH gets further: `ssh -v {login}`")
+                format!("see whether OpenSSH gets further: `ssh -v {arguments}`")
             }
         }
     }
@@ -302,13 +303,6 @@ impl ConnectError {
         }
     }
 
-    /// What `ssh` is told to get there.
-    fn login(&self) -> String {
-        let Self { user, port, asked, asked_with, .. } = self;
-        let with = asked_with.as_ref().map(|with| format!("{with} ")).unwrap_or_default();
-        format!("{with}-p {port} {user}@{asked}")
-    }
-
     fn help_with_name(&self) -> String {
         let host = &self.host;
         if self.configured.contains(&"HostName") {
@@ -325,58 +319,6 @@ impl fmt::Display for ConnectError {
     }
 }
 
-/// A command that was not run, or whose end was not seen.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ExecError {
-    /// The connection went away. What the command did until then, and whether it still runs, is unknown.
-    #[error(
-        "{node}: the connection was lost{}; run the same command again once the host answers",
-        because(why)
-    )]
-    Lost {
-        /// The inventory's name for the host.
-        node: String,
-        /// Why, as far as this side knows.
-        why: Option<String>,
-    },
-    /// The server opens no further channel, or runs no commands for this login.
-    #[error(
-        "{node}: the SSH server refuses to run a command ({why}); look for MaxSessions, ForceCommand and PermitTTY in its sshd_config and for `command=` in authorized_keys"
-    )]
-    Refused {
-        /// The inventory's name for the host.
-        node: String,
-        /// The server's reason.
-        why: String,
-    },
-    /// The server ran no command, because the login's password has to be changed first.
-    #[error("{node}: the password of this login has expired; change it first by logging in with `ssh`")]
-    PasswordExpired {
-        /// The inventory's name for the host.
-        node: String,
-    },
-    /// The command ended, but the server did not say how.
-    #[error(
-        "{node}: the SSH server closed the channel without an exit status{}; see `journalctl -u ssh` there",
-        said(stderr)
-    )]
-    NoStatus {
-        /// The inventory's name for the host.
-        node: String,
-        /// The end of what the command wrote to its standard error.
-        stderr: Option<String>,
-    },
-    /// Its output did not come through whole.
-    #[error("{node}: the command's output broke off: {source}")]
-    Output {
-        /// The inventory's name for the host.
-        node: String,
-        /// Why.
-        source: io::Error,
-    },
-}
-
 /// What pam_nologin says while systemd has not finished booting, or shuts down.
 fn is_booting(server_said: &str) -> bool {
     ["System is booting up", "System is going down"].iter().any(|text| server_said.contains(text))
@@ -387,12 +329,8 @@ pub(super) fn is_expired(server_said: &str) -> bool {
     server_said.contains("required to change your password immediately")
 }
 
-fn said(text: &Option<String>) -> String {
+pub(super) fn said(text: &Option<String>) -> String {
     text.as_ref().map(|text| format!(" (it said: {text})")).unwrap_or_default()
-}
-
-fn because(text: &Option<String>) -> String {
-    text.as_ref().map(|text| format!(" ({text})")).unwrap_or_default()
 }
 
 fn listed(tried: &[Attempt]) -> String {

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::bytes::{Buf, Bytes};
 
-use super::error::ExecError;
+use super::exec_error::ExecError;
 use super::handler::Seen;
 use super::pump::{Ending, Pump};
 

@@ -27,7 +27,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A way that is ready to be gone.
 pub(super) enum Way {
     Direct,
-    Jump { session: Arc<Session>, hop: String },
+    Jump { session: Arc<Session>, hop: Arc<Target> },
     Command(String),
 }
 
@@ -48,7 +48,7 @@ impl Way {
             Route::Direct => Self::Direct,
             Route::Command(command) => Self::Command(command.clone()),
             Route::Jump(hop) => match options.jumps.session(hop, options).await {
-                Ok(session) => Self::Jump { session, hop: hop.asked.clone() },
+                Ok(session) => Self::Jump { session, hop: Arc::clone(hop) },
                 Err(source) => return Err(ConnectFailure::Jump { hop: hop.asked.clone(), source }),
             },
         })
@@ -121,18 +121,18 @@ pub(super) fn too_slow(doing: &'static str, after: Duration) -> ConnectFailure {
 /// The name is looked up by the jump host.
 async fn through(
     session: &Session,
-    hop: &str,
+    hop: &Target,
     target: &Target,
 ) -> Result<ChannelStream<Msg>, ConnectFailure> {
-    let hop = || hop.to_owned();
+    let (name, login) = (|| hop.asked.clone(), || hop.arguments());
     session.forward(&target.host, target.port).await.map_err(|error| match error {
         russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed) => {
-            ConnectFailure::Unreachable(Unreachable::Beyond { hop: hop() })
+            ConnectFailure::Unreachable(Unreachable::Beyond { hop: name(), login: login() })
         }
         russh::Error::ChannelOpenFailure(reason) => {
-            ConnectFailure::Forwarding { hop: hop(), why: reason_word(&reason) }
+            ConnectFailure::Forwarding { hop: name(), why: reason_word(&reason) }
         }
-        _ => ConnectFailure::Unreachable(Unreachable::JumpLost { hop: hop() }),
+        _ => ConnectFailure::Unreachable(Unreachable::JumpLost { hop: name() }),
     })
 }
 

@@ -8,8 +8,8 @@ use russh::{ChannelStream, Disconnect};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::error::ExecError;
 use super::exec::{Exec, ExitStatus};
+use super::exec_error::ExecError;
 use super::handler::{Seen, Watcher};
 
 /// How long to wait for a connection to end that was told to.

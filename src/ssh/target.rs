@@ -33,6 +33,9 @@ pub struct Target {
     pub user: String,
     /// The way there.
     pub route: Route,
+    /// Whether it only leads to others. It is no host of the swarm then: a password that was typed for those is never
+    /// given to it, nor the other way round.
+    pub jump_host: bool,
     /// Private key files to try, in this order. Empty: the usual ones in `~/.ssh`.
     pub keys: Vec<PathBuf>,
     /// Certificates of the user's keys, besides those that lie next to their keys as `KEY-cert.pub`.
@@ -71,6 +74,7 @@ impl Target {
             port,
             user: user.to_owned(),
             route: Route::Direct,
+            jump_host: false,
             keys: Vec::new(),
             certificates: Vec::new(),
             identities_only: false,
@@ -83,6 +87,19 @@ impl Target {
             host_key_algorithms: None,
             connect_timeout: None,
         }
+    }
+
+    /// What `ssh` is told to go the same way.
+    pub(super) fn arguments(&self) -> String {
+        let Self { user, port, asked, asked_with, .. } = self;
+        let with = asked_with.as_ref().map(|with| format!("{with} ")).unwrap_or_default();
+        format!("{with}-p {port} {user}@{asked}")
+    }
+
+    /// Whose password it is that opens it: the same for all hosts of one user.
+    pub(super) fn password_owner(&self) -> String {
+        let Self { user, host, port, .. } = self;
+        if self.jump_host { format!("{user}@{host}:{port}") } else { user.clone() }
     }
 
     /// The name that a certificate of the host must hold.

@@ -41,13 +41,20 @@ impl World {
             engine,
             shares: Vec::new(),
             swarm: model::Swarm::default(),
+            templates: model::Templates::default(),
+            hooks: Vec::new(),
         };
         Self { inventory, hosts: BTreeMap::new(), choices: Choices::default() }
     }
 
     /// What the planner is given.
     pub(crate) fn view(&self) -> View<'_> {
-        View { inventory: &self.inventory, hosts: self.hosts.clone(), choices: self.choices.clone() }
+        View {
+            inventory: &self.inventory,
+            hosts: self.hosts.clone(),
+            choices: self.choices.clone(),
+            run: "r1",
+        }
     }
 
     /// Adds a bare host that shall be a manager.
@@ -261,6 +268,7 @@ fn facts(name: &str, ip: IpAddr) -> Facts {
             debian_codename: None,
             pretty_name: "Debian".to_owned(),
             armbian_board: None,
+            variant: None,
             architecture: "amd64".to_owned(),
             systemd: true,
             memory: 0,

@@ -6,12 +6,14 @@
 mod bare;
 mod engine;
 mod faults;
+mod hooks;
 mod interrupted;
 mod privilege;
 mod repository;
 mod support;
 mod survive;
 mod swarm;
+mod systems;
 mod undo;
 
 use std::process::ExitCode;
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
         survive::trials(),
         undo::trials(),
         engine::trials(),
+        systems::trials(),
+        hooks::trials(),
     ];
     let trials = rooms
         .concat()

@@ -53,8 +53,17 @@ impl Bench {
 
     /// Adds nodes to the lab.
     pub(crate) fn grow(&mut self, nodes: usize, engine: bool) {
+        self.grow_to(nodes, engine, None);
+    }
+
+    /// Adds bare nodes of a release to the lab.
+    pub(crate) fn grow_with(&mut self, nodes: usize, release: &str) {
+        self.grow_to(nodes, false, Some(release.to_owned()));
+    }
+
+    fn grow_to(&mut self, nodes: usize, engine: bool, release: Option<String>) {
         let name = self.lab().name().to_owned();
-        let spec = Spec { name, nodes, engine, login: Login::Root, release: None };
+        let spec = Spec { name, nodes, engine, login: Login::Root, release };
         self.lab = Some(lab::up(&spec, &mut |_| {}).expect("the lab grows"));
     }
 

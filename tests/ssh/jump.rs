@@ -1,8 +1,9 @@
 //! Hosts behind jump hosts and proxies.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use skep::ssh::{ConnectFailure, Options, Unreachable, connect};
+use skep::ssh::{AskSecret, ConnectFailure, Options, Unreachable, connect};
 
 use crate::config::{Home, given, section, ssh};
 use crate::support::sshd::{self, Sshd};
@@ -57,7 +58,9 @@ async fn the_hop_that_fails_is_named() {
 
     server.stop();
     let error = refusal(&target, &trusting()).await;
-    let ConnectFailure::Unreachable(Unreachable::Beyond { hop }) = &*error.cause else { panic!("{error}") };
+    let ConnectFailure::Unreachable(Unreachable::Beyond { hop, .. }) = &*error.cause else {
+        panic!("{error}")
+    };
     assert_eq!(hop, "second");
     assert!(error.is_unreachable() && error.is_transient());
     assert!(error.to_string().contains("jump host second gets no connection to it"), "{error}");
@@ -85,10 +88,14 @@ async fn a_hop_that_does_not_let_this_login_in_is_named_and_not_tried_again() {
         let ConnectFailure::Jump { source, .. } = &*error.cause else { panic!("{error}") };
         assert!(matches!(*source.cause, ConnectFailure::AuthFailed { .. }), "{error}");
         assert!(!error.is_transient() && !error.is_unreachable());
-        assert!(
-            error.to_string().contains(&format!("`ssh -p {} {}@hop`", hop.port, sshd::this_user())),
-            "{error}"
-        );
+        let text = error.to_string();
+        assert!(text.contains(&format!("-p {} {}@hop`", hop.port, sshd::this_user())), "{text}");
+        assert!(!text.contains("in the inventory"), "{text}");
+        let install =
+            format!("`ssh-copy-id -i {} -p {} {}@hop`", wrong.display(), hop.port, sshd::this_user());
+        assert!(error.to_string().contains(&install), "{error}");
+        // Said once, though two methods would take a password.
+        assert_eq!(error.to_string().matches("none is known").count(), 1, "{error}");
     }
     let log = std::fs::read_to_string(hop.path("log")).unwrap();
     assert_eq!(log.matches("Failed publickey").count(), 1, "{log}");
@@ -154,6 +161,48 @@ async fn twenty_hosts_behind_one_jump_host_share_one_connection_to_it() {
     while !log().contains("Connection closed by") && !log().contains("Disconnected from") {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn a_typed_password_stays_with_the_jump_host_or_with_the_hosts_behind_it() {
+    if !sshd::is_root() {
+        return crate::support::left_out("root, without whom sshd knows no throwaway logins");
+    }
+    let by_password = "PasswordAuthentication yes\nKbdInteractiveAuthentication no\n";
+    let (Some(hop), Some(server)) = (Sshd::start_with(by_password), Sshd::start_with(by_password)) else {
+        return;
+    };
+    let Some(ssh) = ssh() else { return };
+    let user = format!("  User {}\n  IdentityFile /nowhere/key\n", sshd::USER);
+    let lead = |name: &str, server: &Sshd| section(name, server).replacen('\n', &format!("\n{user}"), 1);
+    let unkeyed = |text: String, server: &Sshd| {
+        text.replace(&format!("  IdentityFile {}\n", server.path("client").display()), "")
+    };
+    let config = unkeyed(lead("hop", &hop), &hop) + &unkeyed(lead("pi", &server), &server);
+    let home = Home::with(&(config + "  ProxyJump hop\n"));
+    let config = home.config(Some(ssh));
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let ask: AskSecret = {
+        let asked = Arc::clone(&asked);
+        Arc::new(move |question| {
+            asked.lock().unwrap().push(question.prompt);
+            Box::pin(async { Some(sshd::PASSWORD.into()) })
+        })
+    };
+    let options = Options { ask_secret: Some(ask), ..trusting() };
+    let targets = [config.target(given("pi")).await.unwrap(), config.target(given("pi")).await.unwrap()];
+    let sessions = targets.iter().map(|target| connect(target, &options));
+    for session in futures_util::future::join_all(sessions).await {
+        session.unwrap_or_else(|error| panic!("{error}"));
+    }
+    let user = sshd::USER;
+    assert_eq!(
+        *asked.lock().unwrap(),
+        [
+            format!("Password of {user} on jump host hop: "),
+            format!("Password of {user} (for n1 and each host that asks for it): "),
+        ]
+    );
 }
 
 #[tokio::test]

@@ -165,7 +165,8 @@ async fn run(script: Vec<Turn>, steps: usize, desire: &Desire<'_>, stop: &Stop) 
     let step = Step { node: "n1".into(), action: Action::Change(change()) };
     let phase = Phase { name: PhaseName::Exports, steps: vec![step; steps] };
     let (refusals, problems, warnings) = (Vec::new(), Vec::new(), Vec::new());
-    let plan = Plan { version: VERSION, phases: vec![phase], refusals, problems, warnings };
+    let plan =
+        Plan { version: VERSION, phases: vec![phase], refusals, problems, warnings, origins: Vec::new() };
     let sessions = Sessions::from([("n1".into(), session)]);
     let means = Means { sessions: &sessions, swarm: None, run: "r", desire, forks: 1, sink: &sink, stop };
     let account = execute(&plan, means).await.remove(&"n1".into()).unwrap();

@@ -7,6 +7,7 @@ mod clients;
 mod engine;
 mod engine_source;
 mod export_options;
+mod hooks;
 mod nodes;
 mod paths;
 mod shares;
@@ -21,7 +22,7 @@ use std::path::Path;
 use super::diagnostic::{Diagnostic, Severity, line_and_column};
 use super::file::File;
 use super::load::Surroundings;
-use super::model::Inventory;
+use super::model::{Inventory, Templates};
 use super::spot::Spot;
 
 /// The name of a swarm whose inventory gives none. Fixed, so that renaming the file renames no swarm.
@@ -115,6 +116,8 @@ pub(super) fn check(file: &File, path: &Path, surroundings: &Surroundings) -> (I
         engine: checker.engine(),
         shares: checker.shares(),
         swarm: checker.swarm(),
+        templates: checker.templates(),
+        hooks: checker.hooks(),
     };
     (inventory, each_once(checker.problems))
 }
@@ -137,5 +140,11 @@ impl Checker<'_> {
             self.error(name, message, "use 1 to 63 letters, digits, `.`, `_`, `-`");
         }
         name.value.clone()
+    }
+
+    /// Where templates are; they are read later.
+    fn templates(&mut self) -> Templates {
+        let folder = self.file.templates.as_ref().map(|folder| self.local_path(folder));
+        Templates { folder, own: Vec::new() }
     }
 }

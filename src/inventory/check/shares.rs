@@ -59,7 +59,7 @@ impl Checker<'_> {
         }
     }
 
-    fn known_node(&mut self, name: &Spot<String>) -> NodeName {
+    pub(super) fn known_node(&mut self, name: &Spot<String>) -> NodeName {
         let known: Vec<&str> =
             self.file.nodes.iter().flat_map(|nodes| nodes.iter()).map(|(name, _)| name.as_str()).collect();
         if !known.contains(&name.as_str()) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::facts::Engine;
 use crate::inventory::model::{EngineSource, NodeName, Proxy, Repository, RepositoryKey, Role};
+use crate::plan::templates::Texts;
 use crate::plan::tests::{bare, see, titles};
 use crate::plan::{Finding, Plan, desire, distribution, make};
 use crate::resource::{Key, Observed, hold, packages, repository, unit};
@@ -127,8 +128,13 @@ fn dockers_engine_is_settled_once_its_repository_and_its_hold_are() {
     let first = engine_titles(&plan(&world));
     assert_eq!(first.len(), 3, "{first:?}");
     let node = &world.inventory.nodes[0];
-    let (resources, problem) =
-        desire::resources(&world.inventory, node, &world.hosts[&node.name], &world.choices);
+    let (resources, problem) = desire::resources(
+        &world.inventory,
+        node,
+        &world.hosts[&node.name],
+        &world.choices,
+        &Texts::new(&world.inventory.templates, node),
+    );
     assert_eq!(problem, None);
     for (_, resource) in resources {
         let key = resource.key();
@@ -238,7 +244,13 @@ fn own_repository() -> Repository {
 
 fn repository_of(world: &World) -> repository::Desired {
     let node = &world.inventory.nodes[0];
-    let (resources, _) = desire::resources(&world.inventory, node, &world.hosts[&node.name], &world.choices);
+    let (resources, _) = desire::resources(
+        &world.inventory,
+        node,
+        &world.hosts[&node.name],
+        &world.choices,
+        &Texts::new(&world.inventory.templates, node),
+    );
     let wanted = resources.into_iter().find_map(|(_, resource)| match resource {
         crate::resource::Resource::Repository(wanted) => Some(wanted),
         _ => None,

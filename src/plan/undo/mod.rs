@@ -25,6 +25,7 @@ pub fn make(deeds: &Deeds, view: &View<'_>, holdings: Holdings) -> Plan {
         refusals: Vec::new(),
         problems,
         warnings: unknown(deeds, view),
+        origins: Vec::new(),
     };
     let mut swarm = undo::Undo::new(view, holdings);
     for deed in deeds.list.iter().rev().filter(|deed| within.contains(&deed.node)) {

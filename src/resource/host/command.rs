@@ -74,13 +74,21 @@ pub struct Command<'h> {
     host: &'h Host,
     program: String,
     args: Vec<String>,
-    env: Vec<(&'static str, &'static str)>,
+    env: Vec<(&'static str, String)>,
     limit: Duration,
+    keep: usize,
 }
 
 impl<'h> Command<'h> {
     pub(super) fn new(host: &'h Host, program: &str) -> Self {
-        Self { host, program: program.to_owned(), args: Vec::new(), env: Vec::new(), limit: LIMIT }
+        Self {
+            host,
+            program: program.to_owned(),
+            args: Vec::new(),
+            env: Vec::new(),
+            limit: LIMIT,
+            keep: usize::MAX,
+        }
     }
 
     /// Adds arguments. Never secrets: every user of a host can read them.
@@ -92,8 +100,15 @@ impl<'h> Command<'h> {
 
     /// Sets an environment variable. Never a secret.
     #[must_use]
-    pub fn env(mut self, name: &'static str, value: &'static str) -> Self {
-        self.env.push((name, value));
+    pub fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.env.push((name, value.into()));
+        self
+    }
+
+    /// How much of standard output is kept at least, in bytes: its end. All of it, unless told.
+    #[must_use]
+    pub fn keep(mut self, bytes: usize) -> Self {
+        self.keep = bytes;
         self
     }
 
@@ -122,7 +137,7 @@ impl<'h> Command<'h> {
         let (sender, receiver) = mpsc::channel();
         pump(child.stdout.take(), Stream::Out, sender.clone());
         pump(child.stderr.take(), Stream::Err, sender);
-        let mut output = Output::default();
+        let mut output = Output { keep: self.keep, ..Output::default() };
         let deadline = Instant::now() + self.limit;
         let status = loop {
             output.take(&receiver, TICK, on_line);
@@ -152,7 +167,7 @@ impl<'h> Command<'h> {
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LC_ALL", "C")
             .env_remove("LANGUAGE")
-            .envs(self.env.iter().copied())
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -219,6 +234,8 @@ struct Output {
     err: Vec<u8>,
     /// How much of `out` was handed over as lines.
     told: usize,
+    /// How much of `out` is kept at least.
+    keep: usize,
 }
 
 impl Output {
@@ -252,6 +269,13 @@ impl Output {
         while let Some(length) = self.out[self.told..].iter().position(|byte| *byte == b'\n') {
             on_line(&String::from_utf8_lossy(&self.out[self.told..self.told + length]));
             self.told += length + 1;
+        }
+        // Twice as much may pile up, so that it is not moved for each line.
+        if self.out.len() / 2 > self.keep {
+            // A line that never ends is not kept for being told whole.
+            let dropped = self.out.len() - self.keep;
+            self.out.drain(..dropped);
+            self.told = self.told.saturating_sub(dropped);
         }
     }
 

@@ -15,6 +15,7 @@ use super::signing::{Holder, Signing, Unsigned, still_locked};
 use crate::ssh::ask::Question;
 use crate::ssh::handler::{Watcher, printable};
 use crate::ssh::identity::KeyFile;
+use crate::ssh::target::Target;
 
 /// What came of trying one credential.
 pub(super) enum Outcome {
@@ -43,7 +44,7 @@ impl Login<'_> {
                 }
             },
             Credential::Prompts if self.password_from() == PasswordFrom::Nowhere => {
-                Outcome::Rejected(None, Some(no_password()))
+                Outcome::Rejected(None, Some(no_password(self.target)))
             }
             Credential::Prompts => self.attempt_prompts().await,
         }
@@ -115,7 +116,7 @@ impl Login<'_> {
         self.waited |= waited;
         password.ok_or_else(|| match self.asker.ask {
             Some(_) => Unsigned::new("none was given"),
-            None => no_password(),
+            None => no_password(self.target),
         })
     }
 
@@ -177,10 +178,15 @@ impl Login<'_> {
     }
 }
 
-fn no_password() -> Unsigned {
+fn no_password(target: &Target) -> Unsigned {
+    let remedy = match target.jump_host {
+        // The inventory's passwords are not for it.
+        true => "run skep on a terminal",
+        false => "give `password` a source in the inventory, or run skep on a terminal",
+    };
     Unsigned {
         why: "none is known, and nobody can be asked for it here".into(),
-        remedy: Some(Remedy::say("give `password` a source in the inventory, or run skep on a terminal")),
+        remedy: Some(Remedy::say(remedy)),
     }
 }
 

@@ -107,7 +107,7 @@ impl<'a> Login<'a> {
     }
 
     fn known_password(&self) -> Option<SecretString> {
-        self.target.password.clone().or_else(|| self.identities.typed_password(&self.target.user))
+        self.target.password.clone().or_else(|| self.identities.typed_password(self.target))
     }
 
     /// Opens the agent and lists its keys; an agent that does not answer is noted and left out.
@@ -233,7 +233,11 @@ impl<'a> Login<'a> {
                 Attempt::new(what, "refused").remedy(Remedy::say("run skep again and type the password anew"))
             }
         };
-        self.tried.push(attempt);
+        // That no password is known need not be said of each method that takes one.
+        let said = |before: &Attempt| before.what == "password" && before.result == attempt.result;
+        if attempt.result == "refused" || !self.tried.iter().any(said) {
+            self.tried.push(attempt);
+        }
     }
 
     /// The server hung up on the first of `left`.

@@ -85,8 +85,11 @@ fn add(said: &mut Said, params: &HostParams, host: &str) {
     said.first("port", params.port.map(|port| port.to_string()));
     said.first("hostname", params.host_name.as_ref().map(|name| host_name(name, host)));
     said.first("connecttimeout", params.connect_timeout.map(|timeout| timeout.as_secs().to_string()));
-    if !said.has("proxyjump") && !said.has("proxycommand") {
+    // A ProxyCommand counts in spite of a `ProxyJump none` before it, not the other way round.
+    if !said.has("proxycommand") {
         said.first("proxyjump", params.proxy_jump.as_ref().map(|hops| hops.join(",")));
+    }
+    if said.one("proxyjump").is_none_or(|jump| jump.eq_ignore_ascii_case("none")) {
         said.first("proxycommand", words(params, "proxycommand").map(|words| words.join(" ")));
     }
     for option in BY_NAME {

@@ -23,6 +23,16 @@ pub enum Jump {
     Via(Vec<HopSpec>),
 }
 
+impl Jump {
+    /// What says the same to `ssh -o`. Only a ProxyCommand of `none` keeps it from both kinds of proxy.
+    pub(super) fn option(&self) -> String {
+        match self {
+            Self::None => "ProxyCommand=none".to_owned(),
+            Self::Via(_) => format!("ProxyJump={self}"),
+        }
+    }
+}
+
 impl FromStr for HopSpec {
     type Err = String;
 

@@ -104,7 +104,7 @@ fn flags(question: &Question) -> Vec<String> {
     }
     // Said as well, since `ssh` refuses a jump host that its configuration sends through itself.
     if let Some(jump) = &question.jump {
-        flags.extend(["-o".to_owned(), format!("ProxyJump={jump}")]);
+        flags.extend(["-o".to_owned(), jump.option()]);
     }
     flags
 }
@@ -119,6 +119,7 @@ fn words(stderr: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ssh::config::Jump;
 
     #[test]
     fn words_of_ssh() {
@@ -145,5 +146,7 @@ mod tests {
             ..bare
         };
         assert_eq!(flags(&full), ["-l", "me", "-p", "2222", "-o", "ProxyJump=a@b:3,c"]);
+        let direct = Question { jump: Some(Jump::None), user: None, port: None, host: "pi".into() };
+        assert_eq!(flags(&direct), ["-o", "ProxyCommand=none"]);
     }
 }

@@ -1,6 +1,6 @@
 //! What `ssh -G` prints, and what of it concerns skep: pure functions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ impl Said {
         self.0.get(option).map_or(&[], Vec::as_slice)
     }
 
-    fn one(&self, option: &str) -> Option<&str> {
+    pub(super) fn one(&self, option: &str) -> Option<&str> {
         self.all(option).first().map(String::as_str)
     }
 
@@ -169,20 +169,16 @@ impl Reader<'_> {
     }
 
     fn proxy(&self) -> Result<Proxy, ConfigError> {
-        let jump = match &self.question.jump {
-            Some(jump) => Some(jump.clone()),
-            None => self
-                .said
-                .one("proxyjump")
-                .map(str::parse)
-                .transpose()
-                .map_err(|why| self.fail("ProxyJump", why))?,
-        };
-        Ok(match (jump, self.said.one("proxycommand")) {
+        match &self.question.jump {
+            Some(Jump::None) => return Ok(Proxy::None),
+            Some(Jump::Via(hops)) => return Ok(Proxy::Jump(hops.clone())),
+            None => {}
+        }
+        let jump = self.said.one("proxyjump").map(str::parse).transpose();
+        Ok(match (jump.map_err(|why| self.fail("ProxyJump", why))?, self.said.one("proxycommand")) {
             (Some(Jump::Via(hops)), _) => Proxy::Jump(hops),
-            (Some(Jump::None), _) | (None, None) => Proxy::None,
-            (None, Some(command)) if command.eq_ignore_ascii_case("none") => Proxy::None,
-            (None, Some(command)) => Proxy::Command(command.to_owned()),
+            (_, Some(command)) if !command.eq_ignore_ascii_case("none") => Proxy::Command(command.to_owned()),
+            _ => Proxy::None,
         })
     }
 
@@ -192,7 +188,9 @@ impl Reader<'_> {
         values: &[String],
         tokens: &Tokens<'_>,
     ) -> Result<Vec<PathBuf>, ConfigError> {
-        let named = values.iter().filter(|value| !value.eq_ignore_ascii_case("none"));
+        // As `ssh` does, each file counts once.
+        let mut seen = HashSet::new();
+        let named = values.iter().filter(|value| !value.eq_ignore_ascii_case("none") && seen.insert(*value));
         named.map(|value| tokens.path(value).map_err(|why| self.fail(option, why))).collect()
     }
 

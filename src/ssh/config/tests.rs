@@ -141,6 +141,7 @@ async fn a_jump_host_has_the_inventorys_keys_and_file_but_never_the_password() {
         keys: vec!["/k".into()],
         known_hosts: Some("/known".into()),
         password: Some("secret".into()),
+        key_passphrase: Some("phrase".into()),
         host_key: Some("SHA256:x".into()),
         ..given("pi")
     };
@@ -149,8 +150,13 @@ async fn a_jump_host_has_the_inventorys_keys_and_file_but_never_the_password() {
     let Route::Jump(a) = &b.route else { panic!("{b:?}") };
     assert_eq!((b.node.as_str(), a.node.as_str()), ("jump host b", "jump host a"));
     assert_eq!((&b.keys, &a.keys), (&vec!["/k".into()], &vec!["/ja".into()]));
+    let user = &target.user;
+    assert_eq!(target.arguments(), format!("-o ProxyJump=a,b -p 22 {user}@pi"));
+    assert_eq!(b.arguments(), format!("-o ProxyJump=a -p 22 {user}@b"));
+    assert_eq!(a.arguments(), format!("-p 22 {user}@a"));
     for hop in [a, b] {
-        assert!(hop.password.is_none() && hop.host_key.is_none());
+        assert!(hop.password.is_none() && hop.jump_host && hop.host_key.is_none());
+        assert!(hop.key_passphrase.is_some());
         assert_eq!(hop.known_hosts.files, [PathBuf::from("/known")]);
     }
 }
@@ -206,7 +212,7 @@ fn the_parser_agrees_with_ssh() {
         "User (x|y)",
         "Port (1|22|2222)",
         "HostName (h|%h\\.lan|a%%b)",
-        "ProxyJump (j|u@j:3|none)",
+        "ProxyJump (j|u@j:3)",
         "ProxyCommand (nc %h|none)",
         "IdentityFile (/k|~/k_%r)",
         "IdentitiesOnly (yes|no)",

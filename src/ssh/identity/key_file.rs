@@ -10,7 +10,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 
 use super::legacy_pem::LegacyPem;
-use super::signing_key::{SigningKey, Unfit};
+use super::short_scalar;
+use super::signing_key::SigningKey;
 use crate::ssh::ask::{Asker, Question};
 
 /// How often the user may mistype a passphrase.
@@ -113,7 +114,10 @@ impl KeyFile {
         } else {
             return match decode_secret_key(pem, None) {
                 Ok(key) => Self::unlocked(key),
-                Err(error) => Self::Unusable(format!("is no private key that skep can read: {error}")),
+                Err(error) => match pem_body(pem).and_then(|body| short_scalar::read(&body)) {
+                    Some(key) => Self::unlocked(key),
+                    None => Self::Unusable(format!("is no private key that skep can read: {error}")),
+                },
             };
         };
         match format {
@@ -129,7 +133,7 @@ impl KeyFile {
     fn unlocked(key: PrivateKey) -> Self {
         match SigningKey::new(key) {
             Ok(key) => Self::Ready(Arc::new(key)),
-            Err(Unfit { public, why }) => Self::NeedsAgent { public: Some(public), why },
+            Err(unfit) => Self::NeedsAgent { public: Some(unfit.public), why: unfit.why },
         }
     }
 
@@ -259,9 +263,10 @@ fn decrypt(format: Format, text: &SecretString, passphrase: &SecretString) -> Re
     match format {
         Format::OpenSsh => {
             let locked = PrivateKey::from_openssh(text).map_err(|error| unfit(error.to_string()))?;
-            locked.decrypt(passphrase.expose_secret()).map_err(|error| match error {
-                ssh_key::Error::Crypto => Unopened::Wrong,
-                other => unfit(other.to_string()),
+            let passphrase = passphrase.expose_secret();
+            locked.decrypt(passphrase).or_else(|error| match error {
+                ssh_key::Error::Crypto => Err(Unopened::Wrong),
+                other => short_scalar::unlock(&locked, passphrase).ok_or_else(|| unfit(other.to_string())),
             })
         }
         Format::LegacyPem => LegacyPem::parse(text).map_err(unfit)?.open(passphrase).ok_or(Unopened::Wrong),
@@ -276,10 +281,15 @@ fn decrypt(format: Format, text: &SecretString, passphrase: &SecretString) -> Re
 /// use, and a wrong passphrase would be all that is seen of them.
 fn pkcs8_scheme(pem: &str) -> Result<(), String> {
     const PBES2: [u8; 11] = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0d];
-    let body: String = pem.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect();
-    let der = Base64::decode_vec(&body).map_err(|_| "its body is not base64")?;
+    let der = pem_body(pem).ok_or("its body is not base64")?;
     let known = der.windows(PBES2.len()).any(|window| window == PBES2);
     known.then_some(()).ok_or_else(|| "it is encrypted in an old way".into())
+}
+
+/// What is inside the armour.
+fn pem_body(pem: &str) -> Option<Vec<u8>> {
+    let body: String = pem.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect();
+    Base64::decode_vec(&body).ok()
 }
 
 /// The file beside a private key that holds its public half.

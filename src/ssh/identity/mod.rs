@@ -4,6 +4,7 @@
 mod certificate;
 mod key_file;
 mod legacy_pem;
+mod short_scalar;
 mod signing_key;
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,7 @@ pub struct Identities {
     ssh_dir: Option<PathBuf>,
     agent_socket: Option<PathBuf>,
     files: Mutex<HashMap<PathBuf, Arc<KeyFile>>>,
-    /// Passwords that were asked for, by user; none where the user gave none.
+    /// Passwords that were asked for, by [`Target::password_owner`]; none where the user gave none.
     passwords: tokio::sync::Mutex<HashMap<String, Option<SecretString>>>,
 }
 
@@ -77,12 +78,12 @@ impl Identities {
         paths.into_iter().map(|path| (path.clone(), read_certificate(&path))).collect()
     }
 
-    /// The password of `user` that was typed before, if one was.
-    pub(crate) fn typed_password(&self, user: &str) -> Option<SecretString> {
-        self.passwords.try_lock().ok()?.get(user).cloned().flatten()
+    /// The password for `target` that was typed before, if one was.
+    pub(crate) fn typed_password(&self, target: &Target) -> Option<SecretString> {
+        self.passwords.try_lock().ok()?.get(&target.password_owner()).cloned().flatten()
     }
 
-    /// The password of `user`, asked for once for all hosts. Also tells whether an answer was waited for.
+    /// The password for `target`, asked for once for all hosts of the same user. Also tells whether an answer was waited for.
     pub(crate) async fn ask_password(
         &self,
         target: &Target,
@@ -95,13 +96,17 @@ impl Identities {
             Ok(passwords) => (passwords, false),
             Err(_) => (asker.patience.pause(self.passwords.lock()).await, true),
         };
-        if let Some(password) = passwords.get(&target.user) {
+        let owner = target.password_owner();
+        if let Some(password) = passwords.get(&owner) {
             return (password.clone(), waited);
         }
-        let prompt =
-            format!("Password of {} (for {} and each host that asks for it): ", target.user, target.node);
+        let Target { user, node, .. } = target;
+        let prompt = match target.jump_host {
+            true => format!("Password of {user} on {node}: "),
+            false => format!("Password of {user} (for {node} and each host that asks for it): "),
+        };
         let password = asker.ask(Question { prompt, echo: false }).await;
-        passwords.insert(target.user.clone(), password.clone());
+        passwords.insert(owner, password.clone());
         (password, true)
     }
 

@@ -34,15 +34,15 @@ pub(crate) struct Unfit {
 }
 
 impl SigningKey {
-    pub(crate) fn new(key: PrivateKey) -> Result<Self, Unfit> {
+    pub(crate) fn new(key: PrivateKey) -> Result<Self, Box<Unfit>> {
         let public = key.public_key().clone();
         let half = match (key.key_data(), key.algorithm()) {
             (KeypairData::Rsa(pair), _) => match rsa(pair) {
                 Some(pair) => Half::Rsa(Box::new(pair)),
-                None => return Err(Unfit { why: unfit_rsa(pair), public }),
+                None => return Err(Box::new(Unfit { why: unfit_rsa(pair), public })),
             },
             (_, Algorithm::Ed25519 | Algorithm::Ecdsa { .. }) => Half::Elliptic(Box::new(key)),
-            (_, other) => return Err(Unfit { why: unfit(&other), public }),
+            (_, other) => return Err(Box::new(Unfit { why: unfit(&other), public })),
         };
         Ok(Self { public, half })
     }

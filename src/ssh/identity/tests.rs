@@ -110,6 +110,21 @@ async fn each_kind_of_key_in_each_format_signs_unlocked_where_need_be() {
 }
 
 #[tokio::test]
+async fn a_key_whose_private_number_is_short_is_read_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("key");
+    std::fs::write(&path, include_str!("../../../tests/fixtures/ssh/id_ecdsa_short")).unwrap();
+    let KeyFile::Ready(key) = KeyFile::read(&path) else { panic!("{:?}", KeyFile::read(&path)) };
+    signs(&key, "plain");
+    std::fs::write(&path, include_str!("../../../tests/fixtures/ssh/id_ecdsa_short_locked")).unwrap();
+    let file = KeyFile::read(&path);
+    assert_eq!(unlock(&file, Some("wrong"), None).await.unwrap_err(), Refused::NobodyToAsk { named: true });
+    let unlocked = unlock(&file, Some("secret"), None).await.unwrap();
+    assert_eq!(unlocked.public().key_data(), key.public().key_data());
+    signs(&unlocked, "locked");
+}
+
+#[tokio::test]
 async fn keys_that_openssl_encrypted_are_unlocked_or_named_as_unreadable() {
     let dir = tempfile::tempdir().unwrap();
     let plain = dir.path().join("plain");

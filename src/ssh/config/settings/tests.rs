@@ -78,7 +78,7 @@ fn each_option() {
             Settings { keys: Some(paths(&["/home/me/.ssh/id_ed25519"])), ..plain() },
         ),
         (
-            "identityfile ~/%h_%r\nidentityfile /with space/id\nidentityfile none",
+            "identityfile ~/%h_%r\nidentityfile /with space/id\nidentityfile none\nidentityfile ~/%h_%r",
             Settings { keys: Some(paths(&["/home/me/Pi_me", "/with space/id"])), ..plain() },
         ),
         (
