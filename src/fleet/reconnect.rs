@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::failure::SessionError;
+use super::failure::{Bootstrap, SessionError};
 use super::link::Link;
 use super::remote::Remote;
 use super::run_lock::{busy, superseded};
@@ -248,10 +248,12 @@ impl Shared {
             return Err(Refusal { fault: self.gone(&before).into(), passing: false });
         };
         let remote = log_in().await?;
-        let link = Link::open(before.launcher.over(remote), &mut |_, _| ())
-            .await
-            .map_err(|error| Refusal { fault: error.fault(&self.node.0), passing: true })?;
-        self.replace(link);
+        let link = Link::open(before.launcher.over(remote), &mut |_, _| ()).await;
+        self.replace(link.map_err(|error| Refusal {
+            fault: error.fault(&self.node.0),
+            // A refused password is not told again and again: some logins are locked after a few.
+            passing: !matches!(error, Bootstrap::Denied(_)),
+        })?);
         Ok(())
     }
 }

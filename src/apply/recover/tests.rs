@@ -27,6 +27,7 @@ struct Host(Arc<Mutex<VecDeque<Turn>>>);
 
 impl Host {
     async fn serve(self, mut stream: DuplexStream) {
+        // The script that starts agents says first that it is it.
         stream.write_all(format!("skep-script\n{}\n", hello()).as_bytes()).await.unwrap();
         let (mut input, mut output) = split(stream);
         while let Ok(Some(Request { id, body })) = frame::receive(&mut input).await {
