@@ -25,7 +25,7 @@ const FIXTURES: &[(&str, &[&str])] = &[
     ("frame", &["tests/fixtures/wire"]),
     ("import", &["tests/fixtures/import"]),
     ("inventory", &["tests/fixtures/inventory", "inventory"]),
-    ("os_release", &["tests/fixtures/facts/os-release"]),
+    ("os_release", &["tests/fixtures/systems"]),
 ];
 
 /// Runs one target or all, one after the other: `[TARGET] [--seconds N]`.
