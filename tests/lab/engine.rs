@@ -37,6 +37,8 @@ fn dockers_packages() {
     let inventory = |text: &str| bench.inventory(&[("n1", "manager")], text);
     let list = "deb [signed-by=/etc/apt/keyrings/docker.gpg] https://download.docker.com/linux/debian bookworm stable";
     bench.on("n1", &format!("echo '{list}' >/etc/apt/sources.list.d/docker.list"));
+    inventory("engine: {source: keep}\n");
+    bench.skep(&["up", "--yes"]).exits(6).prints("`engine.source` is `keep`");
     wrong_key(&bench, &repository);
 
     // No version of that kind: what there is is told.
@@ -73,6 +75,9 @@ fn dockers_packages() {
     inventory(&section(&repository, "  version: '28.4.*'\n"));
     bench.skep(&["up", "--yes"]).exits(1).says("would be older").says("--replace-engine");
     assert_eq!(version(&bench, "n1", "docker-ce"), VERSIONS[1]);
+
+    inventory("engine: {source: keep}\n");
+    bench.skep(&["plan", "--exit-code"]).exits(0).prints("Nothing to do");
 }
 
 /// The distribution's engine gives way to Docker's, which comes from a folder of the node itself, and comes back.
