@@ -54,11 +54,12 @@ fn holders(locks: &str, inode: u64) -> Vec<u32> {
     locks.lines().filter_map(holder).collect()
 }
 
-/// Whether a process is an agent, by its program or, where an emulator runs it, by its command line.
+/// Whether a process is an agent, by its program or, where an emulator runs it, by its command line: the emulator's own
+/// options come before the program there.
 fn is_agent(pid: u32) -> bool {
     let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
     let arguments = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let mut names = arguments.split('\0').take(2).map(Path::new).chain([program.as_path()]);
+    let mut names = arguments.split('\0').take(4).map(Path::new).chain([program.as_path()]);
     names.any(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         NAMES.iter().any(|start| name.starts_with(start))
