@@ -71,7 +71,7 @@ impl Pump {
         mut abandoned: oneshot::Receiver<Infallible>,
         _ended: oneshot::Sender<Infallible>,
     ) -> Ending {
-        let mut input_open = true;
+        let (mut input_open, mut wanted) = (true, true);
         loop {
             tokio::select! {
                 message = self.read.wait() => match message {
@@ -85,7 +85,10 @@ impl Pump {
                         self.end_input();
                     }
                 }
-                Err(_) = &mut abandoned => self.end(Ending::NoStatus),
+                Err(_) = &mut abandoned, if wanted => {
+                    wanted = false;
+                    self.end(Ending::NoStatus);
+                }
             }
             if let Some(Ending::Refused | Ending::Flooded | Ending::NoStatus) = self.ending {
                 return self.hang_up().await;

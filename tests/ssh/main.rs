@@ -411,3 +411,25 @@ async fn close_ends_what_still_runs() {
     session.close().await;
     assert!(matches!(running.exit.wait().await, Err(ExecError::Lost { .. })));
 }
+
+#[tokio::test]
+async fn a_command_that_has_ended_may_be_forgotten_before_its_channel_is_closed() {
+    let Some(server) = Sshd::start() else { return };
+    let panics = Arc::new(AtomicUsize::new(0));
+    let (counter, before) = (Arc::clone(&panics), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |panic| {
+        // Other tests have a right to their own.
+        if panic.to_string().contains("after complete") {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+        before(panic);
+    }));
+    let session = session(&server).await;
+    // Its status is sent at once; the channel stays open for whoever still holds the output.
+    let exec = session.exec("sleep 1 & exit 0").await.expect("it starts");
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    drop(exec);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(panics.load(Ordering::SeqCst), 0, "the channel's task asked an answered question again");
+    assert_eq!(session.run("echo on", b"").await.expect("it runs").stdout, b"on\n");
+}
