@@ -44,8 +44,7 @@ pub struct Options {
 }
 
 /// Connects to all of `nodes` and starts their agents. Each node that could not be reached or worked on comes with the
-/// fault. Sends `Connecting`, `Retrying`, `Pushing` and
-/// `Connected`.
+/// fault. Sends `Connecting`, `Retrying`, `Pushing` and `Connected`.
 ///
 /// # Errors
 /// Where nothing can be tried at all: agents or keys cannot be read.
@@ -77,7 +76,11 @@ pub async fn connect(
             let target = config.target(given).await;
             let target =
                 target.map_err(|error| Fault::new(&node.name, error.to_string()).help(error.help()))?;
-            let passwords = secrets.passwords(node, &target.user, Arc::clone(&keyring))?;
+            let passwords = Passwords {
+                sudo: secrets.of(node, &node.login.sudo_password)?,
+                login: target.password.clone(),
+                ..Passwords::of(&node.name.0, &target.user, Arc::clone(&keyring))
+            };
             open(node, target, passwords, &ssh, Arc::clone(&agents), &sink).await
         };
         (node.name.clone(), session.await)
@@ -193,15 +196,6 @@ impl Secrets {
     fn of(&self, node: &Node, source: &Option<SecretSource>) -> Result<Option<SecretString>, Fault> {
         let secret = source.as_ref().and_then(|source| self.find(source));
         secret.cloned().transpose().map_err(|cause| Fault::new(&node.name, cause))
-    }
-
-    /// Those for a node and `user`, who logs in there by whatever says so.
-    fn passwords(&self, node: &Node, user: &str, keyring: Arc<Keyring>) -> Result<Passwords, Fault> {
-        Ok(Passwords {
-            sudo: self.of(node, &node.login.sudo_password)?,
-            login: self.of(node, &node.login.password)?,
-            ..Passwords::of(&node.name.0, user, keyring)
-        })
     }
 }
 
