@@ -95,6 +95,8 @@ pub enum ConnectFailure {
         offered: Vec<String>,
         /// What the server had to say: its banner, or why it closed the connection.
         server_said: Option<String>,
+        /// Whether the connection broke off in the middle, as it does where the host goes down: no verdict on the login.
+        cut: bool,
     },
     /// The login works, but its password has to be changed before anything else.
     #[error("the password of this login has expired{}", said(server_said))]
@@ -205,7 +207,9 @@ impl ConnectError {
         match &*self.cause {
             ConnectFailure::Unreachable(_) | ConnectFailure::ProxyCommand { .. } => true,
             ConnectFailure::Jump { source, .. } => source.is_transient(),
-            ConnectFailure::AuthFailed { server_said, .. } => server_said.as_deref().is_some_and(is_booting),
+            ConnectFailure::AuthFailed { server_said, cut, .. } => {
+                *cut || server_said.as_deref().is_some_and(is_booting)
+            }
             _ => false,
         }
     }

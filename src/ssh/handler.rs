@@ -17,6 +17,7 @@ struct Inner {
     host_key: Option<(PublicKey, Trust)>,
     banner: Option<String>,
     farewell: Option<String>,
+    cut: bool,
 }
 
 impl Seen {
@@ -42,6 +43,11 @@ impl Seen {
     /// Why the connection ended, as far as this side knows.
     pub(super) fn farewell(&self) -> Option<String> {
         self.lock().farewell.clone()
+    }
+
+    /// Whether the connection broke off, without the server's word that it ends it.
+    pub(super) fn cut(&self) -> bool {
+        self.lock().cut
     }
 }
 
@@ -101,6 +107,7 @@ impl client::Handler for Watcher {
         let (farewell, result) = match reason {
             DisconnectReason::ReceivedDisconnect(info) => (printable(&info.message), Ok(())),
             DisconnectReason::Error(HandshakeError::Ssh(error)) => {
+                self.seen.lock().cut = true;
                 (error.to_string(), Err(HandshakeError::Ssh(error)))
             }
             DisconnectReason::Error(refused) => (String::new(), Err(refused)),

@@ -149,6 +149,9 @@ const LOGINS: &[Login] = &[
 /// Becomes the password of every login, and not of root.
 const PASSWORD: &str = "open-sesame-4711";
 
+/// A password of one test alone, which looks for it in every process, those of tests beside it among them.
+const SOUGHT: &str = "open-barley-0815";
+
 fn logins_and_disks() {
     let bench = Bench::bare("logins", 1);
     let packages = "fish tcsh csh zsh opendoas busybox";
@@ -288,9 +291,9 @@ fn busybox(bench: &Bench) {
 
 fn password() {
     let bench = Bench::bare("sudo", 2);
-    fs::write(bench.file("right"), PASSWORD).unwrap();
+    fs::write(bench.file("right"), SOUGHT).unwrap();
     for node in ["n1", "n2"] {
-        bench.on(node, &format!("echo 'pi:{PASSWORD}' | chpasswd; echo 'Defaults logfile=/var/log/sudo.log' > /etc/sudoers.d/log"));
+        bench.on(node, &format!("echo 'pi:{SOUGHT}' | chpasswd; echo 'Defaults logfile=/var/log/sudo.log' > /etc/sudoers.d/log"));
         bench.on(node, "echo 'pi ALL=(ALL) ALL' > /etc/sudoers.d/pi");
     }
     asked_once(&bench);
@@ -302,14 +305,14 @@ fn password() {
         run.stdout + &run.stderr
     });
     assert_eq!(bench.members("n1"), ["n1 Ready Leader", "n2 Ready"]);
-    assert!(!outputs.contains(PASSWORD), "skep printed it");
+    assert!(!outputs.contains(SOUGHT), "skep printed it");
     bench.skep(&["plan", "--exit-code"]).exits(0);
-    let state = Command::new("grep").args(["-rlF", PASSWORD]).arg(bench.state()).output().unwrap();
+    let state = Command::new("grep").args(["-rlF", SOUGHT]).arg(bench.state()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&state.stdout), "", "in skep's own journal");
     for node in ["n1", "n2"] {
         let everywhere = format!(
-            "grep -rlF {PASSWORD} /etc /root /home /run /tmp /opt /var --exclude-dir=docker 2>/dev/null; \
-             journalctl --no-pager | grep -F {PASSWORD}; true"
+            "grep -rlF {SOUGHT} /etc /root /home /run /tmp /opt /var --exclude-dir=docker 2>/dev/null; \
+             journalctl --no-pager | grep -F {SOUGHT}; true"
         );
         assert_eq!(bench.on(node, &everywhere), "", "on {node}");
         bench.on(node, "grep -q 'USER=root ; COMMAND=/bin/sh' /var/log/sudo.log");
@@ -326,7 +329,7 @@ fn asked_once(bench: &Bench) {
     let mut child = script.spawn().expect("util-linux has script");
     let (mut keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let mut shown = String::new();
-    let mut answers = ["wrong", PASSWORD].into_iter();
+    let mut answers = ["wrong", SOUGHT].into_iter();
     let mut buffer = [0; 4096];
     while let Ok(read @ 1..) = screen.read(&mut buffer) {
         shown += &String::from_utf8_lossy(&buffer[..read]);
@@ -338,7 +341,7 @@ fn asked_once(bench: &Bench) {
     assert_eq!(child.wait().unwrap().code(), Some(0), "{shown}");
     assert_eq!(answers.next(), None, "{shown}");
     assert!(shown.contains("does not take that; it wants the password of pi"), "{shown}");
-    assert!(shown.contains("docker.io") && !shown.contains(PASSWORD), "{shown}");
+    assert!(shown.contains("docker.io") && !shown.contains(SOUGHT), "{shown}");
 }
 
 /// Runs `work` while every process of this computer, the nodes' among them, is looked at again and again.
@@ -348,12 +351,12 @@ fn unseen_while<T>(work: impl FnOnce() -> T) -> T {
         let watcher = scope.spawn(|| {
             let mut seen = BTreeSet::new();
             while !stop.load(Ordering::Relaxed) {
-                seen.extend(processes_with(PASSWORD));
+                seen.extend(processes_with(SOUGHT));
             }
             seen
         });
         // Without this the watcher could be blind and nobody would know.
-        let mut control = Command::new("sleep").arg("60").env("CONTROL", PASSWORD).spawn().unwrap();
+        let mut control = Command::new("sleep").arg("60").env("CONTROL", SOUGHT).spawn().unwrap();
         let done = work();
         control.kill().unwrap();
         control.wait().unwrap();

@@ -433,3 +433,36 @@ async fn a_command_that_has_ended_may_be_forgotten_before_its_channel_is_closed(
     assert_eq!(panics.load(Ordering::SeqCst), 0, "the channel's task asked an answered question again");
     assert_eq!(session.run("echo on", b"").await.expect("it runs").stdout, b"on\n");
 }
+
+#[tokio::test]
+async fn a_connection_that_breaks_off_in_mid_login_is_worth_another_try() {
+    let Some(server) = Sshd::start() else { return };
+    let mut logins = 0;
+    // Bytes from this side until the host is gone: from the greeting to the last word of the login.
+    for bytes in (0..4000).step_by(100) {
+        let port = breaks_off_after(bytes, server.port);
+        match connect(&Target { port, ..target(&server) }, &trusting()).await {
+            Err(error) => assert!(error.is_transient(), "after {bytes} bytes: {error}"),
+            Ok(_) => logins += 1,
+        }
+    }
+    assert!((1..30).contains(&logins), "{logins} of 40 got through, and none or all is no test");
+}
+
+/// A relay to `server` for one connection, which goes once it has passed on so many bytes. The port to reach it.
+fn breaks_off_after(bytes: u64, server: u16) -> u16 {
+    use std::io::{Read, copy};
+    use std::net::{Shutdown, TcpStream};
+    let (listener, port) = silent_listener();
+    std::thread::spawn(move || {
+        let near = listener.accept().unwrap().0;
+        let far = TcpStream::connect(("127.0.0.1", server)).unwrap();
+        let (mut answers, mut back) = (far.try_clone().unwrap(), near.try_clone().unwrap());
+        std::thread::spawn(move || copy(&mut answers, &mut back));
+        let _ = copy(&mut near.try_clone().unwrap().take(bytes), &mut &far);
+        for end in [near, far] {
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    });
+    port
+}

@@ -151,6 +151,7 @@ impl<'a> Login<'a> {
             tried: self.tried,
             offered: self.allowed.iter().flat_map(|set| set.iter()).map(String::from).collect(),
             server_said: seen.server_said(),
+            cut: seen.cut(),
         })))
     }
 
