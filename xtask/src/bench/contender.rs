@@ -102,7 +102,7 @@ pub(super) fn skep(bench: &Bench, hosts: &Hosts, arguments: &[&str]) -> Job {
 
 fn ansible(bench: &Bench, name: &str) -> Job {
     let ssh =
-        format!("-F {} -o ControlMaster=auto -o ControlPersist=60s", bench.file("ssh_config").display());
+        format!("-F {} -o ControlMaster=auto -o ControlPersist=600s", bench.file("ssh_config").display());
     Job::new(name, bench.file("venv/bin/ansible-playbook"), 600)
         .arg("-i")
         .arg(bench.file("hosts.yml").display())

@@ -5,12 +5,13 @@ dir=$1 name=$2 machine=$3
 mount --make-rprivate /
 hostname "$name"
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/sshd /run/lib /run/work
+mkdir -p /run/sshd /run/root /run/lib /run/work
 mount -t overlay -o lowerdir=/var/lib,upperdir=/run/lib,workdir=/run/work overlay /var/lib
 echo "$machine" >/run/machine-id
 echo "$name" >/run/hostname
 for file in machine-id hostname; do
     test ! -e /etc/$file || mount --bind /run/$file /etc/$file
 done
+mount --bind "$dir/passwd" /etc/passwd
 mount --bind "$dir/shadow" /etc/shadow
 exec /usr/sbin/sshd -D -e -f "$dir/sshd_config"

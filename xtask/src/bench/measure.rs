@@ -5,7 +5,7 @@
 //! where the benchmark itself is gone.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -49,8 +49,8 @@ impl Bench {
             .arg(&err)
             .arg(&job.program);
         command.args(&job.arguments).envs(job.environment.iter().map(|(name, value)| (name, value)));
-        // Its end of the pipe tells it that this process lives.
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        // Its end of the pipe tells it that this process lives. Ctrl-C is not for it: it has a command to end first.
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
         let measured = command.spawn().and_then(finish).map_err(Failure::io(&job.name))?;
         let told: Told = serde_json::from_slice(&measured)
             .map_err(|_| Failure::Bench(vec![format!("{} could not be started", job.program.display())]))?;
@@ -93,7 +93,8 @@ pub(crate) fn serve(arguments: &[String]) -> Result<()> {
     command.stdout(File::create(out).map_err(Failure::io(out))?);
     command.stderr(File::create(err).map_err(Failure::io(err))?);
     let told = watch(&mut command, limit, io::stdin()).map_err(Failure::io(program))?;
-    println!("{}", serde_json::json!(told));
+    // Where the benchmark is gone, nobody is told.
+    let _ = writeln!(io::stdout(), "{}", serde_json::json!(told));
     Ok(())
 }
 

@@ -65,9 +65,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     };
     let dir = target_dir().join("bench");
     fs::create_dir_all(&dir).map_err(Failure::io(dir.display()))?;
-    let file = dir.join("results.json");
+    // What somebody tries out is not published, nor mixed with what is.
+    let file = dir.join(if options.skep.is_some() { "trial.json" } else { "results.json" });
     let mut results = Results::load(&file)?;
-    // What somebody tries out is not published.
     let shown = if options.skep.is_some() { dir.clone() } else { repository().join("docs") };
     let parts = options.parts.clone();
     let mut troubles = Vec::new();

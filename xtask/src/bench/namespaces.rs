@@ -90,6 +90,8 @@ impl Fleet {
         write(&file("ssh_config"), &ssh_config_text(&file("key"), &file("known_hosts")))?;
         // Root may log in with a key whatever stands in this computer's own file.
         write(&file("shadow"), "root:*:19000:0:99999:7:::\nsshd:!:19000::::::\n")?;
+        let passwd = fs::read_to_string("/etc/passwd").map_err(Failure::io("/etc/passwd"))?;
+        write(&file("passwd"), &plain_root(&passwd))?;
         write(&file("sshd_config"), &sshd_config(&self.dir, false))?;
         // Newer ones punish an address for many connections, older ones do not know the option.
         let penalties = file("sshd_config.penalties");
@@ -188,6 +190,16 @@ fn make_keys(dir: &Path) -> Result<()> {
         .map_err(Failure::io("authorized_keys"))
 }
 
+/// Users with a root whose shell is none of this computer's taste: what root's own shell reads at each login may take
+/// longer than the login.
+fn plain_root(passwd: &str) -> String {
+    let line = |line: &str| match line.starts_with("root:") {
+        true => "root:x:0:0:root:/run/root:/bin/sh\n".to_owned(),
+        false => format!("{line}\n"),
+    };
+    passwd.lines().map(line).collect()
+}
+
 fn sshd_config(dir: &Path, penalties: bool) -> String {
     let dir = dir.display();
     let no_penalties = if penalties { "PerSourcePenalties no\n" } else { "" };
@@ -277,6 +289,13 @@ mod tests {
         assert!(text.ends_with(
             "nodes:\n  h1: {address: 198.18.0.11, role: manager}\n  h2: {address: 198.18.0.12, role: worker}\n"
         ));
+    }
+
+    #[test]
+    fn only_root_has_another_shell() {
+        let passwd = "root:x:0:0::/root:/usr/bin/fish\nsshd:x:105:65534::/run/sshd:/usr/sbin/nologin\n";
+        let expected = "root:x:0:0:root:/run/root:/bin/sh\nsshd:x:105:65534::/run/sshd:/usr/sbin/nologin\n";
+        assert_eq!(plain_root(passwd), expected);
     }
 
     #[test]

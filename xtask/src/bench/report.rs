@@ -74,7 +74,7 @@ fn converged_table(results: &Results) -> String {
         .filter_map(|contender| Some(row(contender.title(), table.get(contender.name())?, floor)))
         .collect();
     let head = ["", "median", "least – most", "of floor B", "processor time", "peak memory"];
-    markdown(&head, &rows) + &rounds(table)
+    markdown(&head, &rows) + &rounds(table.values())
 }
 
 fn bare_table(results: &Results) -> String {
@@ -84,12 +84,13 @@ fn bare_table(results: &Results) -> String {
     let rows: Vec<_> =
         titles.into_iter().filter_map(|(name, title)| Some(row(title, table.get(name)?, apt))).collect();
     let head = ["", "median", "least – most", "of apt-get", "processor time", "peak memory"];
-    markdown(&head, &rows) + &rounds(table)
+    markdown(&head, &rows) + &rounds(table.values())
 }
 
 fn row(title: &str, series: &Series, floor: Option<f64>) -> Vec<String> {
     let (Some(wall), Some(cpu), Some(peak)) = (series.wall(), series.cpu(), series.memory()) else {
         let void = series.void.as_deref().unwrap_or("not measured").replace(['|', '\n'], " ");
+        let void: String = void.chars().take(80).collect();
         return [title, "void", &void, "", "", ""].map(str::to_owned).into();
     };
     vec![
@@ -103,12 +104,16 @@ fn row(title: &str, series: &Series, floor: Option<f64>) -> Vec<String> {
 }
 
 /// How many rounds there were, and whether they were one run's.
-fn rounds(table: &Table) -> String {
+fn rounds<'a>(all: impl Iterator<Item = &'a Series> + Clone) -> String {
     let counts: Vec<usize> =
-        table.values().filter(|series| series.void.is_none()).map(|series| series.samples.len()).collect();
+        all.clone().filter(|series| series.void.is_none()).map(|series| series.samples.len()).collect();
     let (least, most) = (counts.iter().min().unwrap_or(&0), counts.iter().max().unwrap_or(&0));
-    let count = if least == most { format!("{least}") } else { format!("{least} to {most}") };
-    let mut runs: Vec<&str> = table.values().map(|series| series.run.as_str()).collect();
+    let count = match (least, most) {
+        (1, 1) => "One round".to_owned(),
+        _ if least == most => format!("{least} rounds"),
+        _ => format!("{least} to {most} rounds"),
+    };
+    let mut runs: Vec<&str> = all.map(|series| series.run.as_str()).collect();
     runs.sort_unstable();
     runs.dedup();
     let of = match runs.as_slice() {
@@ -119,7 +124,7 @@ fn rounds(table: &Table) -> String {
             several.join(", ")
         ),
     };
-    format!("\n{count} rounds {of}.\n")
+    format!("\n{count} {of}.\n")
 }
 
 fn fleet_table(results: &Results) -> String {
@@ -139,8 +144,8 @@ fn fleet_table(results: &Results) -> String {
         "floor B's",
     ];
     let rows: Vec<_> = fleets.iter().map(|(size, table)| fleet_row(*size, table)).collect();
-    let last = fleets.last().map(|(_, table)| rounds(table)).unwrap_or_default();
-    markdown(&head, &rows) + &growth(&fleets) + &last
+    let all = fleets.iter().flat_map(|(_, table)| table.values());
+    markdown(&head, &rows) + &growth(&fleets) + &rounds(all)
 }
 
 fn fleet_row(size: usize, table: &Table) -> Vec<String> {
@@ -254,8 +259,8 @@ mod tests {
     fn numbers_of_several_runs_are_told_apart() {
         let table =
             |other: &str| Table::from([("a".into(), series("1", 1.0)), ("b".into(), series(other, 1.0))]);
-        assert_eq!(rounds(&table("1")), "\n3 rounds in the run of 1.\n");
-        assert!(rounds(&table("2")).contains("ratios between them mean little: 1, 2"));
+        assert_eq!(rounds(table("1").values()), "\n3 rounds in the run of 1.\n");
+        assert!(rounds(table("2").values()).contains("ratios between them mean little: 1, 2"));
     }
 
     #[test]
