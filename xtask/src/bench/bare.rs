@@ -58,15 +58,13 @@ pub(super) fn run(bench: &Bench) -> Result<Found> {
 /// The packages, asked for on nodes of their own: skep leaves its agent where it has been.
 fn packages(bench: &Bench) -> Result<Vec<String>> {
     let packages = Hosts::lab(bench, LAB, 1).and_then(|hosts| converged::packages(bench, &hosts));
-    hosts::lab_down(bench, LAB)?;
-    packages
+    hosts::then_down(bench, LAB, packages)
 }
 
 /// One of the two on new nodes; the packages that are installed there afterwards.
 fn on_bare_nodes(bench: &Bench, name: &str, packages: &[String]) -> Result<(Ran, BTreeSet<String>)> {
     let measured = measured(bench, name, packages);
-    hosts::lab_down(bench, LAB)?;
-    measured
+    hosts::then_down(bench, LAB, measured)
 }
 
 fn measured(bench: &Bench, name: &str, packages: &[String]) -> Result<(Ran, BTreeSet<String>)> {

@@ -25,8 +25,7 @@ const PYTHON: &str =
 pub(super) fn run(bench: &Bench) -> Result<Found> {
     let measured = on_lab(bench);
     hosts::end_kept_connections();
-    hosts::lab_down(bench, LAB)?;
-    measured
+    hosts::then_down(bench, LAB, measured)
 }
 
 fn on_lab(bench: &Bench) -> Result<Found> {

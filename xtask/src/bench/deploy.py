@@ -75,12 +75,17 @@ else:
     need(here["LocalNodeState"] == "active", f"its state in the swarm is {here['LocalNodeState']}")
     need(here["NodeAddr"] == host.data.ssh_hostname, f"it advertises {here['NodeAddr']}")
     need(here["ControlAvailable"] == manager, "its role is another")
-    asked = host if manager else first
     if manager:
         there = swarm_of(first.get_fact(Command, f"{INFO} 2>/dev/null || true"))
         need(here["Cluster"]["ID"] == there["Cluster"]["ID"], "it is in another swarm")
-    record = json.loads(asked.get_fact(Command, f"docker node inspect {here['NodeID']} --format '{{{{json .}}}}'"))
-    need(record["Status"]["State"] == "ready", "it is not ready")
-    if record["Spec"]["Labels"].get("skep.node") != host.name:
-        label = f"docker node update --label-add skep.node={host.name} {here['NodeID']}"
-        server.shell(name="The name that the inventory has for it", commands=[label])
+    # Only managers know records and may write them: each its own, the first one those of the workers too.
+    workers = [each for each in inventory if each.data.role != "manager"] if host == first else []
+    for each in ([host] if manager else []) + workers:
+        member = swarm_of(each.get_fact(Command, f"{INFO} 2>/dev/null || true")).get("NodeID")
+        if not member:
+            continue
+        record = json.loads(host.get_fact(Command, f"docker node inspect {member} --format '{{{{json .}}}}'"))
+        need(record["Status"]["State"] == "ready", f"{each.name} is not ready")
+        if record["Spec"]["Labels"].get("skep.node") != each.name:
+            label = f"docker node update --label-add skep.node={each.name} {member}"
+            server.shell(name="The name that the inventory has for it", commands=[label])

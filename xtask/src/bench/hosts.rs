@@ -57,10 +57,11 @@ impl Hosts {
     }
 }
 
-/// Removes a lab with all that it made.
-pub(super) fn lab_down(bench: &Bench, name: &str) -> Result<()> {
+/// Removes the lab that something was done on; what had gone wrong before is told first.
+pub(super) fn then_down<T>(bench: &Bench, name: &str, done: Result<T>) -> Result<T> {
     let down = Job::new("lab down", &bench.skep, 300).args(["lab", "down", "--name", name]);
-    bench.measure(&down).map(drop)
+    let gone = bench.measure(&down);
+    done.and_then(|done| gone.map(|_| done))
 }
 
 /// The nodes as `skep inventory show --json` tells them.

@@ -63,6 +63,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         println!("{HELP}");
         return Ok(());
     };
+    if options.parts != [Part::Report] && !nix::unistd::geteuid().is_root() {
+        return Err(Failure::Bench(vec![
+            "nodes and namespaces are root's to make: run it as root".to_owned(),
+        ]));
+    }
     let dir = target_dir().join("bench");
     fs::create_dir_all(&dir).map_err(Failure::io(dir.display()))?;
     // What somebody tries out is not published, nor mixed with what is.

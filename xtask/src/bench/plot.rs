@@ -231,6 +231,9 @@ impl Panel<'_> {
                 self.left,
                 self.left + Self::WIDTH
             );
+            let (left, above) = (self.left + 6.0, at - 6.0);
+            let _ =
+                writeln!(drawn, "<text class=\"quiet\" x=\"{left}\" y=\"{above:.1}\">goal: {goal}</text>");
         }
         for line in &self.lines {
             let path: Vec<String> = line
