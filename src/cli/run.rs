@@ -12,6 +12,7 @@ use super::shared::SharedReporter;
 use super::{ask, exit};
 use crate::apply::{Journal, Sessions, Stop, state_dir};
 use crate::event::{Event, Sink};
+use crate::facts::inspection::Wanted;
 use crate::fleet::{self, HostSession, Locked, SessionError};
 use crate::inventory::Surroundings;
 use crate::inventory::model::{Inventory, NodeName};
@@ -38,6 +39,8 @@ pub(super) struct Run<'a> {
     undoes: Option<String>,
     /// What the nodes are asked about, where that is not told by the inventory.
     keys: Option<BTreeMap<NodeName, Vec<Key>>>,
+    /// What an audit wants to know besides.
+    inspect: Option<Wanted>,
     id: String,
     since: String,
 }
@@ -103,6 +106,16 @@ impl<'a> Run<'a> {
         Ok(Self { keys: Some(deeds.keys()), ..run })
     }
 
+    /// Begins an audit, which looks at more than a plan is made from.
+    pub(super) fn auditing(
+        common: &'a Common,
+        inventory: &'a Inventory,
+        choices: Choices,
+        wanted: Wanted,
+    ) -> Result<Self, Failure> {
+        Ok(Self { inspect: Some(wanted), ..Self::begin(common, inventory, choices, "audit", false)? })
+    }
+
     fn begin_as(
         common: &'a Common,
         inventory: &'a Inventory,
@@ -146,6 +159,7 @@ impl<'a> Run<'a> {
             identities: Arc::new(Identities::from_env()),
             undoes,
             keys: None,
+            inspect: None,
             id,
             since: jiff::Timestamp::now().to_string(),
         })
@@ -288,10 +302,15 @@ impl<'a> Run<'a> {
                 None => Ok(Locked::AtOnce),
             }
         };
-        let survey = session.survey(keys());
-        let (locked, mut seen) = futures_util::join!(take, survey);
+        let survey = || async {
+            match &self.inspect {
+                Some(wanted) => session.inspect(keys(), wanted.clone()).await,
+                None => session.survey(keys()).await,
+            }
+        };
+        let (locked, mut seen) = futures_util::join!(take, survey());
         if locked? == Locked::AfterWaiting {
-            seen = session.survey(keys()).await;
+            seen = survey().await;
         }
         let fleet::Survey { facts, observed, clock_offset_ms, .. } = seen?;
         let machine = Some(facts.system.fingerprint()).filter(|known| !known.is_empty());

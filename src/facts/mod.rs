@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod engine;
+pub mod inspection;
 pub mod kernel;
 pub mod network;
 pub mod storage;
@@ -13,6 +14,7 @@ use crate::resource::Host;
 
 pub use clock::Clock;
 pub use engine::{Engine, SwarmNode, SwarmState, SwarmView};
+pub use inspection::Inspection;
 pub use kernel::{Kernel, Support};
 pub use network::Interface;
 pub use storage::Storage;
@@ -34,6 +36,9 @@ pub struct Facts {
     /// File systems that are written to.
     #[serde(default)]
     pub storage: Vec<Storage>,
+    /// What only an audit looks at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inspection: Option<Box<Inspection>>,
 }
 
 impl Facts {
@@ -51,6 +56,7 @@ impl Facts {
                 kernel,
                 network,
                 storage: storage::read(host),
+                inspection: None,
                 clock: clock.join().expect("the clock's reader does not panic"),
                 engine: engine.join().expect("the engine's reader does not panic"),
             }

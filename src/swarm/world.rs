@@ -287,5 +287,6 @@ fn facts(name: &str, ip: IpAddr) -> Facts {
         network: vec![interface("eth0", &[&format!("{ip}/24")])],
         engine: Engine::Absent { swarm: false },
         storage: Vec::new(),
+        inspection: None,
     }
 }
