@@ -4,9 +4,20 @@
 //! the same thing; [`CHECKS`] lists them all. Severity follows what the inventory asks for: a node without shares
 //! needs no NFS server.
 
+mod boot;
 mod case;
+mod clock;
+mod days;
+mod identity;
+mod login;
+mod packages;
 mod report;
+mod room;
+mod sshd;
+mod system;
 mod verdict;
+#[cfg(test)]
+pub(crate) mod world;
 
 pub use case::{Case, Subject};
 pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, Report, Try, TryResult};
@@ -47,7 +58,34 @@ pub enum Family {
 }
 
 /// All checks, in the order of the report.
-pub const CHECKS: &[&Check] = &[];
+pub const CHECKS: &[&Check] = &[
+    &login::LOGIN,
+    &login::ACCOUNT,
+    &sshd::LOGIN,
+    &sshd::LIMITS,
+    &sshd::JUMP,
+    &sshd::PASSWORDS,
+    &system::SYSTEM,
+    &system::ARCHITECTURE,
+    &clock::CLOCK,
+    &clock::SOURCE,
+    &clock::RTC,
+    &identity::HOSTNAME,
+    &identity::LOOKUP,
+    &identity::MACHINE_ID,
+    &identity::ADDRESS,
+    &identity::ENGINE_ID,
+    &room::DISK,
+    &room::MEMORY,
+    &packages::STATE,
+    &packages::HELD,
+    &packages::SOURCES,
+    &packages::UNATTENDED,
+    &boot::REBOOT_PENDING,
+    &boot::FIRST_BOOT,
+    &boot::AUTOLOGIN,
+    &boot::WAIT_ONLINE,
+];
 
 /// The check of that ID.
 pub fn check(id: &str) -> Option<&'static Check> {

@@ -4,7 +4,7 @@
 //! must change nothing. Never asks `/swarm`, whose answer holds the join tokens.
 
 mod answers;
-mod data;
+pub(super) mod data;
 mod http;
 pub(crate) mod process;
 

@@ -11,7 +11,7 @@ use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange,
 mod advice;
 mod rest;
 mod stale;
-mod table;
+pub mod table;
 mod unit_name;
 
 pub use unit_name::unit_name;
