@@ -7,6 +7,8 @@
 mod case;
 mod report;
 mod verdict;
+#[cfg(test)]
+pub(crate) mod world;
 
 pub use case::{Case, Subject};
 pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, Report, Try, TryResult};
