@@ -5,7 +5,9 @@
 //! needs no NFS server.
 
 mod case;
+mod engine;
 mod report;
+mod swarm;
 mod verdict;
 #[cfg(test)]
 pub(crate) mod world;
@@ -49,7 +51,36 @@ pub enum Family {
 }
 
 /// All checks, in the order of the report.
-pub const CHECKS: &[&Check] = &[];
+pub const CHECKS: &[&Check] = &[
+    &engine::ENGINE,
+    &engine::BOOT,
+    &engine::MOUNTS,
+    &engine::PACKAGES,
+    &engine::VERSION,
+    &engine::VERSIONS,
+    &engine::OPTIONS,
+    &engine::HOSTS,
+    &engine::GROUP,
+    &engine::NETWORKS,
+    &engine::FIREWALL,
+    &engine::LOGS,
+    &engine::REGISTRIES,
+    &engine::CGROUPS,
+    &engine::SECURITY,
+    &engine::WARNINGS,
+    &engine::DRIVER,
+    &engine::PLACE,
+    &swarm::SWARM,
+    &swarm::MANAGERS,
+    &swarm::SPREAD,
+    &swarm::MEMBERS,
+    &swarm::NODE,
+    &swarm::ADDRESS,
+    &swarm::POOL,
+    &swarm::LOCK,
+    &swarm::CERTIFICATE,
+    &swarm::ROOT,
+];
 
 /// The check of that ID.
 pub fn check(id: &str) -> Option<&'static Check> {

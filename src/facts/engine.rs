@@ -74,7 +74,8 @@ fn running(get: &dyn Fn(&str) -> Result<Value, String>, started_unix_ms: i64) ->
     let info = get("/info")?;
     let mut running = answers::info(&info, started_unix_ms)?;
     if let Some(cluster) = &mut running.swarm.cluster {
-        cluster.nodes = get("/nodes").and_then(|nodes| answers::nodes(&nodes, &info["Swarm"]["Cluster"]["TLSInfo"]));
+        cluster.nodes =
+            get("/nodes").and_then(|nodes| answers::nodes(&nodes, &info["Swarm"]["Cluster"]["TLSInfo"]));
     }
     Ok(running)
 }

@@ -6,7 +6,8 @@ use std::fmt::Display;
 use super::view::{Host, View};
 use super::{Finding, distribution};
 use crate::facts;
-use crate::inventory::model::{EngineSource, NodeName};
+use crate::inventory::model::{EngineSource, Inventory, NodeName};
+use crate::resource::Problem;
 
 /// Clocks may be this far apart; joins and TLS fail long after, logs are unreadable long before.
 const CLOCKS_APART_MS: i64 = 30_000;
@@ -109,13 +110,19 @@ fn unsupported(view: &View<'_>, node: &NodeName, host: &Host) -> Vec<Finding> {
     if !system.systemd {
         refuse(format!("{node} does not run systemd"), "use an image whose process 1 is systemd");
     }
-    if view.inventory.engine.source == EngineSource::Keep && !host.facts.engine.is_installed() {
-        refuse(
-            format!("{node} has no Docker engine, and `engine.source` is `keep`"),
-            "install one, or set `engine.source: distro`",
-        );
+    if let Some(Problem { message, help }) = nothing_to_keep(view.inventory, host) {
+        refuse(format!("{node} has {message}"), &help);
     }
     findings
+}
+
+/// Whether an engine shall be kept that is not there.
+pub(crate) fn nothing_to_keep(inventory: &Inventory, host: &Host) -> Option<Problem> {
+    let wanted = inventory.engine.source == EngineSource::Keep && !host.facts.engine.is_installed();
+    wanted.then(|| Problem {
+        message: "no Docker engine, and `engine.source` is `keep`".to_owned(),
+        help: "install one, or set `engine.source: distro`".to_owned(),
+    })
 }
 
 /// `n1, n2 and n3`.

@@ -32,7 +32,8 @@ const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1/128"];
 
 /// Reads it from the answer to `/info`.
 pub(super) fn settings(info: &Value) -> Settings {
-    let texts = |values: &Value| list(values).filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
+    let texts =
+        |values: &Value| list(values).filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
     Settings {
         root: string(info, "/DockerRootDir"),
         storage: list(&info["DriverStatus"])

@@ -11,7 +11,8 @@ const FOLDERS: [&str; 4] =
 
 /// Reads them, each once. A client that tells nothing of itself is not seen.
 pub(super) fn read(host: &Host) -> Vec<IpAddr> {
-    let files = FOLDERS.iter().flat_map(|folder| fs::read_dir(host.path(folder)).into_iter().flatten().flatten());
+    let files =
+        FOLDERS.iter().flat_map(|folder| fs::read_dir(host.path(folder)).into_iter().flatten().flatten());
     let files = files.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
     let texts = files.filter_map(|entry| fs::read_to_string(entry.path()).ok());
     let mut addresses: Vec<IpAddr> = texts.flat_map(|text| addresses(&text)).collect();
@@ -51,7 +52,8 @@ mod tests {
             fs::write(path, text).expect("a file");
         }
         let read = read(&Host::at(root.path()));
-        let expected = ["192.168.2.5", "192.168.2.6", "192.168.2.7"].map(|ip| ip.parse::<IpAddr>().expect("an address"));
+        let expected =
+            ["192.168.2.5", "192.168.2.6", "192.168.2.7"].map(|ip| ip.parse::<IpAddr>().expect("an address"));
         assert_eq!(read, expected);
     }
 }

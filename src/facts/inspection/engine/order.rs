@@ -38,7 +38,8 @@ impl Line {
 
 /// All lines of the unit and its drop-ins that count here, in systemd's order.
 pub(super) fn lines(host: &Host) -> Vec<Line> {
-    let unit = FOLDERS.iter().map(|folder| Path::new(folder).join(UNIT)).find(|path| host.path(path).is_file());
+    let unit =
+        FOLDERS.iter().map(|folder| Path::new(folder).join(UNIT)).find(|path| host.path(path).is_file());
     let mut dropins: BTreeMap<String, PathBuf> = BTreeMap::new();
     for folder in FOLDERS.iter().rev().map(|folder| Path::new(folder).join(format!("{UNIT}.d"))) {
         for entry in fs::read_dir(host.path(&folder)).into_iter().flatten().flatten() {
@@ -82,9 +83,18 @@ mod tests {
         let root = tempfile::tempdir().expect("a temporary directory");
         let host = Host::at(root.path());
         for (path, text) in [
-            ("lib/systemd/system/docker.service", "[Unit]\nAfter=network-online.target docker.socket \\\n firewalld.service\n[Service]\nExecStart=/usr/bin/dockerd -H fd://\nUser=root\n"),
-            ("etc/systemd/system/docker.service.d/20-b.conf", "[Service]\nExecStart=\nExecStart=/usr/bin/dockerd -H \"tcp://0.0.0.0:2375\"\n"),
-            ("etc/systemd/system/docker.service.d/10-a.conf", "[Unit]\n# After=nothing\nRequiresMountsFor = /mnt/shared\n"),
+            (
+                "lib/systemd/system/docker.service",
+                "[Unit]\nAfter=network-online.target docker.socket \\\n firewalld.service\n[Service]\nExecStart=/usr/bin/dockerd -H fd://\nUser=root\n",
+            ),
+            (
+                "etc/systemd/system/docker.service.d/20-b.conf",
+                "[Service]\nExecStart=\nExecStart=/usr/bin/dockerd -H \"tcp://0.0.0.0:2375\"\n",
+            ),
+            (
+                "etc/systemd/system/docker.service.d/10-a.conf",
+                "[Unit]\n# After=nothing\nRequiresMountsFor = /mnt/shared\n",
+            ),
             ("lib/systemd/system/docker.service.d/10-a.conf", "[Unit]\nAfter=overridden.target\n"),
             ("etc/systemd/system/docker.service.d/notes.txt", "After=never\n"),
         ] {

@@ -121,7 +121,9 @@ mod tests {
 
     #[test]
     fn what_is_remote() {
-        for (fstype, remote) in [("ext4", false), ("nfs4", true), ("fuse.sshfs", true), ("fuseblk", true), ("tmpfs", false)] {
+        for (fstype, remote) in
+            [("ext4", false), ("nfs4", true), ("fuse.sshfs", true), ("fuseblk", true), ("tmpfs", false)]
+        {
             assert_eq!(is_remote(fstype), remote, "{fstype}");
         }
     }

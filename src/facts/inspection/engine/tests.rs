@@ -43,9 +43,15 @@ fn flags_in_each_spelling() {
     let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
     for (line, expected) in [
         ("dockerd", &[][..]),
-        ("dockerd -H unix:///run/docker.sock -Htcp://:2375", &["--host=unix:///run/docker.sock", "--host=tcp://:2375"]),
+        (
+            "dockerd -H unix:///run/docker.sock -Htcp://:2375",
+            &["--host=unix:///run/docker.sock", "--host=tcp://:2375"],
+        ),
         ("dockerd --host=tcp://:1 --host tcp://:2", &["--host=tcp://:1", "--host=tcp://:2"]),
-        ("dockerd --tlsverify --tls=false --live-restore", &["--tlsverify=true", "--tls=false", "--live-restore=true"]),
+        (
+            "dockerd --tlsverify --tls=false --live-restore",
+            &["--tlsverify=true", "--tls=false", "--live-restore=true"],
+        ),
         ("dockerd --bip 10.0.0.1/24 --data-root /mnt -D", &["--bip=10.0.0.1/24"]),
         ("dockerd --host", &[]),
     ] {
@@ -61,7 +67,11 @@ fn users_of_the_group() {
         ("dockers:x:9:a\ndocker:x:999:pi, bob\n", Some(&["pi", "bob"])),
         ("docker:x\n", Some(&[])),
     ] {
-        assert_eq!(members(groups).as_deref(), expected.map(|users| users.iter().map(|user| (*user).to_owned()).collect::<Vec<_>>()).as_deref(), "{groups}");
+        assert_eq!(
+            members(groups).as_deref(),
+            expected.map(|users| users.iter().map(|user| (*user).to_owned()).collect::<Vec<_>>()).as_deref(),
+            "{groups}"
+        );
     }
 }
 
@@ -85,12 +95,16 @@ fn certificates_are_read_where_the_data_are_and_keys_are_not() {
 #[test]
 fn data_on_another_machine_are_not_touched() {
     let (_root, host) = host(&[
-        ("proc/self/mountinfo", "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 22 0:50 / /var/lib/docker rw - nfs4 nas:/d rw\n"),
+        (
+            "proc/self/mountinfo",
+            "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 22 0:50 / /var/lib/docker rw - nfs4 nas:/d rw\n",
+        ),
         ("var/lib/docker/swarm/certificates/swarm-node.crt", CERTIFICATE),
         ("var/lib/containerd/x", ""),
     ]);
     let read = Engine::read(&host);
-    let told: Vec<_> = read.places.iter().map(|place| format!("{} {}", place.directory.display(), place.fstype)).collect();
+    let told: Vec<_> =
+        read.places.iter().map(|place| format!("{} {}", place.directory.display(), place.fstype)).collect();
     assert_eq!(told, ["/var/lib/docker nfs4", "/var/lib/containerd ext4"]);
     assert_eq!(read.certificate, None);
 }
