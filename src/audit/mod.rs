@@ -15,6 +15,8 @@ mod report;
 mod room;
 mod sshd;
 mod system;
+mod engine;
+mod swarm;
 mod verdict;
 #[cfg(test)]
 pub(crate) mod world;
@@ -85,6 +87,34 @@ pub const CHECKS: &[&Check] = &[
     &boot::FIRST_BOOT,
     &boot::AUTOLOGIN,
     &boot::WAIT_ONLINE,
+    &engine::ENGINE,
+    &engine::BOOT,
+    &engine::MOUNTS,
+    &engine::PACKAGES,
+    &engine::VERSION,
+    &engine::VERSIONS,
+    &engine::OPTIONS,
+    &engine::HOSTS,
+    &engine::GROUP,
+    &engine::NETWORKS,
+    &engine::FIREWALL,
+    &engine::LOGS,
+    &engine::REGISTRIES,
+    &engine::CGROUPS,
+    &engine::SECURITY,
+    &engine::WARNINGS,
+    &engine::DRIVER,
+    &engine::PLACE,
+    &swarm::SWARM,
+    &swarm::MANAGERS,
+    &swarm::SPREAD,
+    &swarm::MEMBERS,
+    &swarm::NODE,
+    &swarm::ADDRESS,
+    &swarm::POOL,
+    &swarm::LOCK,
+    &swarm::CERTIFICATE,
+    &swarm::ROOT,
 ];
 
 /// The check of that ID.

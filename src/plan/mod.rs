@@ -28,8 +28,10 @@ use crate::inventory::model::NodeName;
 use crate::resource::{Change, Description, Kind, hook};
 use crate::swarm::SwarmAction;
 
+pub(crate) use engine::package_problem;
 pub use hooks::CONTROLLER;
 pub use make::make;
+pub(crate) use validate::nothing_to_keep;
 pub use view::{Choices, Host, View};
 
 /// Version of the plan's JSON form. Raise it when an old reader would misread a new plan.
