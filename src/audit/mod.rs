@@ -5,12 +5,14 @@
 //! needs no NFS server.
 
 mod case;
+mod nfs;
 mod report;
 mod verdict;
 #[cfg(test)]
 pub(crate) mod world;
 
 pub use case::{Case, Subject};
+pub(crate) use nfs::wanted as wanted_nfs;
 pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, Report, Try, TryResult};
 pub use verdict::{Evidence, Judgement, Severity, Verdict};
 
@@ -49,7 +51,18 @@ pub enum Family {
 }
 
 /// All checks, in the order of the report.
-pub const CHECKS: &[&Check] = &[];
+pub const CHECKS: &[&Check] = &[
+    &nfs::SERVER,
+    &nfs::EXPORTS,
+    &nfs::EXPORT_FILES,
+    &nfs::ROOT,
+    &nfs::ACCESS,
+    &nfs::DIRECTORIES,
+    &nfs::FILE_SYSTEMS,
+    &nfs::MOUNTS,
+    &nfs::CONTAINERS,
+    &nfs::ANSWERS,
+];
 
 /// The check of that ID.
 pub fn check(id: &str) -> Option<&'static Check> {

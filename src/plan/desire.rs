@@ -176,12 +176,12 @@ fn running(name: &str) -> Resource {
 }
 
 /// The shares of which a node is the server.
-fn served<'a>(inventory: &'a Inventory, node: &'a NodeName) -> impl Iterator<Item = &'a Share> {
+pub(crate) fn served<'a>(inventory: &'a Inventory, node: &'a NodeName) -> impl Iterator<Item = &'a Share> {
     inventory.shares.iter().filter(move |share| share.server == *node)
 }
 
 /// The shares that a node mounts.
-fn mounts<'a>(
+pub(crate) fn mounts<'a>(
     inventory: &'a Inventory,
     node: &'a NodeName,
 ) -> impl Iterator<Item = (&'a Share, &'a ShareMount)> {
