@@ -58,15 +58,16 @@ fn judge(subject: &Subject<'_>) -> Vec<Judgement> {
 /// What exportfs stumbles over in a file, or understands otherwise than it is meant.
 fn flaws(file: &File) -> Vec<Judgement> {
     let parsed = parse(&file.text);
-    let after = |line: u64| parsed.entries.iter().filter(|(other, _)| *other > line).count();
-    parsed
-        .flaws
-        .iter()
-        .map(|flaw| flawed(file, flaw, after(flaw.line), &world_options(&parsed, flaw.line)))
-        .collect()
+    let ends = |flaw: &Flaw| matches!(flaw.kind, FlawKind::Options { .. } | FlawKind::Unknown { .. });
+    // One such flaw often makes another of the rest of its line.
+    let told = |place: usize, flaw: &Flaw| {
+        ends(flaw) && parsed.flaws[..place].iter().any(|earlier| ends(earlier) && earlier.line == flaw.line)
+    };
+    let flaws = parsed.flaws.iter().enumerate().filter(|(place, flaw)| !told(*place, flaw));
+    flaws.map(|(_, flaw)| flawed(file, flaw, &parsed)).collect()
 }
 
-fn flawed(file: &File, flaw: &Flaw, after: usize, world: &[String]) -> Judgement {
+fn flawed(file: &File, flaw: &Flaw, parsed: &Parsed) -> Judgement {
     let (place, line) = (format!("{}:{}", file.path.display(), flaw.line), flaw.line);
     let text =
         usize::try_from(line).ok().and_then(|line| file.text.lines().nth(line - 1)).unwrap_or_default();
@@ -80,7 +81,7 @@ fn flawed(file: &File, flaw: &Flaw, after: usize, world: &[String]) -> Judgement
                     "{place} exports {shared} to everybody{what}: it has a blank before `(`, or no client"
                 )
             };
-            let judgement = match world.iter().any(|option| option == "rw") {
+            let judgement = match world_options(parsed, line).iter().any(|option| option == "rw") {
                 true => Judgement::error(message(" for writing")),
                 false => Judgement::warning(message("")),
             };
@@ -95,8 +96,10 @@ fn flawed(file: &File, flaw: &Flaw, after: usize, world: &[String]) -> Judgement
                 "in {path}, line {line}: `{plain}` in the place of `{client}`; then `{again}`"
             ))
         }
-        FlawKind::Options { .. } | FlawKind::Unknown { .. } | FlawKind::Relative { .. } => {
-            let lost = match after {
+        FlawKind::Relative { .. } => Judgement::warning(format!("{place} exports nothing: {}", flaw.kind))
+            .remedy(format!("in {path}, line {line}: begin with `/`; then `{again}`")),
+        FlawKind::Options { .. } | FlawKind::Unknown { .. } => {
+            let lost = match parsed.entries.iter().filter(|(other, _)| *other > line).count() {
                 0 => "and the line is not exported".to_owned(),
                 1 => "and neither the line nor the export after it is exported".to_owned(),
                 more => format!("and neither the line nor the {more} exports after it are exported"),
