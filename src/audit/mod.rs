@@ -11,6 +11,7 @@ mod days;
 mod identity;
 mod login;
 mod packages;
+mod nfs;
 mod report;
 mod room;
 mod sshd;
@@ -22,6 +23,7 @@ mod verdict;
 pub(crate) mod world;
 
 pub use case::{Case, Subject};
+pub(crate) use nfs::wanted as wanted_nfs;
 pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, Report, Try, TryResult};
 pub use verdict::{Evidence, Judgement, Severity, Verdict};
 
@@ -115,6 +117,16 @@ pub const CHECKS: &[&Check] = &[
     &swarm::LOCK,
     &swarm::CERTIFICATE,
     &swarm::ROOT,
+    &nfs::SERVER,
+    &nfs::EXPORTS,
+    &nfs::EXPORT_FILES,
+    &nfs::ROOT,
+    &nfs::ACCESS,
+    &nfs::DIRECTORIES,
+    &nfs::FILE_SYSTEMS,
+    &nfs::MOUNTS,
+    &nfs::CONTAINERS,
+    &nfs::ANSWERS,
 ];
 
 /// The check of that ID.
