@@ -47,11 +47,11 @@ impl Bus {
         stream.set_write_timeout(Some(PATIENCE))?;
         // Who asks is known to systemd by the socket; its number is repeated in hexadecimal digits of decimal ones.
         let user: String = geteuid().to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
-        stream.write_all(format!("\0AUTH EXTERNAL {user}\r\n").as_bytes())?;
+        // All at once, and no question before the answer: systemd lets one lie that it reads together with the BEGIN.
+        stream.write_all(format!("\0AUTH EXTERNAL {user}\r\nBEGIN\r\n").as_bytes())?;
         if !line(&mut stream)?.starts_with(b"OK ") {
             return Err(ErrorKind::PermissionDenied.into());
         }
-        stream.write_all(b"BEGIN\r\n")?;
         Ok(Self { stream, serial: 0 })
     }
 
