@@ -225,7 +225,7 @@ fn plain_files_mean_what_ssh_takes_them_for() {
         "HashKnownHosts (yes|no)",
         "(SendEnv LANG LC_\\*|ForwardAgent yes|ServerAliveInterval 5|# Port 7)",
         "Include ~/.ssh/none",
-        "ProxyJump j",
+        "ProxyCommand nc %h",
     ];
     let section = (prop::collection::vec(pattern, 1..3), prop::collection::vec(option, 0..5));
     let section = section
