@@ -89,7 +89,9 @@ fn source(subject: &Subject<'_>) -> Judgement {
             Judgement::ok("a container has the clock of the computer that it runs on")
                 .seen("/run/systemd/container", &time.container)
         }
-        [] if synchronised => Judgement::note("the clock is synchronised, but no service that is known does that"),
+        [] if synchronised => {
+            Judgement::note("the clock is synchronised, but no service that is known does that")
+        }
         [] => Judgement::warning("no service sets the clock").remedy(match time.installed.first() {
             Some(unit) => format!("run `systemctl enable --now {unit}` on the host"),
             None => "run `apt-get install -y systemd-timesyncd` on the host".to_owned(),
@@ -193,7 +195,8 @@ mod tests {
         let none = unsynchronised(running(&[]));
         assert_eq!(none.all(&SOURCE), ["warning n1: no service sets the clock"]);
         assert!(none.verdicts(&SOURCE)[0].remedy[0].contains("apt-get install -y systemd-timesyncd"));
-        let stopped = none.inspection("n1", |inspection| inspection.time.installed = vec!["chrony.service".into()]);
+        let stopped =
+            none.inspection("n1", |inspection| inspection.time.installed = vec!["chrony.service".into()]);
         assert!(stopped.verdicts(&SOURCE)[0].remedy[0].contains("systemctl enable --now chrony.service"));
         assert_eq!(
             running(&[]).all(&SOURCE),
@@ -207,7 +210,10 @@ mod tests {
             time.running.clear();
             time.container = "systemd-nspawn".to_owned();
         }));
-        assert_eq!(container.all(&SOURCE), ["ok n1: a container has the clock of the computer that it runs on"]);
+        assert_eq!(
+            container.all(&SOURCE),
+            ["ok n1: a container has the clock of the computer that it runs on"]
+        );
         assert_eq!(container.all(&RTC), [""; 0]);
     }
 

@@ -64,7 +64,9 @@ pub(super) const MEMORY: Check = Check {
 fn disks(subject: &Subject<'_>) -> Vec<Judgement> {
     let room = &subject.inspection.room;
     if room.disks.is_empty() {
-        return vec![Judgement::unknown("no file system could be asked").seen("/proc/self/mountinfo", "nothing local")];
+        return vec![
+            Judgement::unknown("no file system could be asked").seen("/proc/self/mountinfo", "nothing local"),
+        ];
     }
     let amiss: Vec<_> = room.disks.iter().filter_map(disk).collect();
     if !amiss.is_empty() {
@@ -84,7 +86,8 @@ fn disk(disk: &Disk) -> Option<Judgement> {
     if let Some((cause, help)) = hopeless(disk) {
         return Some(told(Judgement::error(cause)).remedy(help));
     }
-    let (directory, wanted) = disk.holds.iter().map(|path| (path, wanted(path))).max_by_key(|(_, wanted)| *wanted)?;
+    let (directory, wanted) =
+        disk.holds.iter().map(|path| (path, wanted(path))).max_by_key(|(_, wanted)| *wanted)?;
     let directory = directory.display();
     if disk.storage.read_only {
         return Some(told(Judgement::warning(format!("{directory} is read-only"))).remedy(format!(
@@ -93,16 +96,19 @@ fn disk(disk: &Disk) -> Option<Judgement> {
         )));
     }
     if disk.storage.free < wanted {
-        let message = format!("only {} are left in {directory}, {} are wanted", size(disk.storage.free), size(wanted));
+        let message =
+            format!("only {} are left in {directory}, {} are wanted", size(disk.storage.free), size(wanted));
         return Some(told(Judgement::warning(message)).remedy(make_room(disk)));
     }
     let files = disk.files.zip(disk.storage.free_files)?;
     let (all, free) = files;
     (free < (all / 100 * FILES_PERCENT).max(LEAST_FILES)).then(|| {
-        told(Judgement::warning(format!("only {free} more files fit into {directory} (inodes)"))).remedy(format!(
-            "find the folder with the most: `du --inodes -xS {} | sort -n | tail`",
-            disk.storage.directory.display()
-        ))
+        told(Judgement::warning(format!("only {free} more files fit into {directory} (inodes)"))).remedy(
+            format!(
+                "find the folder with the most: `du --inodes -xS {} | sort -n | tail`",
+                disk.storage.directory.display()
+            ),
+        )
     })
 }
 
@@ -166,11 +172,16 @@ fn memory(subject: &Subject<'_>) -> Vec<Judgement> {
     let mut found = Vec::new();
     match room.memory {
         _ if room.available > 0 && room.available < 48 * MIB => found.push(
-            told(Judgement::warning(format!("only {left} of memory are left: the kernel will end processes")))
-                .remedy("see what takes it: `ps aux --sort=-rss | head`; `docker stats --no-stream`"),
+            told(Judgement::warning(format!(
+                "only {left} of memory are left: the kernel will end processes"
+            )))
+            .remedy("see what takes it: `ps aux --sort=-rss | head`; `docker stats --no-stream`"),
         ),
         memory if memory < 384 * MIB => {
-            found.push(told(Judgement::warning(format!("{all} of memory hardly suffice for an engine"))).remedy(fewer));
+            found.push(
+                told(Judgement::warning(format!("{all} of memory hardly suffice for an engine")))
+                    .remedy(fewer),
+            );
         }
         memory if memory < 900 * MIB && subject.is_manager() => {
             found.push(told(Judgement::note(format!("{all} of memory are little for a manager"))));
@@ -190,7 +201,9 @@ fn swap(subject: &Subject<'_>) -> Option<Judgement> {
     if room.swaps.is_empty() {
         let judgement = Judgement::note(format!("{} of memory, and nothing to swap to", size(room.memory)));
         return (room.memory < 2 * GIB).then(|| {
-            judgement.seen(place, "empty").remedy("`apt-get install -y zram-tools` gives compressed memory to swap to")
+            judgement
+                .seen(place, "empty")
+                .remedy("`apt-get install -y zram-tools` gives compressed memory to swap to")
         });
     }
     let root = room.disks.iter().find(|disk| disk.holds.iter().any(|path| path == Path::new("/")));
@@ -243,16 +256,19 @@ mod tests {
                 also("/var/lib/docker", 900 * MIB),
                 Some("warning n1: only 900 MiB are left in /var/lib/docker, 1.0 GiB are wanted"),
             ),
-            (also("/mnt/ssd", 900 * MIB), Some("warning n1: only 900 MiB are left in /mnt/ssd, 1.0 GiB are wanted")),
+            (
+                also("/mnt/ssd", 900 * MIB),
+                Some("warning n1: only 900 MiB are left in /mnt/ssd, 1.0 GiB are wanted"),
+            ),
             (also("/var/lib/docker", MIB), Some("error n1: less than 16 MiB are free in /var/lib/docker")),
             (also("/boot", 100 * MIB), None),
             (also("/boot", 8 * MIB), Some("warning n1: only 8 MiB are left in /boot, 64 MiB are wanted")),
-            (also("/var/log", 2 * MIB), Some("warning n1: only 2 MiB are left in /var/log, 5 MiB are wanted")),
-            (also("/tmp", 0), Some("warning n1: only 0 MiB are left in /tmp, 16 MiB are wanted")),
             (
-                root(|disk| disk.storage.free = 2 * MIB),
-                Some("error n1: less than 16 MiB are free in /"),
+                also("/var/log", 2 * MIB),
+                Some("warning n1: only 2 MiB are left in /var/log, 5 MiB are wanted"),
             ),
+            (also("/tmp", 0), Some("warning n1: only 0 MiB are left in /tmp, 16 MiB are wanted")),
+            (root(|disk| disk.storage.free = 2 * MIB), Some("error n1: less than 16 MiB are free in /")),
             (
                 root(|disk| disk.storage.free_files = Some(5)),
                 Some("error n1: / takes no more files (inodes)"),
@@ -305,7 +321,10 @@ mod tests {
         for (audited, expected) in [
             (sized(256 * MIB, 100 * MIB), "warning n1: 256 MiB of memory hardly suffice for an engine"),
             (sized(512 * MIB, 100 * MIB), "note n1: 512 MiB of memory are little for a manager"),
-            (sized(4 * GIB, 20 * MIB), "warning n1: only 20 MiB of memory are left: the kernel will end processes"),
+            (
+                sized(4 * GIB, 20 * MIB),
+                "warning n1: only 20 MiB of memory are left: the kernel will end processes",
+            ),
             (sized(0, 0), "unknown n1: the memory is not told"),
         ] {
             assert_eq!(audited.all(&MEMORY), [expected]);

@@ -124,14 +124,25 @@ mod tests {
     fn sources_of_all_files_that_apt_reads() {
         let (_root, host) = host(&[
             ("etc/apt/sources.list", "deb http://deb.debian.org/debian bookworm main\n"),
-            ("etc/apt/sources.list.d/docker.list", "deb [signed-by=/k.gpg] https://u:p@download.docker.com/linux/debian bookworm stable\n"),
-            ("etc/apt/sources.list.d/docker.sources", "Types: deb\nURIs: https://download.docker.com/linux/debian\nSuites: bookworm\nSigned-By: /k.asc\n"),
+            (
+                "etc/apt/sources.list.d/docker.list",
+                "deb [signed-by=/k.gpg] https://u:p@download.docker.com/linux/debian bookworm stable\n",
+            ),
+            (
+                "etc/apt/sources.list.d/docker.sources",
+                "Types: deb\nURIs: https://download.docker.com/linux/debian\nSuites: bookworm\nSigned-By: /k.asc\n",
+            ),
             ("etc/apt/sources.list.d/docker.list.save", "deb http://old/ x y\n"),
         ]);
         let found = Packages::read(&host).sources;
         let told: Vec<_> = found
             .iter()
-            .map(|source| format!("{} {} {} {}", source.file, source.entry.uri, source.entry.suite, source.entry.signed_by))
+            .map(|source| {
+                format!(
+                    "{} {} {} {}",
+                    source.file, source.entry.uri, source.entry.suite, source.entry.signed_by
+                )
+            })
             .collect();
         assert_eq!(
             told,

@@ -32,9 +32,9 @@ pub fn rows(table: &str) -> impl Iterator<Item = Row> {
 
 /// What holds the file or directory at `path`, however deep below its mount point.
 pub(crate) fn holding(table: &str, path: &Path) -> Option<(PathBuf, MountInfo)> {
-    let above = table.lines().filter_map(line).filter(|(point, _)| path.starts_with(point));
+    let above = rows(table).filter(|row| path.starts_with(&row.at));
     // Of several on one another the one on top comes last, and `max_by_key` takes the last of equals.
-    above.max_by_key(|(point, _)| point.components().count())
+    above.max_by_key(|row| row.at.components().count()).map(|row| (row.at, row.info))
 }
 
 /// One line as in proc_pid_mountinfo(5): six fields and optional ones, a dash, then three of the file system.
