@@ -2,7 +2,7 @@
 //! from one inventory file, and shows the difference before anything changes.
 //!
 //! The way through the house: [`inventory`] → [`fleet`] → [`facts`] → [`plan`] → [`apply`], all of it told
-//! as [`event`]s that [`report`] reads. The [`agent`] (`skep-agent`) is built from [`wire`], [`facts`] and
+//! as [`event`]s that [`report`] reads. [`audit`] judges what is there, and changes nothing. The [`agent`] (`skep-agent`) is built from [`wire`], [`facts`] and
 //! [`resource`] alone.
 
 pub mod agent;
@@ -14,6 +14,8 @@ pub mod wire;
 pub mod apply;
 #[cfg(feature = "controller")]
 mod atomic;
+#[cfg(feature = "controller")]
+pub mod audit;
 #[cfg(feature = "controller")]
 pub mod cli;
 #[cfg(feature = "controller")]

@@ -11,6 +11,7 @@ pub mod frame;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Facts;
+use crate::facts::inspection::Wanted;
 use crate::resource::{Change, Fault, Key, Observed, Progress, Receipt};
 
 /// Version of everything in here.
@@ -49,6 +50,9 @@ pub enum Body {
     Survey {
         /// The things.
         keys: Vec<Key>,
+        /// What an audit wants to know besides; nothing where it is none.
+        #[serde(default)]
+        inspect: Option<Wanted>,
     },
     /// Take the host's run lock.
     Lock {

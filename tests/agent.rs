@@ -114,7 +114,7 @@ fn a_file_is_surveyed_written_and_found_as_wanted() {
     let mut agent = Agent::serve(&directory.path().join("lock"));
     let path = directory.path().join("file");
     let key = Key::File(path.clone());
-    let survey = Body::Survey { keys: vec![key.clone()] };
+    let survey = Body::Survey { keys: vec![key.clone()], inspect: None };
 
     let Answer::Survey { facts, observed } = agent.ask(1, survey.clone()) else {
         panic!("a survey was asked")
@@ -311,7 +311,8 @@ fn what_it_does_not_own_is_a_fault() {
     let Answer::Fault(fault) = agent.ask(1, lock_for("me")) else { panic!("a file is in the way") };
     assert!(fault.what.ends_with("file/lock"), "{fault}");
     let inside = Key::Directory(directory.path().join("file/inside"));
-    let Answer::Survey { observed, .. } = agent.ask(2, Body::Survey { keys: vec![inside] }) else {
+    let Answer::Survey { observed, .. } = agent.ask(2, Body::Survey { keys: vec![inside], inspect: None })
+    else {
         panic!("asked")
     };
     assert_eq!(observed.len(), 1);

@@ -16,7 +16,8 @@ use std::thread;
 use super::Streams;
 use super::lock::{self, Lock, Taken};
 use super::outcome;
-use crate::facts::{Facts, clock};
+use crate::facts::inspection::Wanted;
+use crate::facts::{Facts, Inspection, clock};
 use crate::resource::{self, Change, Fault, Host, Key};
 use crate::wire::{Answer, Body, Claim, LockOwner, Outcome, Reply, Request, frame};
 
@@ -134,7 +135,7 @@ impl Worker<'_> {
     fn answer(&mut self, id: u64, body: Body) -> Answer {
         match body {
             Body::Time => Answer::Time { unix_ms: clock::unix_ms() },
-            Body::Survey { keys } => survey(&keys, self.host),
+            Body::Survey { keys, inspect } => survey(&keys, inspect.as_ref(), self.host),
             Body::Lock { owner, claim } => self.take_lock(&owner, claim),
             Body::Apply { change, step: _ } => self.apply(id, &change),
             Body::Outcome { run, step } => match outcome::read(&self.lock_path, &run, step) {
@@ -221,11 +222,14 @@ impl Worker<'_> {
     }
 }
 
-fn survey(keys: &[Key], host: &Host) -> Answer {
+fn survey(keys: &[Key], inspect: Option<&Wanted>, host: &Host) -> Answer {
     thread::scope(|scope| {
-        let facts = scope.spawn(|| Facts::read(host));
+        let facts = scope.spawn(|| Facts::read(host, inspect.is_some()));
+        let inspection = scope.spawn(|| inspect.map(|wanted| Box::new(Inspection::read(host, wanted))));
         let observed = resource::observe(keys, host);
+        let inspection = inspection.join().expect("the readers of an inspection do not panic");
         let facts = facts.join().expect("the readers of facts do not panic");
+        let facts = Facts { inspection, ..facts };
         Answer::Survey { facts: Box::new(facts), observed: keys.iter().cloned().zip(observed).collect() }
     })
 }

@@ -105,6 +105,9 @@ pub(super) enum Command {
     Up(Changing),
     /// Draw the cluster: nodes, roles, leader, quorum, and how many losses it survives
     Status,
+    /// Say whether each host can be what the inventory wants, and what to do if not; changes nothing
+    #[command(after_help = "Examples:\n  skep audit\n  skep audit --no-ports --limit n3")]
+    Audit(Audit),
     /// Check an inventory, show what was understood of it, or make one of another tool's
     #[command(subcommand)]
     Inventory(Inventory),
@@ -209,6 +212,13 @@ pub(super) struct Plan {
     /// Exit with 3 if changes are pending
     #[arg(long)]
     pub(super) exit_code: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Audit {
+    /// Do not try the ports and packet sizes between the nodes
+    #[arg(long)]
+    pub(super) no_ports: bool,
 }
 
 #[derive(Debug, Subcommand)]

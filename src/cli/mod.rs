@@ -4,6 +4,7 @@ pub mod exit;
 
 mod args;
 mod ask;
+mod audit;
 mod complete;
 mod demo;
 mod end;
@@ -61,6 +62,7 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Init(command) => init::run(&common, &command),
         Command::Plan(command) => plan::run(&common, command).await,
         Command::Up(command) => up::run(&common, command).await,
+        Command::Audit(command) => audit::run(&common, &command).await,
         Command::Status => status::run(&common).await,
         Command::Runs(command) => runs::run(&common, &command),
         Command::Undo(command) => undo::run(&common, &command).await,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
+use crate::audit;
 use crate::event::Event;
 use crate::report::{Reporter, Status};
 
@@ -30,6 +31,11 @@ impl SharedReporter {
     /// Shows `status` in the end.
     pub(super) fn status(&self, status: &Status) {
         self.lock().status(status);
+    }
+
+    /// Shows what an audit found, in the end.
+    pub(super) fn audit(&self, report: &audit::Report) {
+        self.lock().audit(report);
     }
 
     /// Calls `ask`, which may write to the terminal and read from it, while nothing is shown: one question at a time.
@@ -84,6 +90,8 @@ mod tests {
         }
 
         fn status(&mut self, _: &Status) {}
+
+        fn audit(&mut self, _: &audit::Report) {}
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 pub mod clock;
 pub mod engine;
+mod gzip;
+pub mod inspection;
 pub mod kernel;
 pub mod network;
 pub mod storage;
@@ -13,6 +15,7 @@ use crate::resource::Host;
 
 pub use clock::Clock;
 pub use engine::{Engine, SwarmNode, SwarmState, SwarmView};
+pub use inspection::Inspection;
 pub use kernel::{Kernel, Support};
 pub use network::Interface;
 pub use storage::Storage;
@@ -34,23 +37,28 @@ pub struct Facts {
     /// File systems that are written to.
     #[serde(default)]
     pub storage: Vec<Storage>,
+    /// What only an audit looks at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inspection: Option<Box<Inspection>>,
 }
 
 impl Facts {
-    /// Reads them all; those that wait for another process at the same time as the rest.
+    /// Reads them all; those that wait for another process at the same time as the rest. What costs more than the rest
+    /// is left out where no audit is made.
     ///
     /// # Panics
     /// Where a reader panics, which is a bug.
-    pub fn read(host: &Host) -> Self {
+    pub fn read(host: &Host, audit: bool) -> Self {
         std::thread::scope(|scope| {
             let engine = scope.spawn(|| Engine::read(host));
-            let clock = scope.spawn(|| Clock::read(host));
+            let clock = scope.spawn(|| Clock::read(host, audit));
             let (system, kernel, network) = (System::read(host), Kernel::read(host), network::read());
             Self {
                 system,
                 kernel,
                 network,
                 storage: storage::read(host),
+                inspection: None,
                 clock: clock.join().expect("the clock's reader does not panic"),
                 engine: engine.join().expect("the engine's reader does not panic"),
             }

@@ -24,6 +24,7 @@ use super::remote::{Input, Output, Remote};
 use super::script::{self, Start};
 use crate::facts::Facts;
 use crate::facts::clock::unix_ms;
+use crate::facts::inspection::Wanted;
 use crate::inventory::model::NodeName;
 use crate::resource::{Fault, Key, Observed, Progress};
 use crate::wire::{Answer, Body};
@@ -132,9 +133,21 @@ impl HostSession {
     /// # Errors
     /// See [`SessionError`].
     pub async fn survey(&self, keys: Vec<Key>) -> Result<Survey, SessionError> {
+        self.ask(keys, None).await
+    }
+
+    /// As [`survey`](Self::survey), with what only an audit wants to know.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    pub async fn inspect(&self, keys: Vec<Key>, wanted: Wanted) -> Result<Survey, SessionError> {
+        self.ask(keys, Some(wanted)).await
+    }
+
+    async fn ask(&self, keys: Vec<Key>, inspect: Option<Wanted>) -> Result<Survey, SessionError> {
         // The clock is asked first and apart, since a survey takes longer than a comparison of clocks may.
         let (clock, survey) =
-            tokio::join!(self.compare_clocks(), self.request(Body::Survey { keys }, |_| ()));
+            tokio::join!(self.compare_clocks(), self.request(Body::Survey { keys, inspect }, |_| ()));
         let (clock_offset_ms, clock_uncertainty_ms) = clock?;
         match survey? {
             Answer::Survey { facts, observed } => Ok(Survey {

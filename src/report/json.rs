@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::printer::write_line;
 use super::{Reporter, Status};
+use crate::audit;
 use crate::event::Event;
 use crate::mask::masked;
 
@@ -33,6 +34,10 @@ impl Reporter for Json {
 
     fn status(&mut self, status: &Status) {
         self.line(status);
+    }
+
+    fn audit(&mut self, report: &audit::Report) {
+        self.line(report);
     }
 }
 

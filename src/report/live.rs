@@ -11,6 +11,7 @@ use super::plain::Plain;
 use super::screen::Screen;
 use super::surface::Surface;
 use super::{Reporter, Status};
+use crate::audit;
 use crate::event::Event;
 
 /// Draws the board, and prints above it what [`Plain`] tells.
@@ -94,6 +95,11 @@ impl Reporter for Live {
     fn status(&mut self, status: &Status) {
         self.hide();
         self.above.status(status);
+    }
+
+    fn audit(&mut self, report: &audit::Report) {
+        self.hide();
+        self.above.audit(report);
     }
 
     fn pause(&mut self, ask: &mut dyn FnMut()) {

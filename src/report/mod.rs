@@ -3,6 +3,7 @@
 //! One [`Printer`] decides how a run is told. [`reporter`] makes the one reader of events that fits it; the functions
 //! beside it render single values for a [`Surface`], and print nothing themselves.
 
+mod audits;
 mod board;
 mod diff;
 mod errors;
@@ -30,6 +31,7 @@ pub use status::{STATUS_VERSION, Status, status};
 pub use surface::{Surface, Symbols, Tone};
 pub use table::{Cell, Table};
 
+use crate::audit;
 use crate::event::Event;
 
 /// Reads the events of a run and shows them.
@@ -41,6 +43,9 @@ pub trait Reporter {
 
     /// Shows the cluster as it is.
     fn status(&mut self, status: &Status);
+
+    /// Shows what an audit found.
+    fn audit(&mut self, report: &audit::Report);
 
     /// Calls `ask`, which may write to the terminal and read from it, while nothing is redrawn.
     fn pause(&mut self, ask: &mut dyn FnMut()) {

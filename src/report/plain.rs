@@ -9,7 +9,8 @@ use super::printer::{Printer, write_line};
 use super::seen::Nodes;
 use super::surface::{Surface, Tone};
 use super::text::{bytes, clean, count, duration, pad};
-use super::{Reporter, Status, plan, status, summary};
+use super::{Reporter, Status, audits, plan, status, summary};
+use crate::audit;
 use crate::event::{Event, Summary};
 use crate::inventory::model::NodeName;
 use crate::plan::Finding;
@@ -181,6 +182,11 @@ impl Reporter for Plain {
 
     fn status(&mut self, status: &Status) {
         let text = status::status(status, self.printer.stdout());
+        self.write(&[Line::Out(text)]);
+    }
+
+    fn audit(&mut self, report: &audit::Report) {
+        let text = audits::table(report, self.printer.stdout());
         self.write(&[Line::Out(text)]);
     }
 }

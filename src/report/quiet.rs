@@ -5,7 +5,8 @@ use super::plain::Streams;
 use super::printer::{Printer, write_line};
 use super::seen::Nodes;
 use super::surface::Surface;
-use super::{Reporter, Status, plan, status, summary};
+use super::{Reporter, Status, audits, plan, status, summary};
+use crate::audit;
 use crate::event::Event;
 use crate::plan::Plan;
 
@@ -48,6 +49,11 @@ impl Quiet {
 impl Reporter for Quiet {
     fn status(&mut self, status: &Status) {
         let text = status::status(status, &self.out);
+        self.result(&text);
+    }
+
+    fn audit(&mut self, report: &audit::Report) {
+        let text = audits::table(report, &self.out);
         self.result(&text);
     }
 

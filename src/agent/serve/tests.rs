@@ -124,7 +124,7 @@ fn the_clock_is_told() {
 fn a_survey_answers_each_key_in_order() {
     let mut agent = Agent::start();
     let keys = vec![Key::File("/etc/a".into()), Key::Directory("/etc".into()), Key::File("/etc/b".into())];
-    agent.send(1, Body::Survey { keys: keys.clone() });
+    agent.send(1, Body::Survey { keys: keys.clone(), inspect: None });
     let (1, Answer::Survey { facts, observed }) = agent.hear() else { panic!("a survey was asked") };
     assert_eq!(observed.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), keys);
     assert_eq!(facts.engine, crate::facts::Engine::Absent { swarm: false });

@@ -1,0 +1,161 @@
+//! Whether each host can be what the inventory wants it to be, and what to do if not. Changes nothing.
+//!
+//! Pure: the hosts' [`Inspection`]s and facts in, a [`Report`] out. One file a check, or a family of checks that read
+//! the same thing; [`CHECKS`] lists them all. Severity follows what the inventory asks for: a node without shares
+//! needs no NFS server.
+
+mod boot;
+mod case;
+mod clock;
+mod days;
+mod engine;
+mod identity;
+mod login;
+mod nfs;
+mod packages;
+mod report;
+mod room;
+mod sshd;
+mod swarm;
+mod system;
+mod verdict;
+#[cfg(test)]
+pub(crate) mod world;
+
+pub use case::{Case, Subject};
+pub(crate) use nfs::wanted as wanted_nfs;
+pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, Report, Try, TryResult};
+pub use verdict::{Evidence, Judgement, Severity, Verdict};
+
+/// One thing that is checked on each node, or on the cluster as a whole.
+#[derive(Debug)]
+pub struct Check {
+    /// Its name for `--explain` and in reports; never changes once released: `kernel-overlay`.
+    pub id: &'static str,
+    /// What kind of thing it is about.
+    pub family: Family,
+    /// What is well when it is: `overlay networks`.
+    pub title: &'static str,
+    /// Why it matters, what is read, how its severity comes about, and what helps; for `--explain`.
+    pub explanation: &'static str,
+    /// Judges each node that it applies to.
+    pub examine: fn(&Case<'_>) -> Vec<Verdict>,
+}
+
+/// What kind of thing a check is about; in the order of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// Login and privilege.
+    Access,
+    /// Distribution, identity, clock, disc, packages.
+    System,
+    /// Kernel and cgroups.
+    Kernel,
+    /// The Docker engine.
+    Engine,
+    /// Exports and mounts.
+    Nfs,
+    /// Ports and packet sizes between nodes.
+    Network,
+    /// The swarm as a whole.
+    Swarm,
+}
+
+/// All checks, in the order of the report.
+pub const CHECKS: &[&Check] = &[
+    &login::LOGIN,
+    &login::ACCOUNT,
+    &sshd::LOGIN,
+    &sshd::LIMITS,
+    &sshd::JUMP,
+    &sshd::PASSWORDS,
+    &system::SYSTEM,
+    &system::ARCHITECTURE,
+    &clock::CLOCK,
+    &clock::SOURCE,
+    &clock::RTC,
+    &identity::HOSTNAME,
+    &identity::LOOKUP,
+    &identity::MACHINE_ID,
+    &identity::ADDRESS,
+    &identity::ENGINE_ID,
+    &room::DISK,
+    &room::MEMORY,
+    &packages::STATE,
+    &packages::HELD,
+    &packages::SOURCES,
+    &packages::UNATTENDED,
+    &boot::REBOOT_PENDING,
+    &boot::FIRST_BOOT,
+    &boot::AUTOLOGIN,
+    &boot::WAIT_ONLINE,
+    &engine::ENGINE,
+    &engine::BOOT,
+    &engine::MOUNTS,
+    &engine::PACKAGES,
+    &engine::VERSION,
+    &engine::VERSIONS,
+    &engine::OPTIONS,
+    &engine::HOSTS,
+    &engine::GROUP,
+    &engine::NETWORKS,
+    &engine::FIREWALL,
+    &engine::LOGS,
+    &engine::REGISTRIES,
+    &engine::CGROUPS,
+    &engine::SECURITY,
+    &engine::WARNINGS,
+    &engine::DRIVER,
+    &engine::PLACE,
+    &swarm::SWARM,
+    &swarm::MANAGERS,
+    &swarm::SPREAD,
+    &swarm::MEMBERS,
+    &swarm::NODE,
+    &swarm::ADDRESS,
+    &swarm::POOL,
+    &swarm::LOCK,
+    &swarm::CERTIFICATE,
+    &swarm::ROOT,
+    &nfs::SERVER,
+    &nfs::EXPORTS,
+    &nfs::EXPORT_FILES,
+    &nfs::ROOT,
+    &nfs::ACCESS,
+    &nfs::DIRECTORIES,
+    &nfs::FILE_SYSTEMS,
+    &nfs::MOUNTS,
+    &nfs::CONTAINERS,
+    &nfs::ANSWERS,
+];
+
+/// The check of that ID.
+pub fn check(id: &str) -> Option<&'static Check> {
+    CHECKS.iter().copied().find(|check| check.id == id)
+}
+
+/// All verdicts, the worst first, then in the order of [`CHECKS`].
+pub fn examine(case: &Case<'_>) -> Vec<Verdict> {
+    let judged = CHECKS.iter().flat_map(|check| {
+        (check.examine)(case).into_iter().map(|verdict| Verdict { check: check.id.to_owned(), ..verdict })
+    });
+    let mut verdicts: Vec<_> = judged.collect();
+    verdicts.sort_by_key(|verdict| verdict.severity);
+    verdicts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_plain_words_and_each_names_one_check() {
+        let mut ids: Vec<_> = CHECKS.iter().map(|check| check.id).collect();
+        let plain = |id: &&str| id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        assert!(ids.iter().all(plain), "{ids:?}");
+        ids.sort_unstable();
+        let number = ids.len();
+        ids.dedup();
+        assert_eq!(ids.len(), number);
+    }
+}

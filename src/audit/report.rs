@@ -1,0 +1,136 @@
+//! What an audit found, as it is shown, saved and compared. Its JSON form is public.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::verdict::{Severity, Verdict};
+use crate::inventory::model::{NodeName, Role};
+use crate::resource::Fault;
+
+/// Version of [`Report`]'s JSON form. Raise it when an old reader would misread a new report.
+pub const AUDIT_VERSION: u32 = 1;
+
+/// What an audit found. Stands as one line `"event":"audit"` among the events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename = "audit")]
+pub struct Report {
+    /// Version of this form.
+    pub version: u32,
+    /// skep's own version.
+    pub skep: String,
+    /// The cluster's name in the inventory.
+    pub cluster: String,
+    /// When, as RFC 3339.
+    pub at: String,
+    /// The nodes of the inventory, in its order.
+    pub nodes: Vec<AuditedNode>,
+    /// Those that did not answer, and why.
+    pub unreachable: BTreeMap<NodeName, Fault>,
+    /// Every check on every node that it applies to, the worst first.
+    pub verdicts: Vec<Verdict>,
+    /// What came through between the nodes; none where it was not tried.
+    pub reach: Option<Reach>,
+}
+
+impl Report {
+    /// The worst there is; [`Severity::Ok`] where there is nothing.
+    pub fn worst(&self) -> Severity {
+        self.verdicts.iter().map(|verdict| verdict.severity).min().unwrap_or(Severity::Ok)
+    }
+}
+
+/// A node of the inventory, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditedNode {
+    /// Its name.
+    pub name: NodeName,
+    /// What it shall be.
+    pub role: Role,
+    /// Where SSH connects to.
+    pub address: String,
+    /// Its host name; empty where it did not answer, as is all that follows.
+    pub hostname: String,
+    /// Its system: `Debian GNU/Linux 12 (bookworm)`.
+    pub system: String,
+    /// Its board, where it names one.
+    pub board: Option<String>,
+    /// `uname -m`.
+    pub machine: String,
+    /// `uname -r`.
+    pub kernel: String,
+    /// The engine's version; empty where none answers.
+    pub engine: String,
+}
+
+/// What came through between the nodes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// Each port that was tried.
+    pub tries: Vec<Try>,
+    /// The largest packets that came through.
+    pub mtus: Vec<PathMtu>,
+}
+
+/// One port, tried from one node to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Try {
+    /// Who tried.
+    pub from: NodeName,
+    /// Whom.
+    pub to: NodeName,
+    /// At which address.
+    pub address: IpAddr,
+    /// Which port.
+    pub port: u16,
+    /// By which protocol.
+    pub protocol: Protocol,
+    /// What came of it.
+    pub result: TryResult,
+}
+
+/// A transport protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
+}
+
+/// What came of a try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TryResult {
+    /// It arrived.
+    Open,
+    /// It did not arrive: no answer, or the words of whoever refused it.
+    Blocked(String),
+    /// It could not be tried, and why.
+    Untried(String),
+}
+
+/// The largest packet that came from one node to another in one piece.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathMtu {
+    /// Who sent.
+    pub from: NodeName,
+    /// Whom.
+    pub to: NodeName,
+    /// Bytes of the whole IP packet; none where none arrived.
+    pub bytes: Option<u32>,
+    /// Bytes that the sender's own interface takes.
+    pub interface: u32,
+}

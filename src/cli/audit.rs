@@ -1,0 +1,62 @@
+//! `skep audit`: whether each host can be what the inventory wants it to be.
+
+use super::args::{Audit, Common};
+use super::end::End;
+use super::exit;
+use super::failure::Failure;
+use super::inputs::{choices, load};
+use super::run::Run;
+use crate::apply::Accounts;
+use crate::audit::{self, AUDIT_VERSION, AuditedNode, Case, Report, Severity};
+use crate::facts::Engine;
+use crate::facts::inspection::Wanted;
+use crate::inventory::model::Node;
+use crate::plan::Host;
+
+pub(super) async fn run(common: &Common, _command: &Audit) -> Result<u8, Failure> {
+    let inventory = load(common)?;
+    let choices = choices(common, &Default::default());
+    let run = Run::auditing(common, &inventory, choices, Wanted::default())?;
+    let observation = run.observe(false).await?;
+    let view = run.view(&observation);
+    let unreachable = &observation.unreachable;
+    let case = Case { view: &view, unreachable, reach: None };
+    let report = Report {
+        version: AUDIT_VERSION,
+        skep: env!("CARGO_PKG_VERSION").to_owned(),
+        cluster: inventory.name.clone(),
+        at: jiff::Timestamp::now().to_string(),
+        nodes: inventory.nodes.iter().map(|node| audited(node, view.hosts.get(&node.name))).collect(),
+        unreachable: unreachable.clone(),
+        verdicts: audit::examine(&case),
+        reach: None,
+    };
+    run.reporter.audit(&report);
+    let code = match () {
+        () if report.worst() == Severity::Error => exit::FINDINGS,
+        () if !unreachable.is_empty() => exit::UNREACHABLE,
+        () => exit::OK,
+    };
+    let end = End { unreachable, accounts: &Accounts::new(), findings: &[], code: Some(code) };
+    Ok(run.finish(&end))
+}
+
+fn audited(node: &Node, host: Option<&Host>) -> AuditedNode {
+    let facts = host.map(|host| &host.facts);
+    let engine = facts.and_then(|facts| match &facts.engine {
+        Engine::Running(running) => Some(running.version.clone()),
+        _ => None,
+    });
+    let text = |part: fn(&crate::facts::Facts) -> &String| facts.map(part).cloned().unwrap_or_default();
+    AuditedNode {
+        name: node.name.clone(),
+        role: node.role,
+        address: node.address.clone(),
+        hostname: text(|facts| &facts.system.hostname),
+        system: text(|facts| &facts.system.pretty_name),
+        board: facts.and_then(|facts| facts.system.armbian_board.clone()),
+        machine: text(|facts| &facts.kernel.machine),
+        kernel: text(|facts| &facts.kernel.release),
+        engine: engine.unwrap_or_default(),
+    }
+}
