@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::shared::SharedReporter;
 use super::{ask, exit};
 use crate::apply::{Journal, Sessions, Stop, state_dir};
+use crate::audit;
 use crate::event::{Event, Sink};
 use crate::facts::inspection::Wanted;
 use crate::fleet::{self, HostSession, Locked, SessionError};
@@ -264,6 +265,11 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// What an audit wants to know of one node.
+    fn wanted(&self, name: &NodeName, wanted: &Wanted) -> Wanted {
+        Wanted { nfs: audit::wanted_nfs(self.inventory, name), ..wanted.clone() }
+    }
+
     async fn survey_again(&self, name: &NodeName, session: &HostSession) -> Result<plan::Host, Missed> {
         session.back().await.map_err(Missed::Failed)?;
         match self.survey(name, session, None).await {
@@ -315,7 +321,7 @@ impl<'a> Run<'a> {
         };
         let survey = || async {
             match &self.inspect {
-                Some(wanted) => session.inspect(keys(), wanted.clone()).await,
+                Some(wanted) => session.inspect(keys(), self.wanted(name, wanted)).await,
                 None => session.survey(keys()).await,
             }
         };

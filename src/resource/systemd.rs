@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Fault, Host};
 
 /// Where skep puts units and drop-ins: the administrator's place.
-pub(super) const UNITS: &str = "/etc/systemd/system";
+pub(crate) const UNITS: &str = "/etc/systemd/system";
 
 /// How long a unit may take to start or stop: a little longer than systemd's own 90 s, so that it speaks first.
 const PATIENCE: Duration = Duration::from_secs(110);
