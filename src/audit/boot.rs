@@ -10,7 +10,8 @@ const WAITING: &[(&str, &str)] = &[
 ];
 
 /// What else does: ifupdown, and what comes with it.
-const ALSO_WAITING: &[&str] = &["networking.service", "ifupdown-wait-online.service", "connman-wait-online.service"];
+const ALSO_WAITING: &[&str] =
+    &["networking.service", "ifupdown-wait-online.service", "connman-wait-online.service"];
 
 /// See its explanation.
 pub(super) const REBOOT_PENDING: Check = Check {
@@ -87,7 +88,11 @@ fn reboot(subject: &Subject<'_>) -> Vec<Judgement> {
     if boot.reboot {
         let packages = boot.reboot_for.join(", ");
         let of = if packages.is_empty() { String::new() } else { format!(" of {packages}") };
-        found.push(Judgement::note(format!("updates{of} count only after a reboot")).seen(REBOOT, packages).remedy(again));
+        found.push(
+            Judgement::note(format!("updates{of} count only after a reboot"))
+                .seen(REBOOT, packages)
+                .remedy(again),
+        );
     }
     if found.is_empty() {
         found.push(Judgement::ok("no reboot is due").seen(REBOOT, "is not there"));
@@ -101,17 +106,21 @@ fn first_boot(subject: &Subject<'_>) -> Vec<Judgement> {
     let mut found = Vec::new();
     if boot.first_login {
         found.push(
-            Judgement::warning("Armbian's questions are not answered: the next login on a terminal meets them")
-                .seen(FIRST_LOGIN, "is there")
-                .remedy(format!("answer them: `ssh -t root@{address}`"))
-                .remedy(format!("or pass them by: `passwd root` on the host, then `rm {FIRST_LOGIN}`")),
+            Judgement::warning(
+                "Armbian's questions are not answered: the next login on a terminal meets them",
+            )
+            .seen(FIRST_LOGIN, "is there")
+            .remedy(format!("answer them: `ssh -t root@{address}`"))
+            .remedy(format!("or pass them by: `passwd root` on the host, then `rm {FIRST_LOGIN}`")),
         );
     }
     if boot.first_run {
         found.push(
-            Judgement::warning("Armbian's first start is not through: host keys and addresses may still change")
-                .seen(FIRST_RUN, "is enabled")
-                .remedy(format!("wait for it: `systemctl status {FIRST_RUN}` on the host tells how far it is")),
+            Judgement::warning(
+                "Armbian's first start is not through: host keys and addresses may still change",
+            )
+            .seen(FIRST_RUN, "is enabled")
+            .remedy(format!("wait for it: `systemctl status {FIRST_RUN}` on the host tells how far it is")),
         );
     }
     if boot.resize {
@@ -131,11 +140,13 @@ fn first_boot(subject: &Subject<'_>) -> Vec<Judgement> {
 fn autologin(subject: &Subject<'_>) -> Judgement {
     let files = &subject.inspection.boot.autologin;
     if files.is_empty() {
-        return Judgement::ok("consoles ask who logs in").seen("/etc/systemd/system/*getty@*.d", "no --autologin");
+        return Judgement::ok("consoles ask who logs in")
+            .seen("/etc/systemd/system/*getty@*.d", "no --autologin");
     }
     let judgement = Judgement::warning("consoles log somebody in without a password");
     let judgement = files.iter().fold(judgement, |judgement, file| judgement.seen(file, "--autologin"));
-    judgement.remedy(format!("run `rm {} && systemctl daemon-reload` on the host, and reboot", files.join(" ")))
+    judgement
+        .remedy(format!("run `rm {} && systemctl daemon-reload` on the host, and reboot", files.join(" ")))
 }
 
 fn wait_online(subject: &Subject<'_>) -> Option<Judgement> {
@@ -185,11 +196,16 @@ mod tests {
             boot.reboot = true;
             boot.reboot_for = vec!["libc6".to_owned(), "linux-image-amd64".to_owned()];
         });
-        assert_eq!(due.all(&REBOOT_PENDING), ["note n1: updates of libc6, linux-image-amd64 count only after a reboot"]);
+        assert_eq!(
+            due.all(&REBOOT_PENDING),
+            ["note n1: updates of libc6, linux-image-amd64 count only after a reboot"]
+        );
         let gone = || with(|boot| boot.kernels = vec!["6.1.0-45-amd64".to_owned()]);
         assert_eq!(
             gone().all(&REBOOT_PENDING),
-            ["warning n1: the modules of the running kernel 6.1.0-44-amd64 are gone: what is not loaded yet cannot be loaded"]
+            [
+                "warning n1: the modules of the running kernel 6.1.0-44-amd64 are gone: what is not loaded yet cannot be loaded"
+            ]
         );
         assert!(gone().verdicts(&REBOOT_PENDING)[0].remedy[0].ends_with("one manager at a time"));
         for audited in [
@@ -203,7 +219,8 @@ mod tests {
     #[test]
     fn boards_after_their_first_start() {
         assert_eq!(single().all(&FIRST_BOOT), [""; 0], "no board");
-        let board = || single().facts("n1", |facts| facts.system.armbian_board = Some("Orange Pi 5".to_owned()));
+        let board =
+            || single().facts("n1", |facts| facts.system.armbian_board = Some("Orange Pi 5".to_owned()));
         assert_eq!(board().all(&FIRST_BOOT), ["ok n1: the first start is through"]);
         let fresh = board().inspection("n1", |seen| {
             (seen.boot.first_login, seen.boot.first_run, seen.boot.resize) = (true, true, true);
@@ -252,12 +269,20 @@ mod tests {
                         }),
                     });
                 })
-                .inspection("n2", |seen| (seen.boot.networks, seen.boot.online) = (owned(networks), owned(online)))
+                .inspection("n2", |seen| {
+                    (seen.boot.networks, seen.boot.online) = (owned(networks), owned(online))
+                })
         };
-        for online in
-            ["NetworkManager-wait-online.service", "networking.service", "systemd-networkd-wait-online@eth0.service"]
-        {
-            assert_eq!(mounting(&[], &[online]).all(&WAIT_ONLINE), ["ok n2: mounts wait for the network"], "{online}");
+        for online in [
+            "NetworkManager-wait-online.service",
+            "networking.service",
+            "systemd-networkd-wait-online@eth0.service",
+        ] {
+            assert_eq!(
+                mounting(&[], &[online]).all(&WAIT_ONLINE),
+                ["ok n2: mounts wait for the network"],
+                "{online}"
+            );
         }
         let hollow = mounting(&["systemd-networkd.service"], &["cloud-config.service"]);
         assert_eq!(

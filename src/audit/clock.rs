@@ -50,7 +50,7 @@ fn clocks(case: &Case<'_>) -> Vec<Verdict> {
     let mut verdicts = case.each(|subject| {
         let name = &subject.node.name;
         let lead = leads.get(name).copied().unwrap_or_default();
-        [clock(subject, lead)]
+        [clock(subject, lead, case.view.hosts.len() > 1)]
     });
     let all = clock_median(case.view).unwrap_or_default();
     if all.abs() > CLOCKS_APART_MS {
@@ -67,17 +67,25 @@ fn clocks(case: &Case<'_>) -> Vec<Verdict> {
     verdicts
 }
 
-fn clock(subject: &Subject<'_>, lead: i64) -> Judgement {
+fn clock(subject: &Subject<'_>, lead: i64, has_others: bool) -> Judgement {
     let finding = clock_finding(subject.node.name.clone(), lead);
     let direction = if lead > 0 { "ahead of" } else { "behind" };
     let seconds = format!("{}.{} s", lead.abs() / 1000, lead.abs() % 1000 / 100);
     let message = format!("the clock is {seconds} {direction} the other nodes'");
+    let agrees = match has_others {
+        true => "the clock agrees with the other nodes'",
+        false => "there is no other node whose clock could differ",
+    };
     let judgement = match lead.abs() {
-        ..=TOLD_APART_MS => Judgement::ok("the clock agrees with the other nodes'"),
+        ..=TOLD_APART_MS => Judgement::ok(agrees),
         ..=CLOCKS_APART_MS => Judgement::warning(message).remedy(finding.help),
         _ => Judgement::error(message).remedy(finding.help),
     };
-    judgement.seen("clock_gettime", format!("{lead} ms from the median of all nodes"))
+    let here = subject.host.clock_offset_ms;
+    judgement.seen(
+        "clock_gettime",
+        format!("{lead} ms from the median of all nodes, {here} ms from this computer"),
+    )
 }
 
 fn source(subject: &Subject<'_>) -> Judgement {
@@ -89,7 +97,9 @@ fn source(subject: &Subject<'_>) -> Judgement {
             Judgement::ok("a container has the clock of the computer that it runs on")
                 .seen("/run/systemd/container", &time.container)
         }
-        [] if synchronised => Judgement::note("the clock is synchronised, but no service that is known does that"),
+        [] if synchronised => {
+            Judgement::note("the clock is synchronised, but no service that is known does that")
+        }
         [] => Judgement::warning("no service sets the clock").remedy(match time.installed.first() {
             Some(unit) => format!("run `systemctl enable --now {unit}` on the host"),
             None => "run `apt-get install -y systemd-timesyncd` on the host".to_owned(),
@@ -175,6 +185,7 @@ mod tests {
             off_by([0, 5_700, 100]).said(&CLOCK),
             ["warning n2: the clock is 5.6 s ahead of the other nodes'"]
         );
+        assert_eq!(single().all(&CLOCK), ["ok n1: there is no other node whose clock could differ"]);
         let behind = off_by([0, 0, -86_400_000]);
         assert_eq!(behind.said(&CLOCK), ["error n3: the clock is 86400.0 s behind the other nodes'"]);
         assert!(behind.verdicts(&CLOCK)[2].remedy[0].contains("`timedatectl set-ntp true` on n3"));
@@ -193,7 +204,8 @@ mod tests {
         let none = unsynchronised(running(&[]));
         assert_eq!(none.all(&SOURCE), ["warning n1: no service sets the clock"]);
         assert!(none.verdicts(&SOURCE)[0].remedy[0].contains("apt-get install -y systemd-timesyncd"));
-        let stopped = none.inspection("n1", |inspection| inspection.time.installed = vec!["chrony.service".into()]);
+        let stopped =
+            none.inspection("n1", |inspection| inspection.time.installed = vec!["chrony.service".into()]);
         assert!(stopped.verdicts(&SOURCE)[0].remedy[0].contains("systemctl enable --now chrony.service"));
         assert_eq!(
             running(&[]).all(&SOURCE),
@@ -207,7 +219,10 @@ mod tests {
             time.running.clear();
             time.container = "systemd-nspawn".to_owned();
         }));
-        assert_eq!(container.all(&SOURCE), ["ok n1: a container has the clock of the computer that it runs on"]);
+        assert_eq!(
+            container.all(&SOURCE),
+            ["ok n1: a container has the clock of the computer that it runs on"]
+        );
         assert_eq!(container.all(&RTC), [""; 0]);
     }
 

@@ -128,10 +128,12 @@ fn hostnames(case: &Case<'_>) -> Vec<Verdict> {
     verdicts.extend(case.each(|subject| {
         let (file, kernel) = (&subject.facts().system.hostname, &subject.inspection.boot.names.kernel);
         (!kernel.is_empty() && file != kernel).then(|| {
-            Judgement::note(format!("the host goes by {kernel} until its next start, and by {file} from then on"))
-                .seen("/proc/sys/kernel/hostname", kernel)
-                .seen("/etc/hostname", file)
-                .remedy(format!("run `hostnamectl set-hostname {file}` on the host"))
+            Judgement::note(format!(
+                "the host goes by {kernel} until its next start, and by {file} from then on"
+            ))
+            .seen("/proc/sys/kernel/hostname", kernel)
+            .seen("/etc/hostname", file)
+            .remedy(format!("run `hostnamectl set-hostname {file}` on the host"))
         })
     }));
     verdicts
@@ -318,9 +320,6 @@ mod tests {
             sudo.said(&LOOKUP),
             ["warning n1: the host does not know its own name, so that each sudo asks the network for it"]
         );
-        assert_eq!(
-            sudo.verdicts(&LOOKUP)[0].remedy,
-            ["run `echo '127.0.1.1 n1' >> /etc/hosts` on the host"]
-        );
+        assert_eq!(sudo.verdicts(&LOOKUP)[0].remedy, ["run `echo '127.0.1.1 n1' >> /etc/hosts` on the host"]);
     }
 }

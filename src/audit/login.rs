@@ -37,9 +37,11 @@ fn login(subject: &Subject<'_>) -> Judgement {
     };
     if !access.root {
         let file = subject.inventory.path.display();
-        return Judgement::error(format!("the agent runs as {user}, not as root, so that nothing can be changed"))
-            .seen("geteuid", "not 0")
-            .remedy(format!("take `sudo: never` out of {file}, or write `user: root` to {}", subject.node.name));
+        return Judgement::error(format!(
+            "the agent runs as {user}, not as root, so that nothing can be changed"
+        ))
+        .seen("geteuid", "not 0")
+        .remedy(format!("take `sudo: never` out of {file}, or write `user: root` to {}", subject.node.name));
     }
     match access.by.as_str() {
         "" => Judgement::ok(format!("{user} logs in")).seen("geteuid", "0"),
@@ -63,14 +65,14 @@ fn through_sudo(subject: &Subject<'_>, user: &str) -> Judgement {
     if given {
         return Judgement::note(format!("{message}, which the inventory gives")).seen(place, rule.text);
     }
-    Judgement::note(format!("{message}: runs without a person cannot answer"))
-        .seen(place, rule.text)
-        .remedy(format!(
+    Judgement::note(format!("{message}: runs without a person cannot answer")).seen(place, rule.text).remedy(
+        format!(
             "write `sudo_password: {{env: SUDO_PASSWORD}}` to {} in {}, or on the host: \
              `echo '{user} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/010-{user}`",
             subject.node.name,
             subject.inventory.path.display()
-        ))
+        ),
+    )
 }
 
 /// What lets a login run a shell as root.
@@ -83,13 +85,14 @@ struct Rule {
 /// The rule that counts: of those that `sudo -l` lists the last that fits; none where no plain one does.
 fn rule(listed: &str) -> Option<Rule> {
     let exempt = listed.contains("!authenticate");
-    let rules = listed.lines().map(str::trim).filter_map(|line| {
+    let mut rules = listed.lines().map(str::trim).filter_map(|line| {
         let (run_as, commands) = line.strip_prefix('(')?.split_once(')')?;
-        let as_root = run_as.split([':', ',']).next().is_some_and(|user| ["ALL", "root"].contains(&user.trim()));
+        let as_root =
+            run_as.split([':', ',']).next().is_some_and(|user| ["ALL", "root"].contains(&user.trim()));
         let password = asks(commands).filter(|_| as_root)?;
         Some(Rule { text: line.to_owned(), password: password && !exempt })
     });
-    rules.last()
+    rules.next_back()
 }
 
 /// Whether these commands hold a shell, and ask for a password before they run it. A tag counts for all that follow.
@@ -132,7 +135,11 @@ fn account(subject: &Subject<'_>) -> Option<Judgement> {
         _ => Judgement::ok(format!("the {what} of {user} expires in {left} days")),
     };
     let judgement = judgement.seen("/etc/shadow", format!("ends on {}", days::date(day)));
-    Some(if left > WARNED_BEFORE { judgement } else { judgement.remedy(format!("run `{remedy}` on the host")) })
+    Some(if left > WARNED_BEFORE {
+        judgement
+    } else {
+        judgement.remedy(format!("run `{remedy}` on the host"))
+    })
 }
 
 #[cfg(test)]

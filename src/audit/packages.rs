@@ -61,7 +61,9 @@ pub(super) const UNATTENDED: Check = Check {
 
 /// What dpkg has of the packages that matter; why that is not known.
 fn observed<'a>(subject: &Subject<'a>) -> Result<&'a Packages, Judgement> {
-    let unknown = |cause: String| Judgement::unknown("dpkg's record cannot be read").seen("/var/lib/dpkg/status", cause);
+    let unknown = |cause: String| {
+        Judgement::unknown("dpkg's record cannot be read").seen("/var/lib/dpkg/status", cause)
+    };
     match subject.host.observed.get(&Key::Packages(distribution::asked())) {
         Some(Ok(Observed::Packages(packages))) => Ok(packages),
         Some(Err(fault)) => Err(unknown(fault.to_string())),
@@ -76,9 +78,8 @@ fn state(subject: &Subject<'_>) -> Judgement {
     };
     let help = "`skep up` finishes it; by hand: `dpkg --configure -a && apt-get install -f` on the host";
     match (&packages.unfinished[..], packages.interrupted) {
-        ([], false) => {
-            Judgement::ok("all packages are wholly installed").seen("/var/lib/dpkg/status", "nothing half installed")
-        }
+        ([], false) => Judgement::ok("all packages are wholly installed")
+            .seen("/var/lib/dpkg/status", "nothing half installed"),
         ([], true) => Judgement::warning("dpkg was interrupted, or is at work just now")
             .seen("/var/lib/dpkg/updates", "changes that are yet to be recorded")
             .remedy(help),
@@ -102,7 +103,8 @@ fn held(subject: &Subject<'_>) -> Vec<Judgement> {
     let Ok(packages) = observed(subject) else { return Vec::new() };
     let held: BTreeSet<&str> = subject.inspection.packages.held.iter().map(String::as_str).collect();
     let place = "/var/lib/dpkg/status";
-    let told = |judgement: Judgement, names: &[&str]| judgement.seen(place, format!("hold {}", names.join(" ")));
+    let told =
+        |judgement: Judgement, names: &[&str]| judgement.seen(place, format!("hold {}", names.join(" ")));
     let needed = needed(subject, packages);
     let missing: Vec<_> = held.iter().copied().filter(|name| needed.contains(name)).collect();
     let mut found = Vec::new();
@@ -113,8 +115,11 @@ fn held(subject: &Subject<'_>) -> Vec<Judgement> {
         found.push(told(Judgement::error(message), &missing).remedy(remedy));
     }
     let engines = distribution::engines();
-    let engine: Vec<_> =
-        held.iter().copied().filter(|name| engines.contains(*name) && packages.installed.contains_key(*name)).collect();
+    let engine: Vec<_> = held
+        .iter()
+        .copied()
+        .filter(|name| engines.contains(*name) && packages.installed.contains_key(*name))
+        .collect();
     let names = engine.join(" ");
     match subject.inventory.engine.hold {
         _ if engine.is_empty() => {}
@@ -129,7 +134,8 @@ fn held(subject: &Subject<'_>) -> Vec<Judgement> {
         ),
     }
     if found.is_empty() {
-        let others = if held.is_empty() { "nothing is on hold".to_owned() } else { format!("hold {}", held.len()) };
+        let others =
+            if held.is_empty() { "nothing is on hold".to_owned() } else { format!("hold {}", held.len()) };
         found.push(Judgement::ok("nothing is held against the inventory").seen(place, others));
     }
     found
@@ -184,7 +190,8 @@ fn sources(subject: &Subject<'_>) -> Vec<Judgement> {
 fn conflict(subject: &Subject<'_>, uri: &str, suite: &str, keys: &BTreeMap<&str, &str>) -> Judgement {
     let files: BTreeSet<&str> = keys.values().copied().collect();
     let message = format!("apt refuses its sources: {uri} {suite} stands there with several keys");
-    let ours = subject.inventory.engine.source == EngineSource::Docker && uri.starts_with(distribution::DOCKER_URL);
+    let ours =
+        subject.inventory.engine.source == EngineSource::Docker && uri.starts_with(distribution::DOCKER_URL);
     let judgement = if ours { Judgement::warning(message) } else { Judgement::error(message) };
     let judgement = keys.iter().fold(judgement, |judgement, (key, file)| {
         let key = if key.is_empty() { "no Signed-By" } else { key };
@@ -195,7 +202,9 @@ fn conflict(subject: &Subject<'_>, uri: &str, suite: &str, keys: &BTreeMap<&str,
         Some(file) if files.len() > 1 => judgement.remedy(format!(
             "keep one of them: `rm {file}` on the host, where it holds nothing else, then `apt-get update`"
         )),
-        _ => judgement.remedy(format!("keep one of the entries in {}", files.into_iter().collect::<String>())),
+        _ => {
+            judgement.remedy(format!("keep one of the entries in {}", files.into_iter().collect::<String>()))
+        }
     }
 }
 
@@ -217,8 +226,10 @@ fn unattended(subject: &Subject<'_>) -> Option<Judgement> {
     Some(seen(if held {
         Judgement::ok("the engine is held, so that it is not upgraded by itself")
     } else {
-        Judgement::note("unattended-upgrades may restart the engine at night, on all nodes at about the same time")
-            .remedy(format!("write `hold: true` under `engine` in {}", subject.inventory.path.display()))
+        Judgement::note(
+            "unattended-upgrades may restart the engine at night, on all nodes at about the same time",
+        )
+        .remedy(format!("write `hold: true` under `engine` in {}", subject.inventory.path.display()))
     }))
 }
 

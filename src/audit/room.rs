@@ -29,6 +29,9 @@ const WANTED: &[(&str, u64)] = &[
     ("/var/log", 5 * MIB),
 ];
 
+/// A small file system need not have more than a quarter left.
+const PART: u64 = 4;
+
 /// The engine's data wherever else they are.
 const ELSEWHERE: u64 = GIB;
 
@@ -45,7 +48,7 @@ pub(super) const DISK: Check = Check {
         never asked, since a dead server would never answer. Less than 16 MiB or 100 inodes, or a file system that is \
         read-only, is an error where packages or settings go: nothing can be installed or even remembered, and `skep up` \
         refuses it. Less than each directory wants (1 GiB for the engine's data, 512 MiB for /usr and /var/lib, 64 MiB \
-        for /boot, 5 MiB for /var/log, which is a small RAM disc on Armbian) or than 3 % of all inodes is a warning.",
+        for /boot, 5 MiB for /var/log, which is a small RAM disc on Armbian; of a small file system a quarter) or than 3 % of all inodes is a warning.",
     examine: |case| case.each(disks),
 };
 
@@ -58,13 +61,15 @@ pub(super) const MEMORY: Check = Check {
         nothing is left. What is read is /proc/meminfo and /proc/swaps. Less than 384 MiB in all, or less than 48 MiB that \
         programs can still have, is a warning. Notes are given to managers with less than 900 MiB, to hosts with less \
         than 2 GiB and nothing to swap to, and to those that swap to a card, which wears it out: zram does better.",
-    examine: |case| case.each(|subject| memory(subject)),
+    examine: |case| case.each(memory),
 };
 
 fn disks(subject: &Subject<'_>) -> Vec<Judgement> {
     let room = &subject.inspection.room;
     if room.disks.is_empty() {
-        return vec![Judgement::unknown("no file system could be asked").seen("/proc/self/mountinfo", "nothing local")];
+        return vec![
+            Judgement::unknown("no file system could be asked").seen("/proc/self/mountinfo", "nothing local"),
+        ];
     }
     let amiss: Vec<_> = room.disks.iter().filter_map(disk).collect();
     if !amiss.is_empty() {
@@ -84,7 +89,9 @@ fn disk(disk: &Disk) -> Option<Judgement> {
     if let Some((cause, help)) = hopeless(disk) {
         return Some(told(Judgement::error(cause)).remedy(help));
     }
-    let (directory, wanted) = disk.holds.iter().map(|path| (path, wanted(path))).max_by_key(|(_, wanted)| *wanted)?;
+    // Of several that want the same, the first is meant.
+    let wants = disk.holds.iter().rev().map(|path| (path, wanted(path).min(disk.size / PART)));
+    let (directory, wanted) = wants.max_by_key(|(_, wanted)| *wanted)?;
     let directory = directory.display();
     if disk.storage.read_only {
         return Some(told(Judgement::warning(format!("{directory} is read-only"))).remedy(format!(
@@ -93,16 +100,15 @@ fn disk(disk: &Disk) -> Option<Judgement> {
         )));
     }
     if disk.storage.free < wanted {
-        let message = format!("only {} are left in {directory}, {} are wanted", size(disk.storage.free), size(wanted));
+        let message =
+            format!("only {} are left in {directory}, {} are wanted", size(disk.storage.free), size(wanted));
         return Some(told(Judgement::warning(message)).remedy(make_room(disk)));
     }
-    let files = disk.files.zip(disk.storage.free_files)?;
-    let (all, free) = files;
+    let (all, free) = disk.files.zip(disk.storage.free_files)?;
     (free < (all / 100 * FILES_PERCENT).max(LEAST_FILES)).then(|| {
-        told(Judgement::warning(format!("only {free} more files fit into {directory} (inodes)"))).remedy(format!(
-            "find the folder with the most: `du --inodes -xS {} | sort -n | tail`",
-            disk.storage.directory.display()
-        ))
+        let at = disk.storage.directory.display();
+        told(Judgement::warning(format!("only {free} more files fit into {at} (inodes)")))
+            .remedy(format!("find the folder with the most: `du --inodes -xS {at} | sort -n | tail`"))
     })
 }
 
@@ -166,11 +172,16 @@ fn memory(subject: &Subject<'_>) -> Vec<Judgement> {
     let mut found = Vec::new();
     match room.memory {
         _ if room.available > 0 && room.available < 48 * MIB => found.push(
-            told(Judgement::warning(format!("only {left} of memory are left: the kernel will end processes")))
-                .remedy("see what takes it: `ps aux --sort=-rss | head`; `docker stats --no-stream`"),
+            told(Judgement::warning(format!(
+                "only {left} of memory are left: the kernel will end processes"
+            )))
+            .remedy("see what takes it: `ps aux --sort=-rss | head`; `docker stats --no-stream`"),
         ),
         memory if memory < 384 * MIB => {
-            found.push(told(Judgement::warning(format!("{all} of memory hardly suffice for an engine"))).remedy(fewer));
+            found.push(
+                told(Judgement::warning(format!("{all} of memory hardly suffice for an engine")))
+                    .remedy(fewer),
+            );
         }
         memory if memory < 900 * MIB && subject.is_manager() => {
             found.push(told(Judgement::note(format!("{all} of memory are little for a manager"))));
@@ -190,7 +201,9 @@ fn swap(subject: &Subject<'_>) -> Option<Judgement> {
     if room.swaps.is_empty() {
         let judgement = Judgement::note(format!("{} of memory, and nothing to swap to", size(room.memory)));
         return (room.memory < 2 * GIB).then(|| {
-            judgement.seen(place, "empty").remedy("`apt-get install -y zram-tools` gives compressed memory to swap to")
+            judgement
+                .seen(place, "empty")
+                .remedy("`apt-get install -y zram-tools` gives compressed memory to swap to")
         });
     }
     let root = room.disks.iter().find(|disk| disk.holds.iter().any(|path| path == Path::new("/")));
@@ -243,23 +256,35 @@ mod tests {
                 also("/var/lib/docker", 900 * MIB),
                 Some("warning n1: only 900 MiB are left in /var/lib/docker, 1.0 GiB are wanted"),
             ),
-            (also("/mnt/ssd", 900 * MIB), Some("warning n1: only 900 MiB are left in /mnt/ssd, 1.0 GiB are wanted")),
+            (
+                also("/mnt/ssd", 900 * MIB),
+                Some("warning n1: only 900 MiB are left in /mnt/ssd, 1.0 GiB are wanted"),
+            ),
             (also("/var/lib/docker", MIB), Some("error n1: less than 16 MiB are free in /var/lib/docker")),
             (also("/boot", 100 * MIB), None),
-            (also("/boot", 8 * MIB), Some("warning n1: only 8 MiB are left in /boot, 64 MiB are wanted")),
-            (also("/var/log", 2 * MIB), Some("warning n1: only 2 MiB are left in /var/log, 5 MiB are wanted")),
-            (also("/tmp", 0), Some("warning n1: only 0 MiB are left in /tmp, 16 MiB are wanted")),
             (
-                root(|disk| disk.storage.free = 2 * MIB),
-                Some("error n1: less than 16 MiB are free in /"),
+                with(|room| {
+                    let mut small = room.disks[0].clone();
+                    (small.holds, small.size, small.storage.free) =
+                        (vec!["/boot".into()], 64 * MIB, 20 * MIB);
+                    room.disks.push(small);
+                }),
+                None,
             ),
+            (also("/boot", 8 * MIB), Some("warning n1: only 8 MiB are left in /boot, 64 MiB are wanted")),
+            (
+                also("/var/log", 2 * MIB),
+                Some("warning n1: only 2 MiB are left in /var/log, 5 MiB are wanted"),
+            ),
+            (also("/tmp", 0), Some("warning n1: only 0 MiB are left in /tmp, 16 MiB are wanted")),
+            (root(|disk| disk.storage.free = 2 * MIB), Some("error n1: less than 16 MiB are free in /")),
             (
                 root(|disk| disk.storage.free_files = Some(5)),
                 Some("error n1: / takes no more files (inodes)"),
             ),
             (
                 root(|disk| disk.storage.free_files = Some(20_000)),
-                Some("warning n1: only 20000 more files fit into /var/lib/docker (inodes)"),
+                Some("warning n1: only 20000 more files fit into / (inodes)"),
             ),
             (root(|disk| disk.storage.free_files = None), None),
             (
@@ -305,7 +330,10 @@ mod tests {
         for (audited, expected) in [
             (sized(256 * MIB, 100 * MIB), "warning n1: 256 MiB of memory hardly suffice for an engine"),
             (sized(512 * MIB, 100 * MIB), "note n1: 512 MiB of memory are little for a manager"),
-            (sized(4 * GIB, 20 * MIB), "warning n1: only 20 MiB of memory are left: the kernel will end processes"),
+            (
+                sized(4 * GIB, 20 * MIB),
+                "warning n1: only 20 MiB of memory are left: the kernel will end processes",
+            ),
             (sized(0, 0), "unknown n1: the memory is not told"),
         ] {
             assert_eq!(audited.all(&MEMORY), [expected]);

@@ -123,9 +123,13 @@ fn login(subject: &Subject<'_>) -> Judgement {
         }
         Sshd::Unread(why) => return Judgement::unknown("sshd does not tell its settings").seen(PLACE, why),
         Sshd::Refused(words) => {
-            return Judgement::error("sshd does not take its own settings: after its next start nobody can log in")
-                .seen(PLACE, words)
-                .remedy("run `sshd -t` on the host and correct the line that it names, before sshd starts again");
+            return Judgement::error(
+                "sshd does not take its own settings: after its next start nobody can log in",
+            )
+            .seen(PLACE, words)
+            .remedy(
+                "run `sshd -t` on the host and correct the line that it names, before sshd starts again",
+            );
         }
     };
     match refusal(subject, options) {
@@ -133,7 +137,9 @@ fn login(subject: &Subject<'_>) -> Judgement {
         Some(Refusal { option, cause, remedy }) => {
             Judgement::error(format!("from its next start on sshd refuses {user}: {cause}"))
                 .seen(PLACE, seen(options, option))
-                .remedy(format!("{remedy} (`grep -rni {option} /etc/ssh/sshd_config*` shows where), {RELOAD}"))
+                .remedy(format!(
+                    "{remedy} (`grep -rni {option} /etc/ssh/sshd_config*` shows where), {RELOAD}"
+                ))
         }
     }
 }
@@ -256,7 +262,8 @@ fn limits(subject: &Subject<'_>) -> Vec<Judgement> {
     };
     let mut found = Vec::new();
     if let Some(sessions) = low("maxsessions", SESSIONS) {
-        let message = format!("MaxSessions {sessions} is too few: skep opens up to {SESSIONS} sessions at once");
+        let message =
+            format!("MaxSessions {sessions} is too few: skep opens up to {SESSIONS} sessions at once");
         let judgement = if sessions < 2 { Judgement::error(message) } else { Judgement::warning(message) };
         found.push(judge(judgement, "maxsessions", "MaxSessions 10"));
     }
@@ -280,7 +287,8 @@ fn limits(subject: &Subject<'_>) -> Vec<Judgement> {
     }
     let penalties = options.one("persourcepenalties");
     if subject.node.login.password.is_some() && !["", "no"].contains(&penalties) {
-        let message = "after a few wrong passwords sshd refuses this computer for a while (PerSourcePenalties)";
+        let message =
+            "after a few wrong passwords sshd refuses this computer for a while (PerSourcePenalties)";
         found.push(Judgement::note(message).seen(PLACE, seen(options, "persourcepenalties")));
     }
     if found.is_empty() {
@@ -329,7 +337,8 @@ fn goes_through(node: &Node, other: &Node) -> bool {
 
 fn passwords(subject: &Subject<'_>) -> Option<Judgement> {
     let options = Options::of(subject)?;
-    let by_password = options.is("passwordauthentication", "yes") || options.is("kbdinteractiveauthentication", "yes");
+    let by_password =
+        options.is("passwordauthentication", "yes") || options.is("kbdinteractiveauthentication", "yes");
     let place = seen(options, "permitrootlogin");
     if !by_password || !options.is("permitrootlogin", "yes") {
         return Some(Judgement::ok("root cannot log in with a password").seen(PLACE, place));

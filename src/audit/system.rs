@@ -101,8 +101,9 @@ fn architectures(case: &Case<'_>) -> Vec<Verdict> {
             parts.join("; ")
         ));
         let example = kinds.keys().next().unwrap_or(&"aarch64");
-        let remedy =
-            format!("or keep a service to some: `--constraint node.platform.arch=={example}`, written as in `uname -m`");
+        let remedy = format!(
+            "or keep a service to some: `--constraint node.platform.arch=={example}`, written as in `uname -m`"
+        );
         verdicts.push(judgement.seen("uname -m", parts.join("; ")).remedy(remedy).about([]));
     }
     verdicts

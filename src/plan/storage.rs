@@ -19,8 +19,7 @@ pub(super) fn refusal(node: &Node, host: &Host, has_steps: impl Fn(PhaseName) ->
         return None;
     }
     let disk = &host.facts.storage;
-    let (cause, help) =
-        unusable(disk).or_else(|| has_steps(Packages).then(|| noexec(disk)).flatten())?;
+    let (cause, help) = unusable(disk).or_else(|| has_steps(Packages).then(|| noexec(disk)).flatten())?;
     let name = &node.name;
     Some(Finding { nodes: vec![name.clone()], message: format!("{name}: {cause}"), help })
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::Finding;
 use super::validate::list;
 use super::view::{Host, View};
-use super::Finding;
 use crate::facts;
 use crate::inventory::model::NodeName;
 

@@ -114,7 +114,10 @@ fn sources_that_contradict_each_other() {
     let ours = conflict().inventory(|inventory| inventory.engine.source = EngineSource::Docker);
     assert_eq!(ours.all(&SOURCES), [format!("warning n1: {message}")]);
     let unsigned = from(&[(list, docker, ""), (list, docker, "/k")]);
-    assert!(unsigned.verdicts(&SOURCES)[0].remedy[0].contains("one of the entries in /etc/apt/sources.list.d/docker.list"));
+    assert!(
+        unsigned.verdicts(&SOURCES)[0].remedy[0]
+            .contains("one of the entries in /etc/apt/sources.list.d/docker.list")
+    );
     assert_eq!(from(&[]).all(&SOURCES), ["warning n1: apt has no sources, so that nothing can be installed"]);
 }
 
@@ -127,7 +130,8 @@ fn upgrades_by_themselves() {
     };
     let none = "ok n1: nothing upgrades the engine by itself";
     let held = "ok n1: the engine is held, so that it is not upgraded by itself";
-    let note = "note n1: unattended-upgrades may restart the engine at night, on all nodes at about the same time";
+    let note =
+        "note n1: unattended-upgrades may restart the engine at night, on all nodes at about the same time";
     assert_eq!(single().all(&UNATTENDED), [none]);
     assert_eq!(on(single()).all(&UNATTENDED), [note]);
     assert_eq!(on(installed(&["docker-ce"])).all(&UNATTENDED), [none], "Docker's are left alone");

@@ -56,7 +56,11 @@ fn logins_that_sshd_lets_in() {
 fn logins_that_sshd_refuses() {
     for (options, cause, remedy) in [
         (("denyusers", "maya|pi"), "DenyUsers has `pi`", "take `pi` out of DenyUsers"),
-        (("denyusers", "*@192.168.2.0/24"), "DenyUsers has `*@192.168.2.0/24`", "take `*@192.168.2.0/24` out"),
+        (
+            ("denyusers", "*@192.168.2.0/24"),
+            "DenyUsers has `*@192.168.2.0/24`",
+            "take `*@192.168.2.0/24` out",
+        ),
         (("allowusers", "maya"), "AllowUsers leaves it out", "add `pi` to AllowUsers"),
         (("allowusers", "pi@10.0.0.0/8"), "AllowUsers leaves it out", "add `pi` to AllowUsers"),
         (("denygroups", "su*"), "DenyGroups has `su*`, which it is in", "take `su*` out of DenyGroups"),
@@ -103,7 +107,8 @@ fn what_is_not_known_is_no_refusal() {
         let audited = pi(&[options]).inspection("n1", |seen| seen.access.connection.client.clear());
         assert_eq!(audited.said(&LOGIN), [""; 0], "{options:?}");
     }
-    let of_a_directory = pi(&[("allowgroups", "wheel")]).inspection("n1", |seen| seen.access.account.local = false);
+    let of_a_directory =
+        pi(&[("allowgroups", "wheel")]).inspection("n1", |seen| seen.access.account.local = false);
     assert_eq!(of_a_directory.said(&LOGIN), [""; 0]);
 }
 
@@ -132,8 +137,14 @@ fn limits_that_are_too_low() {
         (("maxsessions", "1"), "error n1: MaxSessions 1 is too few: skep opens up to 4 sessions at once"),
         (("maxsessions", "3"), "warning n1: MaxSessions 3 is too few: skep opens up to 4 sessions at once"),
         (("maxstartups", "2:30:10"), "warning n1: MaxStartups drops logins as soon as 2 are on their way"),
-        (("persourcemaxstartups", "1"), "warning n1: PerSourceMaxStartups lets 1 logins of one computer in at once"),
-        (("logingracetime", "5"), "warning n1: LoginGraceTime gives a login 5 s, which a slow host may not keep to"),
+        (
+            ("persourcemaxstartups", "1"),
+            "warning n1: PerSourceMaxStartups lets 1 logins of one computer in at once",
+        ),
+        (
+            ("logingracetime", "5"),
+            "warning n1: LoginGraceTime gives a login 5 s, which a slow host may not keep to",
+        ),
         (("maxauthtries", "1"), "warning n1: MaxAuthTries 1 ends a login after so many keys, right or wrong"),
     ] {
         assert_eq!(pi(&[option]).all(&LIMITS), [expected]);
@@ -155,14 +166,13 @@ fn jump_hosts_let_others_through() {
         let hop = hop.parse().unwrap();
         cluster()
             .inventory(|inventory| {
-                for node in &mut inventory.nodes[1..] {
-                    node.login.jump = Some(Jump::Via(vec![hop]));
-                    break;
-                }
+                inventory.nodes[1].login.jump = Some(Jump::Via(vec![hop]));
             })
             .inspection("n1", |inspection| {
                 let Sshd::Options(all) = &mut inspection.access.sshd else { panic!() };
-                all.extend(options.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()])));
+                all.extend(
+                    options.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()])),
+                );
             })
     };
     for hop in ["192.168.2.1", "root@n1:22"] {

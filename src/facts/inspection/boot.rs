@@ -160,8 +160,14 @@ mod tests {
             &[
                 ("root/.not_logged_in_yet", ""),
                 ("etc/systemd/system/multi-user.target.wants/armbian-firstrun.service", ""),
-                ("etc/systemd/system/getty@.service.d/override.conf", "[Service]\nExecStart=\nExecStart=-/sbin/agetty --noissue --autologin root %I $TERM\n"),
-                ("etc/systemd/system/serial-getty@.service.d/slow.conf", "[Service]\n#ExecStart=-/sbin/agetty --autologin root\n"),
+                (
+                    "etc/systemd/system/getty@.service.d/override.conf",
+                    "[Service]\nExecStart=\nExecStart=-/sbin/agetty --noissue --autologin root %I $TERM\n",
+                ),
+                (
+                    "etc/systemd/system/serial-getty@.service.d/slow.conf",
+                    "[Service]\n#ExecStart=-/sbin/agetty --autologin root\n",
+                ),
                 ("run/resize2fs-reboot", ""),
             ],
         );

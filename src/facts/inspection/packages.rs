@@ -82,7 +82,7 @@ fn unattended(host: &Host) -> Option<String> {
         return None;
     }
     let told = |file: String| Some((is_on(&text(host, &file))?, file));
-    let (on, file) = files(host, "/etc/apt/apt.conf.d").into_iter().filter_map(told).last()?;
+    let (on, file) = files(host, "/etc/apt/apt.conf.d").into_iter().filter_map(told).next_back()?;
     on.then_some(file)
 }
 
@@ -94,7 +94,7 @@ fn is_on(text: &str) -> Option<bool> {
         let (name, value) = line.split_once(char::is_whitespace)?;
         name.eq_ignore_ascii_case(SETTING).then(|| value.trim().trim_matches(['"', ';']).to_owned())
     };
-    lines.filter_map(value).last().map(|value| value != "0")
+    lines.filter_map(value).next_back().map(|value| value != "0")
 }
 
 #[cfg(test)]
@@ -124,14 +124,25 @@ mod tests {
     fn sources_of_all_files_that_apt_reads() {
         let (_root, host) = host(&[
             ("etc/apt/sources.list", "deb http://deb.debian.org/debian bookworm main\n"),
-            ("etc/apt/sources.list.d/docker.list", "deb [signed-by=/k.gpg] https://u:p@download.docker.com/linux/debian bookworm stable\n"),
-            ("etc/apt/sources.list.d/docker.sources", "Types: deb\nURIs: https://download.docker.com/linux/debian\nSuites: bookworm\nSigned-By: /k.asc\n"),
+            (
+                "etc/apt/sources.list.d/docker.list",
+                "deb [signed-by=/k.gpg] https://u:p@download.docker.com/linux/debian bookworm stable\n",
+            ),
+            (
+                "etc/apt/sources.list.d/docker.sources",
+                "Types: deb\nURIs: https://download.docker.com/linux/debian\nSuites: bookworm\nSigned-By: /k.asc\n",
+            ),
             ("etc/apt/sources.list.d/docker.list.save", "deb http://old/ x y\n"),
         ]);
         let found = Packages::read(&host).sources;
         let told: Vec<_> = found
             .iter()
-            .map(|source| format!("{} {} {} {}", source.file, source.entry.uri, source.entry.suite, source.entry.signed_by))
+            .map(|source| {
+                format!(
+                    "{} {} {} {}",
+                    source.file, source.entry.uri, source.entry.suite, source.entry.signed_by
+                )
+            })
             .collect();
         assert_eq!(
             told,

@@ -162,7 +162,8 @@ mod tests {
 
     fn holds(room: &Room, at: &str) -> Vec<String> {
         let disk = room.disks.iter().find(|disk| disk.storage.directory == Path::new(at));
-        disk.map(|disk| disk.holds.iter().map(|path| path.display().to_string()).collect()).unwrap_or_default()
+        disk.map(|disk| disk.holds.iter().map(|path| path.display().to_string()).collect())
+            .unwrap_or_default()
     }
 
     #[test]
@@ -171,7 +172,16 @@ mod tests {
         let room = Room::read(&Host::at(root.path()));
         assert_eq!(
             holds(&room, "/"),
-            ["/", "/etc", "/usr", "/boot", "/boot/firmware", "/var/lib", "/var/lib/containerd", "/var/lib/docker"]
+            [
+                "/",
+                "/etc",
+                "/usr",
+                "/boot",
+                "/boot/firmware",
+                "/var/lib",
+                "/var/lib/containerd",
+                "/var/lib/docker"
+            ]
         );
         assert_eq!(holds(&room, "/tmp"), ["/tmp"]);
         assert_eq!(room.disks.len(), 2, "{room:?}");
@@ -195,7 +205,8 @@ mod tests {
         assert_eq!((kib(meminfo, "MemTotal:"), kib(meminfo, "MemAvailable:")), (3_884_376 * 1024, 1_024_000));
         assert_eq!(kib("", "MemTotal:"), 0);
         let text = "Filename\tType\tSize\tUsed\tPriority\n/dev/zram0   partition\t1942188\t0\t5\n/swap\\040file file 10 0 -2\nnonsense\n";
-        let told: Vec<_> = swaps(text).into_iter().map(|swap| format!("{} {}", swap.path, swap.size)).collect();
+        let told: Vec<_> =
+            swaps(text).into_iter().map(|swap| format!("{} {}", swap.path, swap.size)).collect();
         assert_eq!(told, ["/dev/zram0 1988800512", "/swap file 10240"]);
     }
 }

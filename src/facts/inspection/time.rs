@@ -58,7 +58,9 @@ mod tests {
         let root = tempfile::tempdir().expect("a temporary directory");
         let host = Host::at(root.path());
         assert_eq!(Time::read(&host), Time::default());
-        for folder in ["sys/fs/cgroup/system.slice/chrony.service", "usr/lib/systemd/system", "sys/class/rtc/rtc0"] {
+        for folder in
+            ["sys/fs/cgroup/system.slice/chrony.service", "usr/lib/systemd/system", "sys/class/rtc/rtc0"]
+        {
             std::fs::create_dir_all(root.path().join(folder)).expect("a folder");
         }
         for unit in ["chrony.service", "systemd-timesyncd.service"] {

@@ -75,7 +75,11 @@ impl Sshd {
 /// What keeps sshd from answering at all is no fault of its settings.
 fn refused(words: String) -> Sshd {
     let not_asked = ["privilege separation directory", "not in connection test specification", "rdomain"];
-    if not_asked.iter().any(|cause| words.contains(cause)) { Sshd::Unread(words) } else { Sshd::Refused(words) }
+    if not_asked.iter().any(|cause| words.contains(cause)) {
+        Sshd::Unread(words)
+    } else {
+        Sshd::Refused(words)
+    }
 }
 
 /// The [`OPTIONS`] of what `sshd -T` prints: `name value`, a line for each value.
@@ -95,8 +99,10 @@ mod tests {
 
     #[test]
     fn options_that_matter_are_kept_with_all_their_values() {
-        let options = options("port 22\nallowusers pi\nallowusers maya@192.168.2.0/24\nmaxsessions 10\nbanner none\n");
-        let kept: Vec<_> = options.iter().map(|(name, values)| format!("{name}={}", values.join("+"))).collect();
+        let options =
+            options("port 22\nallowusers pi\nallowusers maya@192.168.2.0/24\nmaxsessions 10\nbanner none\n");
+        let kept: Vec<_> =
+            options.iter().map(|(name, values)| format!("{name}={}", values.join("+"))).collect();
         assert_eq!(kept, ["allowusers=pi+maya@192.168.2.0/24", "maxsessions=10"]);
     }
 
