@@ -77,9 +77,9 @@ fn clock(subject: &Subject<'_>, lead: i64, has_others: bool) -> Judgement {
         false => "there is no other node whose clock could differ",
     };
     let judgement = match lead.abs() {
-        ..=TOLD_APART_MS => Judgement::ok(agrees),
-        ..=CLOCKS_APART_MS => Judgement::warning(message).remedy(finding.help),
-        _ => Judgement::error(message).remedy(finding.help),
+        lead if lead > CLOCKS_APART_MS => Judgement::error(message).remedy(finding.help),
+        lead if lead > TOLD_APART_MS => Judgement::warning(message).remedy(finding.help),
+        _ => Judgement::ok(agrees),
     };
     let here = subject.host.clock_offset_ms;
     judgement.seen(
