@@ -4,6 +4,7 @@
 //! a failure.
 
 mod audit_nfs;
+mod audit_host;
 mod bare;
 mod engine;
 mod faults;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         systems::trials(),
         hooks::trials(),
         audit_nfs::trials(),
+        audit_host::trials(),
     ];
     let trials = rooms
         .concat()
