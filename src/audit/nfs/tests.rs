@@ -281,6 +281,15 @@ fn what_is_yet_to_be_done_is_a_note() {
             reload_pending: false,
         };
     });
+    let blocked = nfs(bare.clone(), "n2", |nfs| {
+        nfs.answers =
+            [(Server::at("192.168.2.1", PORT), Answer::Unreachable("no answer within 3 s".to_owned()))]
+                .into();
+    });
+    assert_eq!(
+        said(&blocked, &ANSWERS, "n2"),
+        ["error: the file server 192.168.2.1:2049 does not answer: no answer within 3 s"]
+    );
     for (check, node, expected) in [
         (&SERVER, "n1", "note: the NFS server is not installed yet"),
         (&EXPORTS, "n1", "note: the shares are not exported yet"),
@@ -529,8 +538,14 @@ fn the_root_of_nfs4() {
             vec!["error: /srv/shared is hidden from NFSv4 clients by /srv/other, which has `fsid=0`"],
         ),
         (
-            beside(rooted(), "/srv/other 10.0.0.0/8(ro)\n/srv/shared/sub 10.0.0.0/8(ro)\n", ""),
-            vec!["warning: /srv/other is hidden from NFSv4 clients by /srv/shared, which has `fsid=0`"],
+            beside(
+                rooted(),
+                "/srv/other 10.0.0.0/8(ro)\n/srv/more 10.0.0.0/8(ro)\n/srv/shared/sub 10.0.0.0/8(ro)\n",
+                "",
+            ),
+            vec![
+                "warning: /srv/other, /srv/more are hidden from NFSv4 clients by /srv/shared, which has `fsid=0`",
+            ],
         ),
         (beside(rooted(), "/srv/shared 10.0.0.0/8(ro,fsid=0)\n", ""), vec![]),
         (
@@ -606,6 +621,9 @@ fn who_may_use_exports() {
         let expected = format!("error: {path} holds the system's own secrets, and is exported to 10.0.0.0/8");
         assert_eq!(found, Vec::from_iter(secret.then_some(expected)), "{path}");
     }
+    // The line of the named client stays meant, that of everybody is a mistake that is told elsewhere.
+    let blank = beside(healthy(), "/srv/a 10.0.0.0/8 (rw)\n", "/srv/a\t10.0.0.0/8(ro)\n/srv/a\t*(rw)\n");
+    assert_eq!(said(&blank, &ACCESS, "n1"), [""; 0]);
     let everybody = shares(healthy(), |share| share.clients = list("*"));
     assert_eq!(
         remedies(&everybody, &ACCESS),
