@@ -84,7 +84,7 @@ fn flagged(flag: &str) -> Audited {
     healthy().inspection("n1", |inspection| inspection.engine.flags = vec![flag.to_owned()])
 }
 
-fn wants(audited: Audited, options: serde_json::Value) -> Audited {
+fn wants(audited: Audited, options: Value) -> Audited {
     audited.inventory(|inventory| inventory.engine.options = options.as_object().expect("an object").clone())
 }
 
