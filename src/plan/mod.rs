@@ -2,7 +2,6 @@
 //!
 //! `skep plan` prints a [`Plan`], `skep up` executes it and the journal records it: the same value.
 
-mod again;
 mod architecture;
 pub mod desire;
 mod distribution;
@@ -28,7 +27,6 @@ use crate::inventory::model::NodeName;
 use crate::resource::{Change, Description, Kind, hook};
 use crate::swarm::SwarmAction;
 
-pub use again::resource_of;
 pub(crate) use engine::package_problem;
 pub use hooks::CONTROLLER;
 pub use make::make;
