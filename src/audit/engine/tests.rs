@@ -330,6 +330,11 @@ fn its_options() {
                 wants(bare(), wanted()),
                 "note n1: /etc/docker/daemon.json lacks what the inventory wants: log-opts, mtu",
             ),
+            (file("{\"data-root\": \"/var/lib/docker/\"}"), "ok n1: the engine's options are good"),
+            (
+                file("{\"data-root\": \"/mnt/ssd\"}"),
+                "warning n1: after its next start the engine looks for its data in /mnt/ssd, and they are in /var/lib/docker",
+            ),
             (
                 stale,
                 "warning n1: the engine runs without what /etc/docker/daemon.json says: it is younger than the engine",
