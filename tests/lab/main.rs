@@ -5,6 +5,7 @@
 
 mod audit_nfs;
 mod audit_host;
+mod audit_engine;
 mod bare;
 mod engine;
 mod faults;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         hooks::trials(),
         audit_nfs::trials(),
         audit_host::trials(),
+        audit_engine::trials(),
     ];
     let trials = rooms
         .concat()
