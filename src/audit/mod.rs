@@ -1,10 +1,11 @@
 //! Whether each host can be what the inventory wants it to be, and what to do if not. Changes nothing.
 //!
-//! Pure: the hosts' [`Inspection`]s and facts in, a [`Report`] out. One file a check, or a family of checks that read
+//! Pure, but for [`reach`]: the hosts' [`Inspection`]s and facts in, a [`Report`] out. One file a check, or a family of checks that read
 //! the same thing; [`CHECKS`] lists them all. Severity follows what the inventory asks for: a node without shares
 //! needs no NFS server.
 
 mod case;
+pub(crate) mod reach;
 mod report;
 mod verdict;
 #[cfg(test)]

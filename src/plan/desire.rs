@@ -281,7 +281,7 @@ fn nfs_version(options: &[String]) -> Option<&str> {
 
 /// The address at which the other nodes reach a server, from the inventory alone, so that a mount does not change
 /// with what happens to be reachable in a run.
-fn reached_at(node: &Node) -> String {
+pub(crate) fn reached_at(node: &Node) -> String {
     let address = node.advertise.map_or_else(|| node.address.clone(), |address| address.to_string());
     if address.contains(':') { format!("[{address}]") } else { address }
 }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::facts::Interface;
+use crate::facts::{Engine, Facts, Interface};
 use crate::inventory::model::{Node, NodeName};
 use crate::plan::Finding;
 use crate::swarm::join;
@@ -62,6 +62,18 @@ pub fn choose(node: &Node, interfaces: &[Interface]) -> Result<Address, Finding>
             },
         }),
     }
+}
+
+/// The address that other nodes reach `node` at now: the one it advertises as a member, else the one it [shall](choose).
+///
+/// # Errors
+/// See [`choose`].
+pub fn current(node: &Node, facts: &Facts) -> Result<Address, Finding> {
+    let advertised = match &facts.engine {
+        Engine::Running(running) => held(&running.swarm.node_addr, &facts.network),
+        _ => None,
+    };
+    advertised.map_or_else(|| choose(node, &facts.network), Ok)
 }
 
 /// Refusals for addresses that several nodes would advertise, as clones and hosts behind one NAT do.
