@@ -5,6 +5,7 @@
 //! needs no NFS server.
 
 mod case;
+mod network;
 pub(crate) mod reach;
 mod report;
 mod verdict;
@@ -50,7 +51,20 @@ pub enum Family {
 }
 
 /// All checks, in the order of the report.
-pub const CHECKS: &[&Check] = &[];
+pub const CHECKS: &[&Check] = &[
+    &network::ADDRESSES,
+    &network::DEFAULT_ROUTE,
+    &network::DNS,
+    &network::OWN_NAME,
+    &network::LINKS,
+    &network::PORTS,
+    &network::MTU,
+    &network::FIREWALL,
+    &network::BRIDGE_NETWORKS,
+    &network::IP_FORWARDING,
+    &network::IPV6_ADVERTISEMENTS,
+    &network::NETWORK_MANAGER,
+];
 
 /// The check of that ID.
 pub fn check(id: &str) -> Option<&'static Check> {

@@ -1,8 +1,10 @@
 //! Made-up hosts on which all is well, and one fault at a time, for the table tests of the checks.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use super::{Case, Check, Reach, Verdict};
+use crate::facts::inspection::network::{Link, Network, Route};
 use crate::facts::{Facts, Inspection, Storage};
 use crate::inventory::model::{Inventory, NodeName};
 use crate::plan::Host;
@@ -113,7 +115,19 @@ fn make_healthy(facts: &mut Facts, place: usize) {
         interface.mac = format!("02:00:00:00:00:{place:02x}");
     }
     facts.storage = ["/etc", "/usr", "/var/lib"].map(disk).into();
-    facts.inspection = Some(Box::new(Inspection::default()));
+    let mut inspection = Inspection::default();
+    make_network_healthy(&mut inspection.network);
+    facts.inspection = Some(Box::new(inspection));
+}
+
+fn make_network_healthy(network: &mut Network) {
+    let link = Link { name: "eth0".into(), mtu: 1500, up: true, ..Link::default() };
+    let router = "192.168.2.254".parse().expect("an address");
+    let out = Route { to: (Ipv4Addr::UNSPECIFIED.into(), 0), link: "eth0".into(), router: Some(router) };
+    network.links.push(link);
+    network.routes.push(out);
+    network.resolvers = Some(vec![router.to_string()]);
+    network.knows_itself = true;
 }
 
 /// A file system with much room.

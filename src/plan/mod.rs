@@ -17,7 +17,7 @@ pub mod templates;
 #[cfg(test)]
 mod tests;
 pub mod undo;
-mod validate;
+pub(crate) mod validate;
 mod view;
 
 use std::path::PathBuf;

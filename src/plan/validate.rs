@@ -119,7 +119,7 @@ fn unsupported(view: &View<'_>, node: &NodeName, host: &Host) -> Vec<Finding> {
 }
 
 /// `n1, n2 and n3`.
-pub(super) fn list<T: Display>(items: &[T]) -> String {
+pub(crate) fn list<T: Display>(items: &[T]) -> String {
     match items {
         [] => String::new(),
         [only] => only.to_string(),

@@ -165,15 +165,22 @@ fn addresses(interfaces: &[Interface]) -> impl Iterator<Item = (&str, Address)> 
     })
 }
 
+/// Whether an interface is one that containers or virtual machines brought along.
+pub(crate) fn is_containers(name: &str) -> bool {
+    // Docker's own bridges only: `br-lan` is somebody's network.
+    let docker = name
+        .strip_prefix("br-")
+        .is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    docker || starts(name, CONTAINER)
+}
+
+fn starts(name: &str, starts: &[&str]) -> bool {
+    starts.iter().any(|start| name.starts_with(start))
+}
+
 /// The addresses to choose from: those of the best kind that the host has.
 fn candidates(interfaces: &[Interface]) -> Vec<Address> {
-    let starts = |name: &str, starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
-    // Docker's own bridges only: `br-lan` is somebody's network.
-    let docker = |name: &str| {
-        name.strip_prefix("br-")
-            .is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    };
-    let own = || addresses(interfaces).filter(|(name, _)| !starts(name, CONTAINER) && !docker(name));
+    let own = || addresses(interfaces).filter(|(name, _)| !is_containers(name));
     let kinds = [(false, true), (false, false), (true, true), (true, false)];
     kinds
         .into_iter()

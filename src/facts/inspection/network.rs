@@ -103,7 +103,10 @@ fn links(host: &Host) -> Vec<Link> {
                 mtu: of("mtu").trim().parse().ok()?,
                 up: matches!(of("operstate").trim(), "up" | "unknown"),
                 wireless: of("uevent").lines().any(|line| line == "DEVTYPE=wlan"),
-                accept_ra: text(host, &format!("/proc/sys/net/ipv6/conf/{name}/accept_ra")).trim().parse().ok(),
+                accept_ra: text(host, &format!("/proc/sys/net/ipv6/conf/{name}/accept_ra"))
+                    .trim()
+                    .parse()
+                    .ok(),
                 name,
             })
         })
@@ -122,7 +125,11 @@ fn flag(text: &str) -> Option<bool> {
 
 fn managers(host: &Host) -> Vec<Manager> {
     let known = [
-        ("NetworkManager", "NetworkManager.service", &["/usr/lib/NetworkManager", "/run/NetworkManager", "/etc/NetworkManager"][..]),
+        (
+            "NetworkManager",
+            "NetworkManager.service",
+            &["/usr/lib/NetworkManager", "/run/NetworkManager", "/etc/NetworkManager"][..],
+        ),
         ("connman", "connman.service", &["/etc/connman"][..]),
     ];
     let running = known.into_iter().filter(|(_, unit, _)| is_running(host, unit));
@@ -145,20 +152,25 @@ fn is_running(host: &Host, unit: &str) -> bool {
 fn leaves_docker(place: &Path) -> bool {
     let files = [place.to_owned(), place.join("conf.d")];
     let files = files.iter().flat_map(|directory| fs::read_dir(directory).into_iter().flatten().flatten());
-    files.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "conf")).any(|path| {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        text.lines().map(str::trim).any(|line| {
-            let names = ["unmanaged-devices", "NetworkInterfaceBlacklist"].iter().any(|key| line.starts_with(key));
-            names && (line.contains("docker") || line.contains("veth"))
-        })
-    })
+    files.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "conf")).any(
+        |path| {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            text.lines().map(str::trim).any(|line| {
+                let names = ["unmanaged-devices", "NetworkInterfaceBlacklist"]
+                    .iter()
+                    .any(|key| line.starts_with(key));
+                names && (line.contains("docker") || line.contains("veth"))
+            })
+        },
+    )
 }
 
 /// Whether the host finds its own name in `/etc/hosts` or has the module that knows it (nss-myhostname(8)).
 fn knows_itself(host: &Host) -> bool {
     let switch = text(host, "/etc/nsswitch.conf");
     let module = switch.lines().any(|line| {
-        line.strip_prefix("hosts:").is_some_and(|list| list.split_whitespace().any(|word| word == "myhostname"))
+        line.strip_prefix("hosts:")
+            .is_some_and(|list| list.split_whitespace().any(|word| word == "myhostname"))
     });
     let name = text(host, "/proc/sys/kernel/hostname");
     let hosts = text(host, "/etc/hosts");
@@ -205,7 +217,8 @@ pub(super) mod tests {
     #[test]
     fn resolvers_and_those_behind_them() {
         let stub = ("/etc/resolv.conf", "# stub\nnameserver 127.0.0.53\noptions edns0\n");
-        let (_root, behind) = host(&[stub, ("/run/systemd/resolve/resolv.conf", "nameserver 192.168.2.254\n")]);
+        let (_root, behind) =
+            host(&[stub, ("/run/systemd/resolve/resolv.conf", "nameserver 192.168.2.254\n")]);
         let network = Network::read(&behind);
         assert_eq!(network.resolvers, Some(vec!["127.0.0.53".to_owned()]));
         assert_eq!(network.upstream_resolvers, ["192.168.2.254"]);
@@ -218,8 +231,12 @@ pub(super) mod tests {
     #[test]
     fn managers_that_run_and_whether_they_leave_docker_alone() {
         let runs = ("/sys/fs/cgroup/system.slice/NetworkManager.service/cgroup.procs", "1\n");
-        let told = ("/etc/NetworkManager/conf.d/docker.conf", "[keyfile]\nunmanaged-devices=interface-name:docker*\n");
-        let other = ("/etc/NetworkManager/NetworkManager.conf", "[keyfile]\nunmanaged-devices=interface-name:wg0\n");
+        let told = (
+            "/etc/NetworkManager/conf.d/docker.conf",
+            "[keyfile]\nunmanaged-devices=interface-name:docker*\n",
+        );
+        let other =
+            ("/etc/NetworkManager/NetworkManager.conf", "[keyfile]\nunmanaged-devices=interface-name:wg0\n");
         for (files, expected) in [
             (&[told][..], &[][..]),
             (&[runs], &[("NetworkManager", false)]),
@@ -228,7 +245,8 @@ pub(super) mod tests {
             (&[("/sys/fs/cgroup/systemd/system.slice/connman.service/tasks", "1\n")], &[("connman", false)]),
         ] {
             let managers = Network::read(&host(files).1).managers;
-            let told: Vec<_> = managers.iter().map(|manager| (manager.name.as_str(), manager.leaves_docker)).collect();
+            let told: Vec<_> =
+                managers.iter().map(|manager| (manager.name.as_str(), manager.leaves_docker)).collect();
             assert_eq!(told, expected, "{files:?}");
         }
     }
@@ -248,7 +266,8 @@ pub(super) mod tests {
 
     #[test]
     fn forwarding_of_ipv6() {
-        let of = |text| Network::read(&host(&[("/proc/sys/net/ipv6/conf/all/forwarding", text)]).1).forwarding6;
+        let of =
+            |text| Network::read(&host(&[("/proc/sys/net/ipv6/conf/all/forwarding", text)]).1).forwarding6;
         assert_eq!([of("0\n"), of("1\n"), of("")], [Some(false), Some(true), None]);
     }
 }

@@ -85,7 +85,10 @@ mod tests {
     fn filters_that_are_switched_on() {
         let ufw = ("/etc/ufw/ufw.conf", "# on boot\nENABLED=yes\n");
         let wanted = ("/etc/systemd/system/sysinit.target.wants/nftables.service", "");
-        let nft = ("/etc/nftables.conf", "table inet filter {\n chain input {\n  type filter hook input priority 0;\n }\n}\n");
+        let nft = (
+            "/etc/nftables.conf",
+            "table inet filter {\n chain input {\n  type filter hook input priority 0;\n }\n}\n",
+        );
         let persistent = ("/etc/systemd/system/multi-user.target.wants/netfilter-persistent.service", "");
         for (files, expected) in [
             (&[][..], &[][..]),
@@ -105,8 +108,14 @@ mod tests {
     #[test]
     fn the_chain_of_incoming_packets() {
         for (text, chain) in [
-            ("table inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter;\n", Some("inet filter input")),
-            ("#!/usr/sbin/nft -f\nflush ruleset\ntable my {\nchain fwd { type filter hook forward priority 0; }\nchain IN { type filter hook input priority 0; policy drop; }", Some("ip my IN")),
+            (
+                "table inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter;\n",
+                Some("inet filter input"),
+            ),
+            (
+                "#!/usr/sbin/nft -f\nflush ruleset\ntable my {\nchain fwd { type filter hook forward priority 0; }\nchain IN { type filter hook input priority 0; policy drop; }",
+                Some("ip my IN"),
+            ),
             ("table inet filter {\n# chain x { hook input }\n}\n", None),
             ("", None),
         ] {

@@ -72,8 +72,10 @@ mod tests {
             ("/etc/sysctl.d/99-sysctl.conf", "net.ipv4.ip_forward = 0\n"),
             ("/etc/sysctl.d/README", "net.ipv4.ip_forward = 0\n"),
         ]);
-        let told: Vec<_> =
-            read(&host).into_iter().map(|setting| format!("{}:{} {}", setting.file, setting.line, setting.value)).collect();
+        let told: Vec<_> = read(&host)
+            .into_iter()
+            .map(|setting| format!("{}:{} {}", setting.file, setting.line, setting.value))
+            .collect();
         assert_eq!(
             told,
             [
