@@ -55,7 +55,6 @@ pub const CHECKS: &[&Check] = &[
     &network::ADDRESSES,
     &network::DEFAULT_ROUTE,
     &network::DNS,
-    &network::OWN_NAME,
     &network::LINKS,
     &network::PORTS,
     &network::MTU,

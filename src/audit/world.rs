@@ -127,7 +127,6 @@ fn make_network_healthy(network: &mut Network) {
     network.links.push(link);
     network.routes.push(out);
     network.resolvers = Some(vec![router.to_string()]);
-    network.knows_itself = true;
 }
 
 /// A file system with much room.

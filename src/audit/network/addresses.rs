@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::audit::{Case, Check, Family, Judgement, Subject, Verdict};
-use crate::facts::Engine;
 use crate::inventory::model::NodeName;
 use crate::plan::Finding;
 use crate::swarm::advertise::{self, Address};
@@ -16,9 +15,9 @@ pub(in crate::audit) const ADDRESSES: Check = Check {
     explanation: "Each node advertises one IP address to the others, which is fixed when it joins: the inventory's \
                   `advertise:`, else the one that SSH connects to, else the only one there is. An engine that is left \
                   to choose refuses hosts with several addresses, so skep always names one. Read are the addresses of \
-                  all interfaces, and the one that a running engine advertises. Error: none can be told, or several \
-                  nodes would advertise the same. Warning: a member advertises an address that its host no longer \
-                  has, or that the inventory does not want, or the nodes' networks have nothing to do with each other.",
+                  all interfaces, and the one that a running engine advertises. That none can be told is an error; \
+                  networks of the nodes that have nothing to do with each other are a warning, since they only work \
+                  where routers connect them. Nodes that share an address are told by `unique-address`.",
     examine,
 };
 
@@ -28,25 +27,15 @@ fn examine(case: &Case<'_>) -> Vec<Verdict> {
     for subject in case.subjects() {
         chosen.extend(super::address(&subject).map(|address| (subject.node.name.clone(), address)));
     }
-    let about = |finding: Finding, make: fn(String) -> Judgement| {
-        let Finding { nodes, message, help } = finding;
-        make(message).remedy(help).about(nodes)
-    };
-    verdicts
-        .extend(advertise::duplicates(&chosen).into_iter().map(|finding| about(finding, Judgement::error)));
-    verdicts.extend(advertise::apart(&chosen).map(|finding| about(finding, Judgement::warning)));
+    verdicts.extend(
+        advertise::apart(&chosen)
+            .map(|Finding { nodes, message, help }| Judgement::warning(message).remedy(help).about(nodes)),
+    );
     verdicts
 }
 
 fn judge(subject: &Subject<'_>) -> Judgement {
     let facts = subject.facts();
-    let advertised = match &facts.engine {
-        Engine::Running(running) => running.swarm.node_addr.as_str(),
-        _ => "",
-    };
-    if let Some(Finding { message, help, .. }) = advertise::moved(subject.node, &facts.network, advertised) {
-        return Judgement::warning(message).remedy(help);
-    }
     let judgement = match advertise::current(subject.node, facts) {
         Ok(address) => Judgement::ok(format!("the others reach it at {}", address.addr())),
         Err(Finding { message, help, .. }) => Judgement::error(message).remedy(help),

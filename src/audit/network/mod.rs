@@ -18,7 +18,7 @@ pub(super) use forwarding::{IP_FORWARDING, IPV6_ADVERTISEMENTS};
 pub(super) use links::LINKS;
 pub(super) use managers::NETWORK_MANAGER;
 pub(super) use mtu::MTU;
-pub(super) use names::{DNS, OWN_NAME};
+pub(super) use names::DNS;
 pub(super) use ports::PORTS;
 
 use std::collections::BTreeSet;

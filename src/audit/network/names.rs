@@ -1,4 +1,4 @@
-//! Names: of others, and the host's own.
+//! Who is asked for names.
 
 use std::net::IpAddr;
 
@@ -44,27 +44,4 @@ fn servers(subject: &Subject<'_>) -> Judgement {
         true => judgement,
         false => judgement.seen("the resolver behind it", network.upstream_resolvers.join(", ")),
     }
-}
-
-/// The host's own name.
-pub(in crate::audit) const OWN_NAME: Check = Check {
-    id: "own-name",
-    family: Family::Network,
-    title: "the host's own name",
-    explanation: "A host that does not know its own name asks a name server for it, again and again: sudo says \"unable \
-                  to resolve host\" and waits, and so do mail and print services. Read are `/etc/hosts` and the `hosts:` \
-                  line of `/etc/nsswitch.conf`, whose module `myhostname` knows the name too. It is a note: engine and \
-                  swarm do without.",
-    examine: |case| case.each(|subject| [own_name(subject)]),
-};
-
-fn own_name(subject: &Subject<'_>) -> Judgement {
-    let hostname = &subject.facts().system.hostname;
-    if subject.inspection.network.knows_itself {
-        return Judgement::ok("the host knows its own name");
-    }
-    Judgement::note(format!("the host does not know its own name, {hostname}"))
-        .seen("/etc/hosts", format!("no line with {hostname}"))
-        .seen("/etc/nsswitch.conf", "hosts: without myhostname")
-        .remedy(format!("on {}: `echo 127.0.1.1 {hostname} >> /etc/hosts`", subject.node.name))
 }

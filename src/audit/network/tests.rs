@@ -8,7 +8,7 @@ use crate::facts::inspection::network::{
     Filter, FilterKind, Link, Manager, Network as Inspected, Route, Setting,
 };
 use crate::inventory::model::Inventory;
-use crate::swarm::world::{World, interface, ip};
+use crate::swarm::world::{interface, ip};
 
 /// What a check says about `n1`, whose inspection is changed.
 fn said(check: &Check, change: impl FnOnce(&mut Inspected)) -> Vec<String> {
@@ -240,17 +240,9 @@ fn addresses() {
     let elsewhere = |inventory: &mut Inventory| inventory.nodes[0].address = "n1.lan".into();
     let several = has(single().inventory(elsewhere), "n1", "wlan0", &["192.168.2.77/24"]);
     expect(&several, &ADDRESSES, Error, "which address", "`advertise: 192.168.2.1`");
-    let twins = cluster().facts("n2", |facts| facts.network[0] = interface("eth0", &["192.168.2.1/24"]));
-    let twins = twins.inventory(|inventory| inventory.nodes[1].address = "n2.lan".into());
-    expect(&twins, &ADDRESSES, Error, "would all advertise 192.168.2.1", "`advertise:`");
     let apart = cluster().facts("n2", |facts| facts.network[0] = interface("eth0", &["10.1.1.1/24"]));
     let apart = apart.inventory(|inventory| inventory.nodes[1].address = "n2.lan".into());
     expect(&apart, &ADDRESSES, Warning, "share no network", "`advertise:`");
-    let member =
-        |world: World| world.swarm("s1", Some("home"), &[("n1", crate::inventory::model::Role::Manager)]);
-    let mut world = member(World::new("home").manager("n1"));
-    world.engine_view("n1").node_addr = "192.168.2.9".into();
-    expect(&Audited::of(world), &ADDRESSES, Warning, "no longer has", "docker swarm leave");
 }
 
 #[test]
@@ -296,13 +288,6 @@ fn name_servers() {
     expect(&stub, &DNS, Note, "on the host itself", "dns: [SERVER]");
     let resolved = network(stub, "n1", |network| network.upstream_resolvers = vec!["192.168.2.254".into()]);
     assert_eq!(resolved.said(&DNS), [""; 0]);
-}
-
-#[test]
-fn own_name() {
-    assert_eq!(single().all(&OWN_NAME), ["ok n1: the host knows its own name"]);
-    let stranger = network(single(), "n1", |network| network.knows_itself = false);
-    expect(&stranger, &OWN_NAME, Note, "own name, n1", "on n1: `echo 127.0.1.1 n1 >> /etc/hosts`");
 }
 
 #[test]

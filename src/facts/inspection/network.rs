@@ -36,8 +36,6 @@ pub struct Network {
     pub forwarding6: Option<bool>,
     /// Who else looks after interfaces, and whether it was told to leave containers' alone.
     pub managers: Vec<Manager>,
-    /// Whether the host knows its own name without asking anybody.
-    pub knows_itself: bool,
 }
 
 /// A network interface.
@@ -83,7 +81,6 @@ impl Network {
             forwarding: setting::read(host),
             forwarding6: flag(&text(host, "/proc/sys/net/ipv6/conf/all/forwarding")),
             managers: managers(host),
-            knows_itself: knows_itself(host),
         }
     }
 }
@@ -165,19 +162,6 @@ fn leaves_docker(place: &Path) -> bool {
     )
 }
 
-/// Whether the host finds its own name in `/etc/hosts` or has the module that knows it (nss-myhostname(8)).
-fn knows_itself(host: &Host) -> bool {
-    let switch = text(host, "/etc/nsswitch.conf");
-    let module = switch.lines().any(|line| {
-        line.strip_prefix("hosts:")
-            .is_some_and(|list| list.split_whitespace().any(|word| word == "myhostname"))
-    });
-    let name = text(host, "/proc/sys/kernel/hostname");
-    let hosts = text(host, "/etc/hosts");
-    let lines = hosts.lines().map(|line| line.split('#').next().unwrap_or_default());
-    module || lines.flat_map(|line| line.split_whitespace().skip(1)).any(|word| word == name.trim())
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -248,19 +232,6 @@ pub(super) mod tests {
             let told: Vec<_> =
                 managers.iter().map(|manager| (manager.name.as_str(), manager.leaves_docker)).collect();
             assert_eq!(told, expected, "{files:?}");
-        }
-    }
-
-    #[test]
-    fn a_host_knows_its_own_name_by_file_or_by_module() {
-        let name = ("/proc/sys/kernel/hostname", "n1\n");
-        for (files, knows) in [
-            (&[name, ("/etc/hosts", "127.0.1.1 n1.lan n1 # me\n")][..], true),
-            (&[name, ("/etc/hosts", "127.0.0.1 localhost # n1\n")], false),
-            (&[name, ("/etc/nsswitch.conf", "hosts: files myhostname dns\n")], true),
-            (&[name, ("/etc/nsswitch.conf", "hosts: files dns\n")], false),
-        ] {
-            assert_eq!(Network::read(&host(files).1).knows_itself, knows, "{files:?}");
         }
     }
 
