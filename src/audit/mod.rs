@@ -1,6 +1,6 @@
 //! Whether each host can be what the inventory wants it to be, and what to do if not. Changes nothing.
 //!
-//! Pure: the hosts' [`Inspection`]s and facts in, a [`Report`] out. One file a check, or a family of checks that read
+//! Pure, but for [`reach`]: the hosts' [`Inspection`]s and facts in, a [`Report`] out. One file a check, or a family of checks that read
 //! the same thing; [`CHECKS`] lists them all. Severity follows what the inventory asks for: a node without shares
 //! needs no NFS server.
 
@@ -13,6 +13,8 @@ mod identity;
 mod login;
 mod nfs;
 mod packages;
+mod network;
+pub(crate) mod reach;
 mod report;
 mod room;
 mod sshd;
@@ -107,16 +109,6 @@ pub const CHECKS: &[&Check] = &[
     &engine::WARNINGS,
     &engine::DRIVER,
     &engine::PLACE,
-    &swarm::SWARM,
-    &swarm::MANAGERS,
-    &swarm::SPREAD,
-    &swarm::MEMBERS,
-    &swarm::NODE,
-    &swarm::ADDRESS,
-    &swarm::POOL,
-    &swarm::LOCK,
-    &swarm::CERTIFICATE,
-    &swarm::ROOT,
     &nfs::SERVER,
     &nfs::EXPORTS,
     &nfs::EXPORT_FILES,
@@ -127,6 +119,27 @@ pub const CHECKS: &[&Check] = &[
     &nfs::MOUNTS,
     &nfs::CONTAINERS,
     &nfs::ANSWERS,
+    &network::ADDRESSES,
+    &network::DEFAULT_ROUTE,
+    &network::DNS,
+    &network::LINKS,
+    &network::PORTS,
+    &network::MTU,
+    &network::FIREWALL,
+    &network::BRIDGE_NETWORKS,
+    &network::IP_FORWARDING,
+    &network::IPV6_ADVERTISEMENTS,
+    &network::NETWORK_MANAGER,
+    &swarm::SWARM,
+    &swarm::MANAGERS,
+    &swarm::SPREAD,
+    &swarm::MEMBERS,
+    &swarm::NODE,
+    &swarm::ADDRESS,
+    &swarm::POOL,
+    &swarm::LOCK,
+    &swarm::CERTIFICATE,
+    &swarm::ROOT,
 ];
 
 /// The check of that ID.

@@ -1,6 +1,7 @@
 //! Made-up hosts on which all is well, and one fault at a time, for the table tests of the checks.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use super::{Case, Check, Reach, Verdict};
 use crate::facts::inspection::access::{Account, Sshd};
@@ -8,6 +9,7 @@ use crate::facts::inspection::boot::Names;
 use crate::facts::inspection::packages::Source;
 use crate::facts::inspection::room::Disk;
 use crate::facts::inspection::{Access, Boot, Packages, Room, Time};
+use crate::facts::inspection::network::{Link, Network, Route};
 use crate::facts::{Facts, Inspection, Storage};
 use crate::inventory::model::{Inventory, NodeName};
 use crate::plan::{Host, distribution};
@@ -127,6 +129,7 @@ fn make_healthy(facts: &mut Facts, place: usize) {
         time: Time { running: vec!["systemd-timesyncd.service".to_owned()], rtc: true, ..Time::default() },
         room: room(),
         packages: packages(),
+        network: network(),
         ..Inspection::default()
     }));
 }
@@ -192,6 +195,13 @@ fn packages() -> Packages {
     };
     let source = Source { file: "/etc/apt/sources.list".to_owned(), entry };
     Packages { sources: vec![source], ..Packages::default() }
+}
+
+fn network() -> Network {
+    let link = Link { name: "eth0".into(), mtu: 1500, up: true, ..Link::default() };
+    let router = "192.168.2.254".parse().expect("an address");
+    let out = Route { to: (Ipv4Addr::UNSPECIFIED.into(), 0), link: "eth0".into(), router: Some(router) };
+    Network { links: vec![link], routes: vec![out], resolvers: Some(vec![router.to_string()]), ..Network::default() }
 }
 
 /// A file system with much room.

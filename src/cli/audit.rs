@@ -13,14 +13,18 @@ use crate::facts::inspection::Wanted;
 use crate::inventory::model::Node;
 use crate::plan::Host;
 
-pub(super) async fn run(common: &Common, _command: &Audit) -> Result<u8, Failure> {
+pub(super) async fn run(common: &Common, command: &Audit) -> Result<u8, Failure> {
     let inventory = load(common)?;
     let choices = choices(common, &Default::default());
     let run = Run::auditing(common, &inventory, choices, Wanted::default())?;
     let observation = run.observe(false).await?;
     let view = run.view(&observation);
     let unreachable = &observation.unreachable;
-    let case = Case { view: &view, unreachable, reach: None };
+    let reach = match command.no_ports {
+        true => None,
+        false => Some(audit::reach::drive(&view, &observation.sessions).await),
+    };
+    let case = Case { view: &view, unreachable, reach: reach.as_ref() };
     let report = Report {
         version: AUDIT_VERSION,
         skep: env!("CARGO_PKG_VERSION").to_owned(),
@@ -29,7 +33,7 @@ pub(super) async fn run(common: &Common, _command: &Audit) -> Result<u8, Failure
         nodes: inventory.nodes.iter().map(|node| audited(node, view.hosts.get(&node.name))).collect(),
         unreachable: unreachable.clone(),
         verdicts: audit::examine(&case),
-        reach: None,
+        reach,
     };
     run.reporter.audit(&report);
     let code = match () {

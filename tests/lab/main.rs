@@ -6,6 +6,7 @@
 mod audit_nfs;
 mod audit_host;
 mod audit_engine;
+mod audit_network;
 mod bare;
 mod engine;
 mod faults;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         support::remove_leftovers();
     }
     let rooms = [
+        audit_network::trials(),
         bare::trials(),
         swarm::trials(),
         faults::trials(),
