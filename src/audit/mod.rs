@@ -5,6 +5,7 @@
 //! needs no NFS server.
 
 mod case;
+pub mod kernel;
 mod report;
 mod verdict;
 #[cfg(test)]
@@ -49,7 +50,25 @@ pub enum Family {
 }
 
 /// All checks, in the order of the report.
-pub const CHECKS: &[&Check] = &[];
+pub const CHECKS: &[&Check] = &[
+    &kernel::CONFIGURATION,
+    &kernel::CGROUP,
+    &kernel::NECESSARY,
+    &kernel::OPTIONAL,
+    &kernel::SWARM,
+    &kernel::OVERLAY,
+    &kernel::ENCRYPTED,
+    &kernel::IPVLAN,
+    &kernel::MACVLAN,
+    &kernel::HELPERS,
+    &kernel::STORAGE,
+    &kernel::IPTABLES,
+    &kernel::FORWARDING,
+    &kernel::LIMITS,
+    &kernel::APPARMOR,
+    &kernel::SERVER,
+    &kernel::CLIENT,
+];
 
 /// The check of that ID.
 pub fn check(id: &str) -> Option<&'static Check> {

@@ -114,6 +114,7 @@ fn make_healthy(facts: &mut Facts, place: usize) {
     }
     facts.storage = ["/etc", "/usr", "/var/lib"].map(disk).into();
     facts.inspection = Some(Box::new(Inspection::default()));
+    super::kernel::world::make_healthy(facts);
 }
 
 /// A file system with much room.

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod engine;
 pub mod inspection;
 pub mod kernel;
+pub mod kernel_options;
 pub mod network;
 pub mod storage;
 pub mod system;
@@ -42,15 +43,17 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads them all; those that wait for another process at the same time as the rest.
+    /// Reads them all, with these options of the kernel besides those that plans depend on; what waits for another
+    /// process at the same time as the rest.
     ///
     /// # Panics
     /// Where a reader panics, which is a bug.
-    pub fn read(host: &Host) -> Self {
+    pub fn read(host: &Host, kernel_options: &[String]) -> Self {
         std::thread::scope(|scope| {
             let engine = scope.spawn(|| Engine::read(host));
             let clock = scope.spawn(|| Clock::read(host));
-            let (system, kernel, network) = (System::read(host), Kernel::read(host), network::read());
+            let (system, kernel, network) =
+                (System::read(host), Kernel::read(host, kernel_options), network::read());
             Self {
                 system,
                 kernel,

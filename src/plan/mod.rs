@@ -30,6 +30,7 @@ use crate::swarm::SwarmAction;
 
 pub use again::resource_of;
 pub use hooks::CONTROLLER;
+pub(crate) use make::WITHOUT_IP_VS;
 pub use make::make;
 pub use view::{Choices, Host, View};
 
