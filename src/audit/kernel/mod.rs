@@ -19,6 +19,8 @@ mod remedy;
 mod table;
 mod target;
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 pub(super) mod world;
 
 use std::collections::BTreeSet;

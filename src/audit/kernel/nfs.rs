@@ -43,20 +43,20 @@ pub(super) fn server(target: &Target<'_>) -> Vec<Judgement> {
 
 /// Judges what mounts; nothing is said of a node that mounts nothing.
 pub(super) fn client(target: &Target<'_>) -> Vec<Judgement> {
+    const LOST: &str = "no share is mounted";
     let Some(versions) = &target.mounted else { return Vec::new() };
-    let needed =
-        NFS_CLIENT.into_iter().chain(["SUNRPC"]).map(|option| Item::must(option, "no share is mounted"));
+    let needed = NFS_CLIENT.into_iter().chain(["SUNRPC"]).map(|option| Item::must(option, LOST));
     let mut items: Vec<_> = needed.collect();
     let by = |wanted: &dyn Fn(&str) -> bool| versions.iter().any(|version| wanted(version));
     if by(&|version| matches!(version, "4.1" | "4.2")) {
         // From Linux 7.0 on it is part of NFS_V4; until then the newer one was never without it.
-        items.push(Item::must("NFS_V4_1", "no share is mounted by `vers=4.1`").until(7, 0).or(&["NFS_V4_2"]));
+        items.push(Item::must("NFS_V4_1", LOST).until(7, 0).or(&["NFS_V4_2"]));
     }
     if by(&|version| version == "4.2") {
-        items.push(Item::must("NFS_V4_2", "no share is mounted by `vers=4.2`"));
+        items.push(Item::must("NFS_V4_2", LOST));
     }
     if by(&|version| version.starts_with('3')) {
-        items.push(Item::must("NFS_V3", "no share is mounted by `vers=3`"));
+        items.push(Item::must("NFS_V3", LOST));
     }
     judge(target, &items, None)
 }

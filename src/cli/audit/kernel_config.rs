@@ -52,10 +52,7 @@ fn read(path: &Path) -> std::io::Result<String> {
 }
 
 fn refused(path: &str, error: &ConfigError) -> Failure {
-    let failure = match error {
-        ConfigError::Line { line, .. } => Failure::new(exit::USAGE, format!("{path}:{line}: {error}")),
-        _ => Failure::new(exit::USAGE, format!("{path}: {error}")),
-    };
+    let failure = Failure::new(exit::USAGE, format!("{path}: {error}"));
     match error {
         ConfigError::NoVersion | ConfigError::BadVersion(_) => {
             failure.help("name its kernel as `uname -r` does: --kernel-version 6.1.0")
