@@ -3,6 +3,7 @@
 //! Where this computer can have no lab, each test is told as ignored with the reason; with `SKEP_REQUIRE=all` that is
 //! a failure.
 
+mod audit_kernel;
 mod bare;
 mod engine;
 mod faults;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         support::remove_leftovers();
     }
     let rooms = [
+        audit_kernel::trials(),
         bare::trials(),
         swarm::trials(),
         faults::trials(),
