@@ -32,8 +32,8 @@ fn kernel() {
     let bench = Bench::with_engine("kernel", 1);
     bench.inventory(&[("n1", "manager")], "");
     // moby's script on the node itself: what it has is the truth that the healthy node is held against.
-    let script = "NO_COLOR=1 bash /usr/share/docker.io/contrib/check-config.sh; true";
-    let said = bench.on("n1", &format!("{script} 2>&1 | sed 's/\\x1b\\[[0-9;]*m//g'"));
+    let script = "bash /usr/share/docker.io/contrib/check-config.sh; true";
+    let said = bench.on("n1", &format!("({script}) 2>&1 | sed 's/\\x1b\\[[0-9;]*m//g'"));
     let lacks = |option: &str| said.contains(&format!("CONFIG_{option}: missing"));
     let healthy = audit(&bench);
     for (check, options) in CHECKS {
@@ -88,8 +88,11 @@ fn plant(bench: &Bench) {
         false => bench.on("n1", &format!("c=/boot/config-$(uname -r); mkdir -p /boot; touch $c; {edit} -i $c; echo CONFIG_VXLAN=m >> $c")),
     };
     bench.on("n1", "test ! -e /lib/modules/$(uname -r) || mount -t tmpfs none /lib/modules");
-    // The modules of the kernel as they are seen: AppArmor enabled, no VXLAN at work.
-    bench.on("n1", "mkdir -p /run/module/apparmor/parameters && echo Y > /run/module/apparmor/parameters/enabled && mount --bind /run/module /sys/module");
+    // The kernel's modules as they are seen: AppArmor enabled, no VXLAN at work.
+    let module =
+        "mkdir -p /run/module/apparmor/parameters && echo Y > /run/module/apparmor/parameters/enabled";
+    let shown = "{ mkdir -p /sys/module || { mount -o remount,rw /sys && mkdir /sys/module; }; }";
+    bench.on("n1", &format!("{module} && {shown} && mount --bind /run/module /sys/module"));
     bench.on("n1", "rm -f /sbin/apparmor_parser /usr/sbin/apparmor_parser");
     bench.on("n1", "echo 200 > /run/keys && mount --bind /run/keys /proc/sys/kernel/keys/root_maxkeys");
     bench.on("n1", "sysctl -w net.ipv4.ip_forward=0");
