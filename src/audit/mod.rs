@@ -10,10 +10,11 @@ mod clock;
 mod days;
 mod engine;
 mod identity;
+pub mod kernel;
 mod login;
+mod network;
 mod nfs;
 mod packages;
-mod network;
 pub(crate) mod reach;
 mod report;
 mod room;
@@ -25,9 +26,11 @@ mod verdict;
 pub(crate) mod world;
 
 pub use case::{Case, Subject};
-pub(crate) use nfs::wanted as wanted_nfs;
 pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, Report, Try, TryResult};
 pub use verdict::{Evidence, Judgement, Severity, Verdict};
+
+use crate::facts::inspection::Wanted;
+use crate::inventory::model::{Inventory, NodeName};
 
 /// One thing that is checked on each node, or on the cluster as a whole.
 #[derive(Debug)]
@@ -91,6 +94,23 @@ pub const CHECKS: &[&Check] = &[
     &boot::FIRST_BOOT,
     &boot::AUTOLOGIN,
     &boot::WAIT_ONLINE,
+    &kernel::CONFIGURATION,
+    &kernel::CGROUP,
+    &kernel::NECESSARY,
+    &kernel::OPTIONAL,
+    &kernel::SWARM,
+    &kernel::OVERLAY,
+    &kernel::ENCRYPTED,
+    &kernel::IPVLAN,
+    &kernel::MACVLAN,
+    &kernel::HELPERS,
+    &kernel::STORAGE,
+    &kernel::IPTABLES,
+    &kernel::FORWARDING,
+    &kernel::LIMITS,
+    &kernel::APPARMOR,
+    &kernel::SERVER,
+    &kernel::CLIENT,
     &engine::ENGINE,
     &engine::BOOT,
     &engine::MOUNTS,
@@ -141,6 +161,11 @@ pub const CHECKS: &[&Check] = &[
     &swarm::CERTIFICATE,
     &swarm::ROOT,
 ];
+
+/// What an audit wants to know of one node in particular.
+pub(crate) fn wanted(inventory: &Inventory, node: &NodeName) -> Wanted {
+    Wanted { kernel_options: kernel::options(), nfs: nfs::wanted(inventory, node) }
+}
 
 /// The check of that ID.
 pub fn check(id: &str) -> Option<&'static Check> {

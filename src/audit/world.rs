@@ -6,10 +6,10 @@ use std::net::Ipv4Addr;
 use super::{Case, Check, Reach, Verdict};
 use crate::facts::inspection::access::{Account, Sshd};
 use crate::facts::inspection::boot::Names;
+use crate::facts::inspection::network::{Link, Network, Route};
 use crate::facts::inspection::packages::Source;
 use crate::facts::inspection::room::Disk;
 use crate::facts::inspection::{Access, Boot, Packages, Room, Time};
-use crate::facts::inspection::network::{Link, Network, Route};
 use crate::facts::{Facts, Inspection, Storage};
 use crate::inventory::model::{Inventory, NodeName};
 use crate::plan::{Host, distribution};
@@ -132,6 +132,7 @@ fn make_healthy(facts: &mut Facts, place: usize) {
         network: network(),
         ..Inspection::default()
     }));
+    super::kernel::world::make_healthy(facts);
 }
 
 /// Root logs in by key.
@@ -201,7 +202,12 @@ fn network() -> Network {
     let link = Link { name: "eth0".into(), mtu: 1500, up: true, ..Link::default() };
     let router = "192.168.2.254".parse().expect("an address");
     let out = Route { to: (Ipv4Addr::UNSPECIFIED.into(), 0), link: "eth0".into(), router: Some(router) };
-    Network { links: vec![link], routes: vec![out], resolvers: Some(vec![router.to_string()]), ..Network::default() }
+    Network {
+        links: vec![link],
+        routes: vec![out],
+        resolvers: Some(vec![router.to_string()]),
+        ..Network::default()
+    }
 }
 
 /// A file system with much room.

@@ -106,7 +106,9 @@ pub(super) enum Command {
     /// Draw the cluster: nodes, roles, leader, quorum, and how many losses it survives
     Status,
     /// Say whether each host can be what the inventory wants, and what to do if not; changes nothing
-    #[command(after_help = "Examples:\n  skep audit\n  skep audit --no-ports --limit n3")]
+    #[command(
+        after_help = "Examples:\n  skep audit\n  skep audit --no-ports --limit n3\n  skep audit --kernel-config .config   a kernel that is yet to be built"
+    )]
     Audit(Audit),
     /// Check an inventory, show what was understood of it, or make one of another tool's
     #[command(subcommand)]
@@ -219,6 +221,12 @@ pub(super) struct Audit {
     /// Do not try the ports and packet sizes between the nodes
     #[arg(long)]
     pub(super) no_ports: bool,
+    /// Judge the configuration of a kernel that is only a file, as of a manager that serves and mounts; asks no host
+    #[arg(long, value_name = "FILE", conflicts_with = "no_ports")]
+    pub(super) kernel_config: Option<PathBuf>,
+    /// Which kernel that configuration is of, such as 6.1.0, where it does not say so itself
+    #[arg(long, value_name = "VERSION", requires = "kernel_config")]
+    pub(super) kernel_version: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,7 @@
 //! `skep audit`: whether each host can be what the inventory wants it to be.
 
+mod kernel_config;
+
 use super::args::{Audit, Common};
 use super::end::End;
 use super::exit;
@@ -9,14 +11,16 @@ use super::run::Run;
 use crate::apply::Accounts;
 use crate::audit::{self, AUDIT_VERSION, AuditedNode, Case, Report, Severity};
 use crate::facts::Engine;
-use crate::facts::inspection::Wanted;
 use crate::inventory::model::Node;
 use crate::plan::Host;
 
 pub(super) async fn run(common: &Common, command: &Audit) -> Result<u8, Failure> {
+    if let Some(file) = &command.kernel_config {
+        return kernel_config::run(common, file, command.kernel_version.as_deref());
+    }
     let inventory = load(common)?;
     let choices = choices(common, &Default::default());
-    let run = Run::auditing(common, &inventory, choices, Wanted::default())?;
+    let run = Run::auditing(common, &inventory, choices)?;
     let observation = run.observe(false).await?;
     let view = run.view(&observation);
     let unreachable = &observation.unreachable;

@@ -3,10 +3,11 @@
 //! Where this computer can have no lab, each test is told as ignored with the reason; with `SKEP_REQUIRE=all` that is
 //! a failure.
 
-mod audit_nfs;
-mod audit_host;
 mod audit_engine;
+mod audit_host;
+mod audit_kernel;
 mod audit_network;
+mod audit_nfs;
 mod bare;
 mod engine;
 mod faults;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     }
     let rooms = [
         audit_network::trials(),
+        audit_kernel::trials(),
         bare::trials(),
         swarm::trials(),
         faults::trials(),
