@@ -5,11 +5,13 @@
 //! needs no NFS server.
 
 mod case;
+mod compare;
 mod report;
 mod verdict;
 
 pub use case::{Case, Subject};
-pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, Report, Try, TryResult};
+pub use compare::{CHANGES_VERSION, Change, ChangeKind, Changes, NodeChange, NodeChanged};
+pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, ReadError, Report, Try, TryResult};
 pub use verdict::{Evidence, Judgement, Severity, Verdict};
 
 /// One thing that is checked on each node, or on the cluster as a whole.
@@ -44,6 +46,21 @@ pub enum Family {
     Network,
     /// The swarm as a whole.
     Swarm,
+}
+
+impl Family {
+    /// What the checks of a family stand under.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Access => "Access",
+            Self::System => "System",
+            Self::Kernel => "Kernel",
+            Self::Engine => "Engine",
+            Self::Nfs => "NFS",
+            Self::Network => "Network",
+            Self::Swarm => "Swarm",
+        }
+    }
 }
 
 /// All checks, in the order of the report.

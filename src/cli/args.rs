@@ -106,7 +106,9 @@ pub(super) enum Command {
     /// Draw the cluster: nodes, roles, leader, quorum, and how many losses it survives
     Status,
     /// Say whether each host can be what the inventory wants, and what to do if not; changes nothing
-    #[command(after_help = "Examples:\n  skep audit\n  skep audit --no-ports --limit n3")]
+    #[command(
+        after_help = "Examples:\n  skep audit\n  skep audit --html audit.html      a page for the browser\n  skep audit --save --since last    what changed since the last one that was saved\n  skep audit --explain clock        what is behind a check\n  skep audit --quiet || mail …      exit code 4: it found errors"
+    )]
     Audit(Audit),
     /// Check an inventory, show what was understood of it, or make one of another tool's
     #[command(subcommand)]
@@ -219,6 +221,18 @@ pub(super) struct Audit {
     /// Do not try the ports and packet sizes between the nodes
     #[arg(long)]
     pub(super) no_ports: bool,
+    /// Write a page for the browser as well
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
+    /// Save the audit for --since; without FILE among the last 100 of this computer
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub(super) save: Option<Option<PathBuf>>,
+    /// Tell what changed since the audit of that file, or since the `last` that was saved without FILE
+    #[arg(long, value_name = "FILE")]
+    pub(super) since: Option<PathBuf>,
+    /// Tell what is behind a check, without a look at any host; without ID list all checks
+    #[arg(long, value_name = "ID", num_args = 0..=1, conflicts_with_all = ["no_ports", "html", "save", "since"], add = ArgValueCandidates::new(complete::checks))]
+    pub(super) explain: Option<Option<String>>,
 }
 
 #[derive(Debug, Subcommand)]
