@@ -234,3 +234,59 @@ fn a_template_is_taken_over_and_its_mistakes_are_told_before_any_host_is_tried()
     let other = run(&["plan", "--templates", "nosuch"]);
     assert!(other.code == 2 && other.stderr.contains("nosuch"), "{}", other.stderr);
 }
+
+#[test]
+fn every_check_is_explained_without_an_inventory_and_an_unknown_one_is_named() {
+    let folder = folder();
+    let listed = skep(&folder, &["audit", "--explain", "--json"]);
+    assert_eq!(listed.code, 0, "{}", listed.stderr);
+    for line in listed.stdout.lines() {
+        let check: serde_json::Value = serde_json::from_str(line).unwrap();
+        let (id, title) = (check["id"].as_str().unwrap(), check["title"].as_str().unwrap());
+        let told = skep(&folder, &["audit", "--explain", id]);
+        assert!(told.code == 0 && told.stdout.contains(title), "{id}: {}", told.stdout);
+        assert_eq!(
+            offered(&["skep", "audit", "--explain", id], &folder).first().map(String::as_str),
+            Some(id)
+        );
+    }
+    let unknown = skep(&folder, &["audit", "--explain", "colck"]);
+    assert_eq!((unknown.code, unknown.stdout.as_str()), (2, ""));
+    assert!(
+        unknown.stderr.contains("`colck`") && unknown.stderr.contains("--explain` lists all"),
+        "{}",
+        unknown.stderr
+    );
+    assert_eq!(skep(&folder, &["audit", "--explain", "clock", "--no-ports"]).code, 2);
+}
+
+#[test]
+fn files_of_an_audit_are_looked_at_before_any_host_is() {
+    let folder = folder();
+    // Whoever connected to this address would wait for long.
+    fs::write(folder.path().join("a.yml"), "name: home\nnodes: {n1: {address: 192.0.2.1, role: manager}}\n")
+        .unwrap();
+    let sample = include_str!("fixtures/audit/v1.json");
+    for (name, text) in [
+        ("other.json", sample.replace("\"cluster\": \"home\"", "\"cluster\": \"attic\"")),
+        ("newer.json", sample.replace("\"version\": 1", "\"version\": 9")),
+        ("cut.json", sample[..999].to_owned()),
+    ] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    for (arguments, told) in [
+        (&["--html", "no/audit.html"][..], "--html no/audit.html: its folder does not exist"),
+        (&["--html", "-"], "name a file"),
+        (&["--html", "."], "is a folder"),
+        (&["--save", "no/a.json"], "--save no/a.json: its folder does not exist"),
+        (&["--since", "none.json"], "none.json cannot be read: No such file"),
+        (&["--since", "last"], "`skep audit --save` saves one"),
+        (&["--since", "other.json"], "other.json is an audit of attic, not of home"),
+        (&["--since", "newer.json"], "newer.json is an audit of form 9, and this skep reads form 1"),
+        (&["--since", "cut.json"], "cut.json is no saved audit"),
+    ] {
+        let ran = skep(&folder, &[&["-i", "a.yml", "audit"], arguments].concat());
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(told), "{arguments:?}: {}", ran.stderr);
+    }
+}

@@ -7,6 +7,7 @@
 mod boot;
 mod case;
 mod clock;
+mod compare;
 mod days;
 mod engine;
 mod identity;
@@ -26,7 +27,8 @@ mod verdict;
 pub(crate) mod world;
 
 pub use case::{Case, Subject};
-pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, Report, Try, TryResult};
+pub use compare::{CHANGES_VERSION, Change, ChangeKind, Changes, NodeChange, NodeChanged};
+pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, ReadError, Report, Try, TryResult};
 pub use verdict::{Evidence, Judgement, Severity, Verdict};
 
 use crate::facts::inspection::Wanted;
@@ -64,6 +66,21 @@ pub enum Family {
     Network,
     /// The swarm as a whole.
     Swarm,
+}
+
+impl Family {
+    /// What the checks of a family stand under.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Access => "Access",
+            Self::System => "System",
+            Self::Kernel => "Kernel",
+            Self::Engine => "Engine",
+            Self::Nfs => "NFS",
+            Self::Network => "Network",
+            Self::Swarm => "Swarm",
+        }
+    }
 }
 
 /// All checks, in the order of the report.

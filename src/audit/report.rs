@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::verdict::{Severity, Verdict};
 use crate::inventory::model::{NodeName, Role};
+use crate::mask::masked;
 use crate::resource::Fault;
 
 /// Version of [`Report`]'s JSON form. Raise it when an old reader would misread a new report.
@@ -35,11 +36,52 @@ pub struct Report {
     pub reach: Option<Reach>,
 }
 
+/// A text cannot be read as an audit that was saved.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It is something else.
+    #[error("is no saved audit: {0}")]
+    Other(serde_json::Error),
+    /// It has a form that this skep does not know.
+    #[error("is an audit of form {found}, and this skep reads form {AUDIT_VERSION}")]
+    Form {
+        /// Its form.
+        found: u32,
+    },
+}
+
 impl Report {
     /// The worst there is; [`Severity::Ok`] where there is nothing.
     pub fn worst(&self) -> Severity {
         self.verdicts.iter().map(|verdict| verdict.severity).min().unwrap_or(Severity::Ok)
     }
+
+    /// How it is saved: its JSON form, secrets masked.
+    pub fn saved(&self) -> String {
+        let text = serde_json::to_string(self).expect("maps of a report have strings as keys");
+        masked(&text) + "\n"
+    }
+
+    /// Reads what [`Report::saved`] wrote, or what `skep audit --json` printed.
+    ///
+    /// # Errors
+    /// Where it is none, or of another form.
+    pub fn read(text: &str) -> Result<Self, ReadError> {
+        // Among the events of `--json` the report is one line of several.
+        let report = |line: &&str| line.contains(r#""event":"audit","#);
+        let text = text.lines().find(report).unwrap_or(text);
+        let Form { version } = serde_json::from_str(text).map_err(ReadError::Other)?;
+        match version {
+            AUDIT_VERSION => serde_json::from_str(text).map_err(ReadError::Other),
+            found => Err(ReadError::Form { found }),
+        }
+    }
+}
+
+/// What every form has.
+#[derive(Deserialize)]
+struct Form {
+    version: u32,
 }
 
 /// A node of the inventory, as far as it is known.
@@ -63,6 +105,12 @@ pub struct AuditedNode {
     pub kernel: String,
     /// The engine's version; empty where none answers.
     pub engine: String,
+    /// Whether it leads the swarm.
+    #[serde(default)]
+    pub leader: bool,
+    /// Labels that it shall have, by the inventory.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// What came through between the nodes.
@@ -133,4 +181,41 @@ pub struct PathMtu {
     pub bytes: Option<u32>,
     /// Bytes that the sender's own interface takes.
     pub interface: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V1: &str = include_str!("../../tests/fixtures/audit/v1.json");
+
+    #[test]
+    fn the_first_form_is_still_read_and_read_again_as_saved() {
+        let report = Report::read(V1).unwrap();
+        assert_eq!((report.version, report.nodes.len(), report.worst()), (1, 5, Severity::Error));
+        assert_eq!(Report::read(&report.saved()).unwrap(), report);
+        let among_events = format!("{{\"event\":\"connecting\"}}\n{}", report.saved());
+        assert_eq!(Report::read(&among_events).unwrap(), report);
+    }
+
+    #[test]
+    fn what_is_no_audit_of_this_form_is_refused_by_name() {
+        for (text, told) in [
+            ("", "is no saved audit"),
+            ("{}", "is no saved audit: missing field `version`"),
+            ("{\"version\":1}", "is no saved audit"),
+            ("{\"version\":2,\"event\":\"audit\"}", "is an audit of form 2, and this skep reads form 1"),
+        ] {
+            let error = Report::read(text).unwrap_err().to_string();
+            assert!(error.starts_with(told), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn secrets_of_hosts_are_not_saved() {
+        let mut report = Report::read(V1).unwrap();
+        report.verdicts[0].evidence[0].text = "HTTP_PROXY=http://bob:hunter2@proxy:3128".to_owned();
+        let saved = report.saved();
+        assert!(!saved.contains("hunter2") && saved.contains("***@proxy"), "{saved}");
+    }
 }

@@ -107,7 +107,7 @@ pub(super) enum Command {
     Status,
     /// Say whether each host can be what the inventory wants, and what to do if not; changes nothing
     #[command(
-        after_help = "Examples:\n  skep audit\n  skep audit --no-ports --limit n3\n  skep audit --kernel-config .config   a kernel that is yet to be built"
+        after_help = "Examples:\n  skep audit\n  skep audit --no-ports --limit n3\n  skep audit --html audit.html      a page for the browser\n  skep audit --save --since last    what changed since the last one that was saved\n  skep audit --explain clock        what is behind a check\n  skep audit --kernel-config .config   a kernel that is yet to be built\n  skep audit --quiet || mail …      exit code 4: it found errors"
     )]
     Audit(Audit),
     /// Check an inventory, show what was understood of it, or make one of another tool's
@@ -227,6 +227,18 @@ pub(super) struct Audit {
     /// Which kernel that configuration is of, such as 6.1.0, where it does not say so itself
     #[arg(long, value_name = "VERSION", requires = "kernel_config")]
     pub(super) kernel_version: Option<String>,
+    /// Write a page for the browser as well
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
+    /// Save the audit for --since; without FILE among the last 100 of this computer
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub(super) save: Option<Option<PathBuf>>,
+    /// Tell what changed since the audit of that file, or since the `last` that was saved without FILE
+    #[arg(long, value_name = "FILE")]
+    pub(super) since: Option<PathBuf>,
+    /// Tell what is behind a check, without a look at any host; without ID list all checks
+    #[arg(long, value_name = "ID", num_args = 0..=1, conflicts_with_all = ["no_ports", "html", "save", "since"], add = ArgValueCandidates::new(complete::checks))]
+    pub(super) explain: Option<Option<String>>,
 }
 
 #[derive(Debug, Subcommand)]

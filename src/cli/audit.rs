@@ -1,5 +1,7 @@
 //! `skep audit`: whether each host can be what the inventory wants it to be.
 
+mod explain;
+mod keep;
 mod kernel_config;
 
 use super::args::{Audit, Common};
@@ -9,16 +11,23 @@ use super::failure::Failure;
 use super::inputs::{choices, load};
 use super::run::Run;
 use crate::apply::Accounts;
-use crate::audit::{self, AUDIT_VERSION, AuditedNode, Case, Report, Severity};
+use crate::audit::{self, AUDIT_VERSION, AuditedNode, CHECKS, Case, Changes, Report, Severity};
 use crate::facts::Engine;
 use crate::inventory::model::Node;
-use crate::plan::Host;
+use crate::plan::{Host, View};
+use crate::report::audit_page;
+use crate::swarm::health::Health;
 
 pub(super) async fn run(common: &Common, command: &Audit) -> Result<u8, Failure> {
     if let Some(file) = &command.kernel_config {
         return kernel_config::run(common, file, command.kernel_version.as_deref());
     }
+    if let Some(sought) = &command.explain {
+        return explain::run(common, sought.as_deref());
+    }
     let inventory = load(common)?;
+    // Whatever is wrong with the files is told before any host is asked.
+    let keep = keep::Keep::of(command, &inventory)?;
     let choices = choices(common, &Default::default());
     let run = Run::auditing(common, &inventory, choices)?;
     let observation = run.observe(false).await?;
@@ -33,20 +42,35 @@ pub(super) async fn run(common: &Common, command: &Audit) -> Result<u8, Failure>
         version: AUDIT_VERSION,
         skep: env!("CARGO_PKG_VERSION").to_owned(),
         cluster: inventory.name.clone(),
-        at: jiff::Timestamp::now().to_string(),
-        nodes: inventory.nodes.iter().map(|node| audited(node, view.hosts.get(&node.name))).collect(),
+        at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        nodes: nodes(&view),
         unreachable: unreachable.clone(),
         verdicts: audit::examine(&case),
         reach,
     };
-    run.reporter.audit(&report);
+    let changes = keep.since.as_ref().map(|before| Changes::between(before, &report));
+    run.reporter.audit(&report, changes.as_ref());
+    let kept = keep.write(run.id(), &report, || audit_page(&report, changes.as_ref(), CHECKS));
     let code = match () {
         () if report.worst() == Severity::Error => exit::FINDINGS,
         () if !unreachable.is_empty() => exit::UNREACHABLE,
         () => exit::OK,
     };
     let end = End { unreachable, accounts: &Accounts::new(), findings: &[], code: Some(code) };
-    Ok(run.finish(&end))
+    let code = run.finish(&end);
+    kept.map(|told| {
+        told.iter().for_each(|line| common.printer().note(line));
+        code
+    })
+}
+
+fn nodes(view: &View<'_>) -> Vec<AuditedNode> {
+    let leader = Health::of(view).leader.and_then(|leader| leader.name);
+    let node = |node: &Node| AuditedNode {
+        leader: leader.as_ref() == Some(&node.name),
+        ..audited(node, view.hosts.get(&node.name))
+    };
+    view.inventory.nodes.iter().map(node).collect()
 }
 
 fn audited(node: &Node, host: Option<&Host>) -> AuditedNode {
@@ -66,5 +90,7 @@ fn audited(node: &Node, host: Option<&Host>) -> AuditedNode {
         machine: text(|facts| &facts.kernel.machine),
         kernel: text(|facts| &facts.kernel.release),
         engine: engine.unwrap_or_default(),
+        leader: false,
+        labels: node.labels.clone(),
     }
 }

@@ -13,7 +13,7 @@ use super::exit;
 use super::failure::Failure;
 use crate::apply::{Record, list, state_dir};
 use crate::event::Event;
-use crate::{inventory, lab};
+use crate::{audit, inventory, lab};
 
 /// The variable by which a shell's script asks for completions.
 const ASKED_BY: &str = "COMPLETE";
@@ -69,6 +69,11 @@ pub(super) fn runs() -> Vec<CompletionCandidate> {
     };
     let newest = list(&state).unwrap_or_default().into_iter().take(20);
     newest.filter_map(told).chain([candidate("last")]).collect()
+}
+
+/// The checks of an audit, with what is well when they are.
+pub(super) fn checks() -> Vec<CompletionCandidate> {
+    audit::CHECKS.iter().map(|check| candidate(check.id).help(Some(check.title.into()))).collect()
 }
 
 /// The labs of this computer.

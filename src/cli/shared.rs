@@ -34,8 +34,8 @@ impl SharedReporter {
     }
 
     /// Shows what an audit found, in the end.
-    pub(super) fn audit(&self, report: &audit::Report) {
-        self.lock().audit(report);
+    pub(super) fn audit(&self, report: &audit::Report, since: Option<&audit::Changes>) {
+        self.lock().audit(report, since);
     }
 
     /// Calls `ask`, which may write to the terminal and read from it, while nothing is shown: one question at a time.
@@ -91,7 +91,7 @@ mod tests {
 
         fn status(&mut self, _: &Status) {}
 
-        fn audit(&mut self, _: &audit::Report) {}
+        fn audit(&mut self, _: &audit::Report, _: Option<&audit::Changes>) {}
     }
 
     #[test]

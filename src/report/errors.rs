@@ -68,7 +68,7 @@ fn help_lines(help: &str, surface: &Surface) -> Vec<String> {
 }
 
 /// A line with what stands between two backticks in the colour of things to type.
-fn commands(line: &str, surface: &Surface) -> String {
+pub(super) fn commands(line: &str, surface: &Surface) -> String {
     let mut painted = String::new();
     let mut rest = line;
     while let Some((before, command, after)) = quoted(rest) {
@@ -80,7 +80,7 @@ fn commands(line: &str, surface: &Surface) -> String {
 }
 
 /// The text before the first quoted command, the command with its backticks, and the text after it.
-fn quoted(text: &str) -> Option<(&str, &str, &str)> {
+pub(super) fn quoted(text: &str) -> Option<(&str, &str, &str)> {
     let start = text.find('`')?;
     let end = start + 2 + text[start + 1..].find('`')?;
     Some((&text[..start], &text[start..end], &text[end..]))

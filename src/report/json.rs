@@ -36,7 +36,10 @@ impl Reporter for Json {
         self.line(status);
     }
 
-    fn audit(&mut self, report: &audit::Report) {
+    fn audit(&mut self, report: &audit::Report, since: Option<&audit::Changes>) {
+        if let Some(changes) = since {
+            self.line(changes);
+        }
         self.line(report);
     }
 }

@@ -97,9 +97,9 @@ impl Reporter for Live {
         self.above.status(status);
     }
 
-    fn audit(&mut self, report: &audit::Report) {
+    fn audit(&mut self, report: &audit::Report, since: Option<&audit::Changes>) {
         self.hide();
-        self.above.audit(report);
+        self.above.audit(report, since);
     }
 
     fn pause(&mut self, ask: &mut dyn FnMut()) {

@@ -25,6 +25,7 @@ mod text;
 
 use std::io;
 
+pub use audits::{explanation, list as explanations, page as audit_page};
 pub use errors::{Level, error, fault, finding};
 pub use printer::{Printer, Verbosity};
 pub use status::{STATUS_VERSION, Status, status};
@@ -44,8 +45,8 @@ pub trait Reporter {
     /// Shows the cluster as it is.
     fn status(&mut self, status: &Status);
 
-    /// Shows what an audit found.
-    fn audit(&mut self, report: &audit::Report);
+    /// Shows what an audit found, and what of it changed since an earlier one.
+    fn audit(&mut self, report: &audit::Report, since: Option<&audit::Changes>);
 
     /// Calls `ask`, which may write to the terminal and read from it, while nothing is redrawn.
     fn pause(&mut self, ask: &mut dyn FnMut()) {

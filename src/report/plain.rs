@@ -185,8 +185,8 @@ impl Reporter for Plain {
         self.write(&[Line::Out(text)]);
     }
 
-    fn audit(&mut self, report: &audit::Report) {
-        let text = audits::table(report, self.printer.stdout());
+    fn audit(&mut self, report: &audit::Report, since: Option<&audit::Changes>) {
+        let text = audits::text(report, since, self.printer.stdout());
         self.write(&[Line::Out(text)]);
     }
 }

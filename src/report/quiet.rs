@@ -52,8 +52,8 @@ impl Reporter for Quiet {
         self.result(&text);
     }
 
-    fn audit(&mut self, report: &audit::Report) {
-        let text = audits::table(report, &self.out);
+    fn audit(&mut self, report: &audit::Report, _since: Option<&audit::Changes>) {
+        let text = audits::errors(report, &self.out);
         self.result(&text);
     }
 

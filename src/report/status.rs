@@ -147,7 +147,7 @@ fn state(node: &NodeHealth) -> String {
     }
 }
 
-fn table(health: &Health) -> Table {
+fn table(health: &Health) -> Table<'static> {
     let mut table = Table::new(&[
         "node",
         "role",

@@ -7,8 +7,8 @@ use super::text::pad;
 
 /// Rows under a header.
 #[derive(Debug, Clone)]
-pub struct Table {
-    header: Vec<&'static str>,
+pub struct Table<'a> {
+    header: Vec<&'a str>,
     right: Vec<bool>,
     rows: Vec<Vec<Cell>>,
 }
@@ -33,9 +33,9 @@ impl<T: AsRef<str>> From<T> for Cell {
     }
 }
 
-impl Table {
+impl<'a> Table<'a> {
     /// A table with these columns; those whose name ends in `>` are aligned to the right.
-    pub fn new(header: &[&'static str]) -> Self {
+    pub fn new(header: &[&'a str]) -> Self {
         let right = header.iter().map(|name| name.ends_with('>')).collect();
         Self { header: header.iter().map(|name| name.trim_end_matches('>')).collect(), right, rows: vec![] }
     }

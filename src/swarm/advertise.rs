@@ -176,11 +176,7 @@ pub(crate) fn is_containers(name: &str) -> bool {
     let docker = name
         .strip_prefix("br-")
         .is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    docker || starts(name, CONTAINER)
-}
-
-fn starts(name: &str, starts: &[&str]) -> bool {
-    starts.iter().any(|start| name.starts_with(start))
+    docker || starts_with(name, CONTAINER)
 }
 
 /// The addresses to choose from: those of the best kind that the host has.
@@ -199,14 +195,6 @@ fn candidates(interfaces: &[Interface]) -> Vec<Address> {
         })
         .find(|kind| !kind.is_empty())
         .unwrap_or_default()
-}
-
-/// Whether containers or virtual machines brought an interface of that name along.
-fn is_containers(name: &str) -> bool {
-    // Docker's own bridges only: `br-lan` is somebody's network.
-    let docker = name.strip_prefix("br-");
-    starts_with(name, CONTAINER)
-        || docker.is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn starts_with(name: &str, starts: &[&str]) -> bool {

@@ -32,7 +32,7 @@ pub(super) fn run(common: &Common, path: &Path, version: Option<&str>) -> Result
         verdicts,
         reach: None,
     };
-    report::reporter(&common.printer()).audit(&report);
+    report::reporter(&common.printer()).audit(&report, None);
     Ok(if report.worst() == Severity::Error { exit::FINDINGS } else { exit::OK })
 }
 
@@ -65,6 +65,8 @@ fn audited(name: NodeName, kernel: String) -> AuditedNode {
     AuditedNode {
         name,
         role: Role::Manager,
+        leader: false,
+        labels: Default::default(),
         address: String::new(),
         hostname: String::new(),
         system: String::new(),
