@@ -2,21 +2,22 @@
 //!
 //! `skep plan` prints a [`Plan`], `skep up` executes it and the journal records it: the same value.
 
-mod architecture;
+pub(crate) mod architecture;
 pub mod desire;
-mod distribution;
+pub(crate) mod distribution;
 mod engine;
 mod hooks;
 mod in_turn;
 mod make;
-mod storage;
+pub(crate) mod storage;
 #[cfg(test)]
 mod systems;
 pub mod templates;
 #[cfg(test)]
 mod tests;
+pub(crate) mod twins;
 pub mod undo;
-mod validate;
+pub(crate) mod validate;
 mod view;
 
 use std::path::PathBuf;
