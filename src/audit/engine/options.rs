@@ -20,7 +20,7 @@ pub(in crate::audit) const OPTIONS: Check = Check {
         both (moby, daemon/config/config_linux.go). A file that lacks what `engine.options` wants, or that is younger than \
         the engine that runs, is a warning: what is written there does not hold yet. The file and its age are read, and what \
         the engine tells of itself. `skep up` merges the inventory's options in and restarts the engine.",
-    examine: |case| case.each(|subject| options(subject)),
+    examine: |case| case.each(options),
 };
 
 fn options(subject: &Subject<'_>) -> Option<Judgement> {
