@@ -8,18 +8,22 @@ mod boot;
 mod case;
 mod clock;
 mod days;
+mod engine;
 mod identity;
 mod login;
+mod nfs;
 mod packages;
 mod report;
 mod room;
 mod sshd;
+mod swarm;
 mod system;
 mod verdict;
 #[cfg(test)]
 pub(crate) mod world;
 
 pub use case::{Case, Subject};
+pub(crate) use nfs::wanted as wanted_nfs;
 pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, Report, Try, TryResult};
 pub use verdict::{Evidence, Judgement, Severity, Verdict};
 
@@ -85,6 +89,44 @@ pub const CHECKS: &[&Check] = &[
     &boot::FIRST_BOOT,
     &boot::AUTOLOGIN,
     &boot::WAIT_ONLINE,
+    &engine::ENGINE,
+    &engine::BOOT,
+    &engine::MOUNTS,
+    &engine::PACKAGES,
+    &engine::VERSION,
+    &engine::VERSIONS,
+    &engine::OPTIONS,
+    &engine::HOSTS,
+    &engine::GROUP,
+    &engine::NETWORKS,
+    &engine::FIREWALL,
+    &engine::LOGS,
+    &engine::REGISTRIES,
+    &engine::CGROUPS,
+    &engine::SECURITY,
+    &engine::WARNINGS,
+    &engine::DRIVER,
+    &engine::PLACE,
+    &swarm::SWARM,
+    &swarm::MANAGERS,
+    &swarm::SPREAD,
+    &swarm::MEMBERS,
+    &swarm::NODE,
+    &swarm::ADDRESS,
+    &swarm::POOL,
+    &swarm::LOCK,
+    &swarm::CERTIFICATE,
+    &swarm::ROOT,
+    &nfs::SERVER,
+    &nfs::EXPORTS,
+    &nfs::EXPORT_FILES,
+    &nfs::ROOT,
+    &nfs::ACCESS,
+    &nfs::DIRECTORIES,
+    &nfs::FILE_SYSTEMS,
+    &nfs::MOUNTS,
+    &nfs::CONTAINERS,
+    &nfs::ANSWERS,
 ];
 
 /// The check of that ID.

@@ -6,7 +6,8 @@ use std::fmt::Display;
 use super::twins::Identity;
 use super::view::{Host, View};
 use super::{Finding, distribution};
-use crate::inventory::model::{EngineSource, NodeName};
+use crate::inventory::model::{EngineSource, Inventory, NodeName};
+use crate::resource::Problem;
 
 /// Clocks may be this far apart; joins and TLS fail long after, logs are unreadable long before.
 pub(crate) const CLOCKS_APART_MS: i64 = 30_000;
@@ -61,11 +62,8 @@ fn unsupported(view: &View<'_>, node: &NodeName, host: &Host) -> Vec<Finding> {
     for (cause, help) in unfit(host) {
         refuse(format!("{node} {cause}"), help);
     }
-    if view.inventory.engine.source == EngineSource::Keep && !host.facts.engine.is_installed() {
-        refuse(
-            format!("{node} has no Docker engine, and `engine.source` is `keep`"),
-            "install one, or set `engine.source: distro`",
-        );
+    if let Some(Problem { message, help }) = nothing_to_keep(view.inventory, host) {
+        refuse(format!("{node} has {message}"), &help);
     }
     findings
 }
@@ -81,6 +79,15 @@ pub(crate) fn unfit(host: &Host) -> Vec<(String, &'static str)> {
     let other_init =
         other_init.then(|| ("does not run systemd".to_owned(), "use an image whose process 1 is systemd"));
     unknown.into_iter().chain(other_init).collect()
+}
+
+/// Whether an engine shall be kept that is not there.
+pub(crate) fn nothing_to_keep(inventory: &Inventory, host: &Host) -> Option<Problem> {
+    let wanted = inventory.engine.source == EngineSource::Keep && !host.facts.engine.is_installed();
+    wanted.then(|| Problem {
+        message: "no Docker engine, and `engine.source` is `keep`".to_owned(),
+        help: "install one, or set `engine.source: distro`".to_owned(),
+    })
 }
 
 /// `n1, n2 and n3`.

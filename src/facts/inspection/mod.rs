@@ -33,6 +33,9 @@ pub struct Wanted {
     /// Options of the kernel's configuration, without `CONFIG_`.
     #[serde(default)]
     pub kernel_options: Vec<String>,
+    /// What it shall share and mount.
+    #[serde(default)]
+    pub nfs: nfs::Wanted,
 }
 
 /// What an audit looks at on one host.
@@ -71,7 +74,7 @@ impl Inspection {
             let kernel = scope.spawn(|| Kernel::read(host, &wanted.kernel_options));
             let packages = scope.spawn(|| Packages::read(host));
             let engine = scope.spawn(|| Engine::read(host));
-            let nfs = scope.spawn(|| Nfs::read(host));
+            let nfs = scope.spawn(|| Nfs::read(host, &wanted.nfs));
             let (boot, time, room) = (Boot::read(host), Time::read(host), Room::read(host));
             let network = Network::read(host);
             Self {
