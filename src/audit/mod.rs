@@ -4,15 +4,28 @@
 //! the same thing; [`CHECKS`] lists them all. Severity follows what the inventory asks for: a node without shares
 //! needs no NFS server.
 
+mod boot;
 mod case;
+mod clock;
+mod days;
+mod engine;
+mod identity;
+mod login;
 mod network;
+mod nfs;
+mod packages;
 pub(crate) mod reach;
 mod report;
+mod room;
+mod sshd;
+mod swarm;
+mod system;
 mod verdict;
 #[cfg(test)]
 pub(crate) mod world;
 
 pub use case::{Case, Subject};
+pub(crate) use nfs::wanted as wanted_nfs;
 pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, Report, Try, TryResult};
 pub use verdict::{Evidence, Judgement, Severity, Verdict};
 
@@ -52,6 +65,70 @@ pub enum Family {
 
 /// All checks, in the order of the report.
 pub const CHECKS: &[&Check] = &[
+    &login::LOGIN,
+    &login::ACCOUNT,
+    &sshd::LOGIN,
+    &sshd::LIMITS,
+    &sshd::JUMP,
+    &sshd::PASSWORDS,
+    &system::SYSTEM,
+    &system::ARCHITECTURE,
+    &clock::CLOCK,
+    &clock::SOURCE,
+    &clock::RTC,
+    &identity::HOSTNAME,
+    &identity::LOOKUP,
+    &identity::MACHINE_ID,
+    &identity::ADDRESS,
+    &identity::ENGINE_ID,
+    &room::DISK,
+    &room::MEMORY,
+    &packages::STATE,
+    &packages::HELD,
+    &packages::SOURCES,
+    &packages::UNATTENDED,
+    &boot::REBOOT_PENDING,
+    &boot::FIRST_BOOT,
+    &boot::AUTOLOGIN,
+    &boot::WAIT_ONLINE,
+    &engine::ENGINE,
+    &engine::BOOT,
+    &engine::MOUNTS,
+    &engine::PACKAGES,
+    &engine::VERSION,
+    &engine::VERSIONS,
+    &engine::OPTIONS,
+    &engine::HOSTS,
+    &engine::GROUP,
+    &engine::NETWORKS,
+    &engine::FIREWALL,
+    &engine::LOGS,
+    &engine::REGISTRIES,
+    &engine::CGROUPS,
+    &engine::SECURITY,
+    &engine::WARNINGS,
+    &engine::DRIVER,
+    &engine::PLACE,
+    &swarm::SWARM,
+    &swarm::MANAGERS,
+    &swarm::SPREAD,
+    &swarm::MEMBERS,
+    &swarm::NODE,
+    &swarm::ADDRESS,
+    &swarm::POOL,
+    &swarm::LOCK,
+    &swarm::CERTIFICATE,
+    &swarm::ROOT,
+    &nfs::SERVER,
+    &nfs::EXPORTS,
+    &nfs::EXPORT_FILES,
+    &nfs::ROOT,
+    &nfs::ACCESS,
+    &nfs::DIRECTORIES,
+    &nfs::FILE_SYSTEMS,
+    &nfs::MOUNTS,
+    &nfs::CONTAINERS,
+    &nfs::ANSWERS,
     &network::ADDRESSES,
     &network::DEFAULT_ROUTE,
     &network::DNS,

@@ -146,6 +146,11 @@ pub fn moved(node: &Node, interfaces: &[Interface], advertised: &str) -> Option<
     })
 }
 
+/// The host's own addresses with their networks: those of bridges and pairs that containers brought along left out.
+pub(crate) fn own(interfaces: &[Interface]) -> impl Iterator<Item = Address> {
+    addresses(interfaces).filter(|(name, _)| !is_containers(name)).map(|(_, address)| address)
+}
+
 /// The address that a member advertises, with the network that its host has it in.
 pub(super) fn held(advertised: &str, interfaces: &[Interface]) -> Option<Address> {
     on_host(advertised.parse().ok()?, interfaces)
@@ -165,19 +170,6 @@ fn addresses(interfaces: &[Interface]) -> impl Iterator<Item = (&str, Address)> 
     })
 }
 
-/// Whether an interface is one that containers or virtual machines brought along.
-pub(crate) fn is_containers(name: &str) -> bool {
-    // Docker's own bridges only: `br-lan` is somebody's network.
-    let docker = name
-        .strip_prefix("br-")
-        .is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    docker || starts(name, CONTAINER)
-}
-
-fn starts(name: &str, starts: &[&str]) -> bool {
-    starts.iter().any(|start| name.starts_with(start))
-}
-
 /// The addresses to choose from: those of the best kind that the host has.
 fn candidates(interfaces: &[Interface]) -> Vec<Address> {
     let own = || addresses(interfaces).filter(|(name, _)| !is_containers(name));
@@ -186,12 +178,26 @@ fn candidates(interfaces: &[Interface]) -> Vec<Address> {
         .into_iter()
         .map(|(tunnel, ipv4)| {
             own()
-                .filter(|(name, address)| starts(name, TUNNEL) == tunnel && address.addr().is_ipv4() == ipv4)
+                .filter(|(name, address)| {
+                    starts_with(name, TUNNEL) == tunnel && address.addr().is_ipv4() == ipv4
+                })
                 .map(|(_, address)| address)
                 .collect::<Vec<_>>()
         })
         .find(|kind| !kind.is_empty())
         .unwrap_or_default()
+}
+
+/// Whether containers or virtual machines brought an interface of that name along.
+pub(crate) fn is_containers(name: &str) -> bool {
+    // Docker's own bridges only: `br-lan` is somebody's network.
+    let docker = name.strip_prefix("br-");
+    starts_with(name, CONTAINER)
+        || docker.is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+fn starts_with(name: &str, starts: &[&str]) -> bool {
+    starts.iter().any(|start| name.starts_with(start))
 }
 
 fn share_network(a: &Address, b: &Address) -> bool {

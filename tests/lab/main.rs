@@ -4,6 +4,7 @@
 //! a failure.
 
 mod audit_network;
+mod audit_nfs;
 mod bare;
 mod engine;
 mod faults;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         engine::trials(),
         systems::trials(),
         hooks::trials(),
+        audit_nfs::trials(),
     ];
     let trials = rooms
         .concat()
