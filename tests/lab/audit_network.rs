@@ -64,8 +64,8 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         node: "n2",
-        plant: "mv /etc/resolv.conf /etc/resolv.conf.away; ip route del default; echo net.ipv4.ip_forward=0 > /etc/sysctl.d/99-hardening.conf",
-        mend: "mv /etc/resolv.conf.away /etc/resolv.conf; rm /etc/sysctl.d/99-hardening.conf",
+        plant: "mv /etc/resolv.conf /etc/resolv.conf.away; ip route show default > /run/route && ip route del default; echo net.ipv4.ip_forward=0 > /etc/sysctl.d/99-hardening.conf",
+        mend: "mv /etc/resolv.conf.away /etc/resolv.conf; rm /etc/sysctl.d/99-hardening.conf; ip route add $(cat /run/route)",
         said: &["warning default-route n2", "warning dns n2", "warning ip-forwarding n2"],
         words: ("switches forwarding off", "on n2: `sed -i '1 s/^/#/' /etc/sysctl.d/99-hardening.conf`"),
     },
