@@ -3,10 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::{Case, Check, Reach, Verdict};
+use crate::facts::inspection::access::{Account, Sshd};
+use crate::facts::inspection::boot::Names;
+use crate::facts::inspection::packages::Source;
+use crate::facts::inspection::room::Disk;
+use crate::facts::inspection::{Access, Boot, Packages, Room, Time};
 use crate::facts::{Facts, Inspection, Storage};
 use crate::inventory::model::{Inventory, NodeName};
-use crate::plan::Host;
-use crate::resource::Fault;
+use crate::plan::{Host, distribution};
+use crate::resource::repository::sources::Entry;
+use crate::resource::{self, Fault, Key, Observed};
 use crate::swarm::world::World;
 
 /// Hosts that have been audited, healthy until told otherwise.
@@ -36,6 +42,8 @@ impl Audited {
     pub(crate) fn of(mut world: World) -> Self {
         for (place, host) in world.hosts.values_mut().enumerate() {
             make_healthy(&mut host.facts, place + 1);
+            let packages = resource::packages::Observed::default();
+            host.observed.insert(Key::Packages(distribution::asked()), Ok(Observed::Packages(packages)));
         }
         Self { world, unreachable: BTreeMap::new(), reach: None }
     }
@@ -113,7 +121,77 @@ fn make_healthy(facts: &mut Facts, place: usize) {
         interface.mac = format!("02:00:00:00:00:{place:02x}");
     }
     facts.storage = ["/etc", "/usr", "/var/lib"].map(disk).into();
-    facts.inspection = Some(Box::new(Inspection::default()));
+    facts.inspection = Some(Box::new(Inspection {
+        access: access(),
+        boot: boot(&facts.system.hostname, &facts.kernel.release),
+        time: Time { running: vec!["systemd-timesyncd.service".to_owned()], rtc: true, ..Time::default() },
+        room: room(),
+        packages: packages(),
+        ..Inspection::default()
+    }));
+}
+
+/// Root logs in by key.
+fn access() -> Access {
+    let options = [
+        ("permitrootlogin", "without-password"),
+        ("pubkeyauthentication", "yes"),
+        ("passwordauthentication", "yes"),
+        ("kbdinteractiveauthentication", "no"),
+        ("maxsessions", "10"),
+        ("maxstartups", "10:30:100"),
+        ("maxauthtries", "6"),
+        ("logingracetime", "120"),
+        ("allowtcpforwarding", "yes"),
+        ("disableforwarding", "no"),
+        ("permitopen", "any"),
+        ("forcecommand", "none"),
+        ("chrootdirectory", "none"),
+    ];
+    let options = options.map(|(name, value)| (name.to_owned(), vec![value.to_owned()]));
+    let account = Account {
+        user: "root".to_owned(),
+        local: true,
+        groups: vec!["root".to_owned()],
+        ..Account::default()
+    };
+    Access { root: true, account, sshd: Sshd::Options(options.into()), ..Access::default() }
+}
+
+fn boot(hostname: &str, kernel: &str) -> Boot {
+    Boot {
+        modular: true,
+        kernels: vec![kernel.to_owned()],
+        names: Names {
+            kernel: hostname.to_owned(),
+            hosts: format!("127.0.1.1 {hostname}"),
+            lookup: "hosts: files dns".to_owned(),
+        },
+        ..Boot::default()
+    }
+}
+
+fn room() -> Room {
+    let holds = ["/", "/etc", "/usr", "/boot", "/var/lib", "/var/log", "/var/lib/docker"];
+    let root = Disk {
+        holds: holds.into_iter().map(Into::into).collect(),
+        kind: "ext4".to_owned(),
+        source: "/dev/sda1".to_owned(),
+        size: 40 << 30,
+        files: Some(2_000_000),
+        storage: disk("/"),
+    };
+    Room { disks: vec![root], memory: 4 << 30, available: 3 << 30, swaps: Vec::new() }
+}
+
+fn packages() -> Packages {
+    let entry = Entry {
+        uri: "http://deb.debian.org/debian".to_owned(),
+        suite: "bookworm".to_owned(),
+        signed_by: String::new(),
+    };
+    let source = Source { file: "/etc/apt/sources.list".to_owned(), entry };
+    Packages { sources: vec![source], ..Packages::default() }
 }
 
 /// A file system with much room.

@@ -10,7 +10,7 @@ pub(super) mod engine;
 mod merge;
 
 /// Where the engine reads its options.
-const FILE: &str = "/etc/docker/daemon.json";
+pub(crate) const FILE: &str = "/etc/docker/daemon.json";
 
 /// Options that the engine should have, besides whatever else is in its file.
 #[derive(Debug)]
@@ -43,6 +43,16 @@ pub struct Change {
     pub after: Option<String>,
     /// Whether a running engine is restarted.
     pub restart: bool,
+}
+
+impl Observed {
+    /// The options in the file.
+    ///
+    /// # Errors
+    /// Where it is no JSON object, with its line and column.
+    pub fn options(&self) -> Result<Map<String, Value>, Problem> {
+        merge::parse(self.text.as_deref().unwrap_or_default()).map_err(|error| unreadable(&error))
+    }
 }
 
 impl Kind for Daemon {

@@ -30,6 +30,13 @@ pub fn rows(table: &str) -> impl Iterator<Item = Row> {
     table.lines().filter_map(row)
 }
 
+/// What holds the file or directory at `path`, however deep below its mount point.
+pub(crate) fn holding(table: &str, path: &Path) -> Option<(PathBuf, MountInfo)> {
+    let above = rows(table).filter(|row| path.starts_with(&row.at));
+    // Of several on one another the one on top comes last, and `max_by_key` takes the last of equals.
+    above.max_by_key(|row| row.at.components().count()).map(|row| (row.at, row.info))
+}
+
 /// One line as in proc_pid_mountinfo(5): six fields and optional ones, a dash, then three of the file system.
 fn row(line: &str) -> Option<Row> {
     let (mount, filesystem) = line.split_once(" - ")?;
@@ -95,6 +102,20 @@ mod tests {
     }
 
     #[test]
+    fn what_holds_a_path_is_the_deepest_mount_above_it() {
+        for (path, source) in [
+            ("/etc/docker", "/dev/sda1"),
+            ("/mnt/shared/a/b", "192.168.2.1:/var/shared/folder"),
+            ("/mnt/shared", "192.168.2.1:/var/shared/folder"),
+            ("/mnt/shared2", "/dev/sda1"),
+            ("/mnt/twice/x", "192.168.2.1:/x"),
+        ] {
+            assert_eq!(holding(TABLE, Path::new(path)).map(|(_, info)| info.source).as_deref(), Some(source), "{path}");
+        }
+        assert_eq!(holding("", Path::new("/")), None);
+    }
+
+    #[test]
     fn escapes_and_stacks_are_understood() {
         assert_eq!(at(TABLE, Path::new("/mnt/a b")).unwrap().source, "192.168.2.1:/a b");
         assert_eq!(at(TABLE, Path::new("/mnt/twice")).unwrap().fstype, "nfs4");
@@ -112,6 +133,7 @@ mod tests {
         #[test]
         fn any_table_is_read(table in any::<String>()) {
             at(&table, Path::new("/"));
+            holding(&table, Path::new("/a/b"));
         }
     }
 }
