@@ -1,6 +1,6 @@
 //! Who is measured on converged nodes: the command of each, and how it is seen that there was nothing to do.
 
-use super::job::{Job, Ran};
+use super::job::{Job, Ran, json_lines};
 use super::{Bench, hosts::Hosts, script};
 
 /// Who is measured on converged nodes.
@@ -68,7 +68,7 @@ impl Contender {
             Self::Up => skep(bench, hosts, &["up", "--yes"]),
             Self::Plan => skep(bench, hosts, &["plan"]),
             // 4: it has found errors, which the kernel of this computer may well have.
-            Self::Audit => skep(bench, hosts, &["audit", "--no-ports"]).accept(&[0, 4]),
+            Self::Audit => skep(bench, hosts, &["audit", "--no-ports", "--json"]).accept(&[0, 4]),
             Self::Ansible => ansible(bench, "ansible"),
             Self::Mitogen => mitogen(bench),
             Self::Pyinfra => Job::new("pyinfra", bench.file("venv/bin/pyinfra"), 300)
@@ -86,7 +86,8 @@ impl Contender {
             Self::Up | Self::Plan => nothing_to_do(&ran.stdout, hosts),
             Self::Ansible | Self::Mitogen => recap(&ran.stdout, hosts),
             Self::Pyinfra => grand_total(&format!("{}\n{}", ran.stdout, ran.stderr), hosts),
-            Self::Audit | Self::FloorA | Self::FloorB => Ok(()),
+            Self::Audit => all_surveyed(ran, hosts),
+            Self::FloorA | Self::FloorB => Ok(()),
         }
     }
 }
@@ -147,6 +148,13 @@ pub(super) fn floor_b(bench: &Bench, hosts: &Hosts) -> Job {
         .args(hosts.addresses())
 }
 
+/// Whether skep, which printed events, looked at all hosts.
+pub(super) fn all_surveyed(ran: &Ran, hosts: usize) -> Result<(), String> {
+    let events = json_lines(&ran.stdout);
+    let surveyed = events.iter().filter(|event| event["event"] == "surveyed").count();
+    if surveyed == hosts { Ok(()) } else { Err(format!("skep surveyed {surveyed} hosts of {hosts}")) }
+}
+
 fn nothing_to_do(output: &str, hosts: usize) -> Result<(), String> {
     let wanted = format!("Nothing to do: {hosts} nodes are as the inventory wants.");
     if output.contains(&wanted) { Ok(()) } else { Err("skep found something to do".to_owned()) }
@@ -188,6 +196,7 @@ fn grand_total(output: &str, hosts: usize) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::results::Sample;
 
     #[test]
     fn names_are_told_apart() {
@@ -240,5 +249,16 @@ mod tests {
         ] {
             assert!(grand_total(text, 3).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_host_that_was_not_surveyed_makes_the_comparison_void() {
+        let ran = |count: usize| Ran {
+            sample: Sample::default(),
+            stdout: "{\"event\":\"surveyed\"}\n".repeat(count) + "{\"event\":\"finished\"}\n",
+            stderr: String::new(),
+        };
+        assert_eq!(all_surveyed(&ran(2), 2), Ok(()));
+        assert_eq!(all_surveyed(&ran(1), 2), Err("skep surveyed 1 hosts of 2".to_owned()));
     }
 }

@@ -1,8 +1,7 @@
 //! Many hosts at once: skep connects to all and surveys them, beside both floors on the same hosts.
 
-use super::contender::{self, floor_a, floor_b};
+use super::contender::{self, all_surveyed, floor_a, floor_b};
 use super::hosts::Hosts;
-use super::job::{Ran, json_lines};
 use super::namespaces;
 use super::rounds::{self, Entry};
 use super::{Bench, Found, say};
@@ -47,31 +46,13 @@ fn entries<'a>(bench: &Bench, hosts: &Hosts) -> Vec<Entry<'a>> {
     ]
 }
 
-fn all_surveyed(ran: &Ran, size: usize) -> std::result::Result<(), String> {
-    let events = json_lines(&ran.stdout);
-    let surveyed = events.iter().filter(|event| event["event"] == "surveyed").count();
-    if surveyed == size { Ok(()) } else { Err(format!("skep surveyed {surveyed} hosts of {size}")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::results::Sample;
 
     #[test]
     fn tables_are_told_apart_by_size() {
         assert_eq!(size(&table(50)), Some(50));
         assert_eq!(size("converged"), None);
-    }
-
-    #[test]
-    fn a_host_that_was_not_surveyed_makes_the_comparison_void() {
-        let ran = |count: usize| Ran {
-            sample: Sample::default(),
-            stdout: "{\"event\":\"surveyed\"}\n".repeat(count) + "{\"event\":\"finished\"}\n",
-            stderr: String::new(),
-        };
-        assert_eq!(all_surveyed(&ran(2), 2), Ok(()));
-        assert_eq!(all_surveyed(&ran(1), 2), Err("skep surveyed 1 hosts of 2".to_owned()));
     }
 }
