@@ -10,7 +10,7 @@ pub(super) fn of_options(target: &Target<'_>, items: &[&Item]) -> Vec<String> {
     let options: Vec<_> = items.iter().map(|item| item.option).collect();
     let Some(running) = &target.running else { return vec![rebuild(items)] };
     let uninstalled = |option: &&&str| target.support(option) == Support::ModuleMissing;
-    let (modules, missing): (Vec<&str>, Vec<&str>) = options.iter().partition(|option| uninstalled(&option));
+    let (modules, missing): (Vec<&str>, Vec<&str>) = options.iter().partition(uninstalled);
     let modules = (!modules.is_empty()).then(|| modules_of(running, target.release));
     let kernel = (!missing.is_empty()).then(|| kernel_of(running.system, target.release));
     modules.into_iter().chain(kernel).collect()

@@ -262,8 +262,8 @@ fn the_memory_controller_comes_back_by_the_boot_file_of_the_board() {
         remedies(&audited, &CGROUP).remove(0)
     };
     let armbian: (&str, &[&str]) = ("/boot/armbianEnv.txt", &[]);
-    let (new, old): ((&str, &[&str]), (&str, &[&str])) =
-        (("/boot/firmware/cmdline.txt", &[]), ("/boot/cmdline.txt", &[]));
+    let new: (&str, &[&str]) = ("/boot/firmware/cmdline.txt", &[]);
+    let old: (&str, &[&str]) = ("/boot/cmdline.txt", &[]);
     let (pi, downstream, disabled) =
         ("Raspberry Pi 4 Model B Rev 1.4", "6.6.31+rpt-rpi-v8", "cgroup_disable=memory");
     for (found, line) in [

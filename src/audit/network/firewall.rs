@@ -59,13 +59,7 @@ fn is_public(ip: Ipv4Addr) -> bool {
     let [a, b, ..] = ip.octets();
     let shared = a == 100 && (64..128).contains(&b);
     let benchmarking = a == 198 && (b == 18 || b == 19);
-    !(ip.is_private()
-        || ip.is_loopback()
-        || ip.is_link_local()
-        || ip.is_documentation()
-        || ip.is_unspecified())
-        && !shared
-        && !benchmarking
-        && a < 224
-        && a != 0
+    let own = ip.is_private() || ip.is_loopback() || ip.is_link_local();
+    let reserved = a == 0 || a >= 224 || ip.is_documentation();
+    !(own || shared || benchmarking || reserved)
 }

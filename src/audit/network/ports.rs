@@ -38,7 +38,8 @@ fn examine(case: &Case<'_>) -> Vec<Verdict> {
         let name = &subject.node.name;
         let tries: Vec<&Try> = reach.tries.iter().filter(|tried| tried.to == *name).collect();
         let explained = |tried: &Try| held_in.get(&tried.from).is_some_and(|own| own.contains(&tried));
-        let (mut amiss, mut open): (BTreeMap<(Port, bool), Vec<&Try>>, BTreeSet<Port>) = Default::default();
+        let mut amiss: BTreeMap<(Port, bool), Vec<&Try>> = BTreeMap::new();
+        let mut open: BTreeSet<Port> = BTreeSet::new();
         for tried in &tries {
             let port = (tried.port, tried.protocol);
             match tried.result {

@@ -173,9 +173,12 @@ fn the_command_is_that_of_the_hosts_own_filter() {
     }
 }
 
+/// What arrives from one node at another, and what the sender's interface takes.
+type Path = fn(&str, &str) -> (Option<u32>, u32);
+
 #[test]
 fn sizes_of_packets() {
-    let table: &[(fn(&str, &str) -> (Option<u32>, u32), &[&str])] = &[
+    let table: &[(Path, &[&str])] = &[
         (|_, _| (Some(1500), 1500), &[]),
         (|_, _| (Some(9000), 9000), &[]),
         (
