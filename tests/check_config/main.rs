@@ -207,7 +207,7 @@ fn modules_have_the_names_that_debians_kernels_give_them() {
         };
         let wrong: Vec<_> = MODULES
             .iter()
-            .filter(|(option, module)| is(option, "m") && !kernel.modules.contains(**module))
+            .filter(|(option, module)| is(option, "m") && !kernel.modules.contains(*module))
             .collect();
         assert!(wrong.is_empty(), "{}: {wrong:?}", kernel.release);
         let found = MODULES.iter().filter(|(option, _)| is(option, "m")).count();
