@@ -195,6 +195,14 @@ fn the_engines_options() {
             &["/etc/docker/daemon.json was changed since"],
         ),
     ]);
+    // The power went between the file and the restart.
+    let changed = json!({ "daemon": { "before": "{ }", "after": "{}", "restart": true } });
+    let unknown = json!({ "daemon": { "text": "{ }", "running": true, "stale": true } });
+    let restart = "restart docker, which runs without the options of /etc/docker/daemon.json";
+    each(&[
+        (changed.clone(), unknown, Some(restart), &[]),
+        (changed, observed(json!("{ }"), true), None, &[]),
+    ]);
     let back = serde_json::from_value::<Receipt>(receipt).unwrap().undo().unwrap();
     for running in [true, false] {
         let observed = serde_json::from_value(observed(json!("{}"), running)).unwrap();

@@ -224,7 +224,7 @@ impl Worker<'_> {
 
 fn survey(keys: &[Key], inspect: Option<&Wanted>, host: &Host) -> Answer {
     thread::scope(|scope| {
-        let facts = scope.spawn(|| Facts::read(host));
+        let facts = scope.spawn(|| Facts::read(host, inspect.is_some()));
         let inspection = scope.spawn(|| inspect.map(|wanted| Box::new(Inspection::read(host, wanted))));
         let observed = resource::observe(keys, host);
         let inspection = inspection.join().expect("the readers of an inspection do not panic");

@@ -46,7 +46,9 @@ impl Journal {
         };
         match open() {
             Ok(file) => {
-                prune(state, KEPT);
+                let state = state.to_owned();
+                // Beside the run, which has better to do; should it end before, the next one goes on with it.
+                std::thread::spawn(move || prune(&state, KEPT));
                 Ok(Self { path, file: Mutex::new(file) })
             }
             Err(cause) => Err(JournalError { path, cause }),
@@ -84,7 +86,12 @@ const KEPT: usize = 100;
 /// Removes the oldest journals: those that an undo could not use anyway do not push out those that it could.
 fn prune(state: &Path, kept: usize) {
     let (mut changed, mut idle) = (0, 0);
-    for id in list(state).unwrap_or_default() {
+    let ids = list(state).unwrap_or_default();
+    // Neither can be too many.
+    if ids.len() <= kept {
+        return;
+    }
+    for id in ids {
         let path = state.join("runs").join(id + SUFFIX);
         let text = std::fs::read(&path).unwrap_or_default();
         let did = text.windows(DONE.len()).any(|window| window == DONE);

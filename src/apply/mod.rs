@@ -31,7 +31,7 @@ use crate::event::{Event, Sink};
 use crate::fleet::HostSession;
 use crate::inventory::model::{NodeName, Role, When};
 use crate::plan::{Action, Phase, PhaseName, Plan, Step};
-use crate::resource::{Change, Fault, Receipt, Resource};
+use crate::resource::{Change, Fault, Receipt};
 use crate::swarm::{SwarmAction, SwarmReceipt};
 
 /// The agents of all nodes that answered.
@@ -69,9 +69,6 @@ pub fn add(accounts: &mut Accounts, further: Accounts) {
     }
 }
 
-/// What a change of a plan is to bring about; none where that is not known.
-pub type Desire<'a> = dyn Fn(&NodeName, &Change) -> Option<Resource> + Sync + 'a;
-
 /// What a plan is executed with.
 pub struct Means<'a> {
     /// The agents.
@@ -80,8 +77,6 @@ pub struct Means<'a> {
     pub swarm: Option<String>,
     /// The ID of the run that holds the run locks.
     pub run: &'a str,
-    /// What a change of the plan is to bring about, so that it can be looked at where nobody knows how far it came.
-    pub desire: &'a Desire<'a>,
     /// How many nodes at once.
     pub forks: usize,
     /// Where events go.
@@ -92,11 +87,10 @@ pub struct Means<'a> {
 
 /// Executes a plan.
 pub async fn execute(plan: &Plan, means: Means<'_>) -> Accounts {
-    let Means { sessions, swarm, run, desire, forks, sink, stop } = means;
+    let Means { sessions, swarm, run, forks, sink, stop } = means;
     let executor = Executor {
         sessions,
         run: run.to_owned(),
-        desire,
         sink,
         stop,
         forks: Semaphore::new(forks),
@@ -114,7 +108,6 @@ pub async fn execute(plan: &Plan, means: Means<'_>) -> Accounts {
 struct Executor<'a> {
     sessions: &'a Sessions,
     run: String,
-    desire: &'a Desire<'a>,
     sink: &'a Sink,
     stop: &'a Stop,
     forks: Semaphore,

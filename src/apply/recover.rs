@@ -86,29 +86,31 @@ impl Executor<'_> {
             self.resumed(session, "connected again; the host says what became of the hook");
             return Ok(Onward::Again);
         }
-        let Some(resource) = (self.desire)(node, change) else {
-            return Err(stuck(unknown(node, change)));
-        };
-        let survey = session.survey(vec![resource.key()]).await?;
-        let observed = match survey.observed.get(&resource.key()) {
-            Some(Ok(observed)) => observed,
-            Some(Err(fault)) => return Err(stuck(fault.clone())),
-            None => return Err(stuck(unknown(node, change))),
-        };
-        let left = resource.diff(observed);
-        match left.map_err(|problem| stuck(Fault::new(node, problem.message).help(problem.help)))? {
-            None => {
-                let how = "connected again; the step was done before, but what it replaced is not on record";
-                self.resumed(session, how);
-                Ok(Onward::Done(None))
+        let left = match change.key() {
+            // It leaves nothing that could be looked at, and may be made twice.
+            None => true,
+            Some(key) => {
+                let survey = session.survey(vec![key.clone()]).await?;
+                let observed = match survey.observed.get(&key) {
+                    Some(Ok(observed)) => observed,
+                    Some(Err(fault)) => return Err(stuck(fault.clone())),
+                    None => return Err(stuck(unknown(node, change))),
+                };
+                let rest = change.rest(observed);
+                if !rest.foreign.is_empty() {
+                    return Err(stuck(meddled(node, change, &rest.foreign)));
+                }
+                rest.change.is_some()
             }
-            // The planned change itself is made again, not a new one: it finishes what was begun, and refuses to touch
-            // what somebody else has changed since.
-            Some(_) => {
-                self.resumed(session, "connected again; the step was cut short, and is made again");
-                Ok(Onward::Again)
-            }
+        };
+        if !left {
+            let how = "connected again; the step was done before, but what it replaced is not on record";
+            self.resumed(session, how);
+            return Ok(Onward::Done(None));
         }
+        // The planned change itself is made again, not what is left of it: its receipt tells what was there before.
+        self.resumed(session, "connected again; the step was cut short, and is made again");
+        Ok(Onward::Again)
     }
 
     /// Waits for a lost connection, unless the user asks to stop.
@@ -134,6 +136,16 @@ fn unknown(node: &NodeName, change: &Change) -> Fault {
     Fault::new(
         node,
         format!("the connection was lost in the middle of `{title}`, and nobody knows how far it came"),
+    )
+    .help("look at it on the host, then run the same command again")
+}
+
+fn meddled(node: &NodeName, change: &Change, foreign: &[String]) -> Fault {
+    let title = change.describe().title;
+    let what = foreign.join("; ");
+    Fault::new(
+        node,
+        format!("the connection was lost in the middle of `{title}`, and somebody else was there: {what}"),
     )
     .help("look at it on the host, then run the same command again")
 }

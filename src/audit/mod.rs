@@ -4,14 +4,30 @@
 //! the same thing; [`CHECKS`] lists them all. Severity follows what the inventory asks for: a node without shares
 //! needs no NFS server.
 
+mod boot;
 mod case;
+mod clock;
 mod compare;
+mod days;
+mod engine;
+mod identity;
+mod login;
+mod nfs;
+mod packages;
 mod report;
+mod room;
+mod sshd;
+mod swarm;
+mod system;
 mod verdict;
+#[cfg(test)]
+pub(crate) mod world;
 
 pub use case::{Case, Subject};
 pub use compare::{CHANGES_VERSION, Change, ChangeKind, Changes, NodeChange, NodeChanged};
+pub(crate) use nfs::wanted as wanted_nfs;
 pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, ReadError, Report, Try, TryResult};
+pub(crate) use swarm::PLACES;
 pub use verdict::{Evidence, Judgement, Severity, Verdict};
 
 /// One thing that is checked on each node, or on the cluster as a whole.
@@ -64,7 +80,72 @@ impl Family {
 }
 
 /// All checks, in the order of the report.
-pub const CHECKS: &[&Check] = &[];
+pub const CHECKS: &[&Check] = &[
+    &login::LOGIN,
+    &login::ACCOUNT,
+    &sshd::LOGIN,
+    &sshd::LIMITS,
+    &sshd::JUMP,
+    &sshd::PASSWORDS,
+    &system::SYSTEM,
+    &system::ARCHITECTURE,
+    &clock::CLOCK,
+    &clock::SOURCE,
+    &clock::RTC,
+    &identity::HOSTNAME,
+    &identity::LOOKUP,
+    &identity::MACHINE_ID,
+    &identity::ADDRESS,
+    &identity::ENGINE_ID,
+    &room::DISK,
+    &room::MEMORY,
+    &packages::STATE,
+    &packages::HELD,
+    &packages::SOURCES,
+    &packages::UNATTENDED,
+    &boot::REBOOT_PENDING,
+    &boot::FIRST_BOOT,
+    &boot::AUTOLOGIN,
+    &boot::WAIT_ONLINE,
+    &engine::ENGINE,
+    &engine::BOOT,
+    &engine::MOUNTS,
+    &engine::PACKAGES,
+    &engine::VERSION,
+    &engine::VERSIONS,
+    &engine::OPTIONS,
+    &engine::HOSTS,
+    &engine::GROUP,
+    &engine::NETWORKS,
+    &engine::FIREWALL,
+    &engine::LOGS,
+    &engine::REGISTRIES,
+    &engine::CGROUPS,
+    &engine::SECURITY,
+    &engine::WARNINGS,
+    &engine::DRIVER,
+    &engine::PLACE,
+    &swarm::SWARM,
+    &swarm::MANAGERS,
+    &swarm::SPREAD,
+    &swarm::MEMBERS,
+    &swarm::NODE,
+    &swarm::ADDRESS,
+    &swarm::POOL,
+    &swarm::LOCK,
+    &swarm::CERTIFICATE,
+    &swarm::ROOT,
+    &nfs::SERVER,
+    &nfs::EXPORTS,
+    &nfs::EXPORT_FILES,
+    &nfs::ROOT,
+    &nfs::ACCESS,
+    &nfs::DIRECTORIES,
+    &nfs::FILE_SYSTEMS,
+    &nfs::MOUNTS,
+    &nfs::CONTAINERS,
+    &nfs::ANSWERS,
+];
 
 /// The check of that ID.
 pub fn check(id: &str) -> Option<&'static Check> {

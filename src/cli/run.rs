@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
@@ -11,17 +11,21 @@ use super::failure::Failure;
 use super::shared::SharedReporter;
 use super::{ask, exit};
 use crate::apply::{Journal, Sessions, Stop, state_dir};
+use crate::audit;
 use crate::event::{Event, Sink};
 use crate::facts::inspection::Wanted;
 use crate::fleet::{self, HostSession, Locked, SessionError};
 use crate::inventory::Surroundings;
-use crate::inventory::model::{Inventory, NodeName};
+use crate::inventory::model::{Inventory, Node, NodeName};
 use crate::plan::undo::Deeds;
 use crate::plan::{self, Choices, View, desire};
 use crate::report;
 use crate::resource::{Fault, Key};
 use crate::ssh::Identities;
 use crate::wire::{Claim, LockOwner};
+
+/// How long ago a host may have been looked at that a plan is made for.
+const STALE: Duration = Duration::from_secs(3);
 
 /// One run of a command over the hosts of an inventory.
 pub(super) struct Run<'a> {
@@ -188,21 +192,25 @@ impl<'a> Run<'a> {
             identities: Arc::clone(&self.identities),
             agent_dir: self.common.agent_dir.clone(),
         };
-        let connected = fleet::connect(&self.inventory.nodes, &options, Arc::clone(&self.sink)).await;
-        let connected = connected.map_err(|error| Failure::new(exit::USAGE, error))?;
-        let surveys = connected.into_iter().map(|(name, session)| async {
+        let survey = |node: &'a Node, session| async move {
+            let name = node.name.clone();
             let seen = match session {
                 Ok(session) => self.first_survey(&name, &session, lock).await.map(|host| (session, host)),
                 Err(fault) => Err(Missed::Failed(fault)),
             };
-            (name, seen)
-        });
+            (name, seen, Instant::now())
+        };
+        let surveys =
+            fleet::connect_each(&self.inventory.nodes, &options, Arc::clone(&self.sink), survey).await;
+        let surveys = surveys.map_err(|error| Failure::new(exit::USAGE, error))?;
         let mut observation = Observation::default();
-        for (name, seen) in join_all(surveys).await {
+        let mut first = Instant::now();
+        for (name, seen, at) in surveys {
             match seen {
                 Ok((session, host)) => {
                     observation.sessions.insert(name.clone(), session);
                     observation.hosts.insert(name, host);
+                    first = first.min(at);
                 }
                 Err(missed) => {
                     observation.busy |= matches!(missed, Missed::Busy(_));
@@ -211,6 +219,10 @@ impl<'a> Run<'a> {
                     observation.unreachable.insert(name, fault);
                 }
             }
+        }
+        // What the first said of the swarm may be history: the last host may just have come up.
+        if first.elapsed() > STALE {
+            self.look_again(&mut observation).await;
         }
         Ok(observation)
     }
@@ -251,6 +263,11 @@ impl<'a> Run<'a> {
                 self.inventory.node(name).map(|node| desire::keys(self.inventory, node)).unwrap_or_default()
             }
         }
+    }
+
+    /// What an audit wants to know of one node.
+    fn wanted(&self, name: &NodeName, wanted: &Wanted) -> Wanted {
+        Wanted { nfs: audit::wanted_nfs(self.inventory, name), ..wanted.clone() }
     }
 
     async fn survey_again(&self, name: &NodeName, session: &HostSession) -> Result<plan::Host, Missed> {
@@ -304,7 +321,7 @@ impl<'a> Run<'a> {
         };
         let survey = || async {
             match &self.inspect {
-                Some(wanted) => session.inspect(keys(), wanted.clone()).await,
+                Some(wanted) => session.inspect(keys(), self.wanted(name, wanted)).await,
                 None => session.survey(keys()).await,
             }
         };
@@ -386,6 +403,7 @@ impl<'a> Run<'a> {
 
 /// An ID for a run that sorts by time and is unique on this computer.
 fn run_id() -> String {
-    let now = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC);
+    // Not by way of the local time: its zones are looked for all over the disc.
+    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
     format!("{}-{}", now.strftime("%Y%m%dT%H%M%S"), std::process::id())
 }

@@ -65,7 +65,6 @@ pub(super) async fn execute(run: &Run<'_>, plan: &Plan, observation: &Observatio
         sessions: &observation.sessions,
         swarm: membership::ours(&view),
         run: run.id(),
-        desire: &|node, change| plan::resource_of(&view, node, change),
         forks: usize::from(run.common.forks),
         sink: &run.sink,
         stop: &run.stop,

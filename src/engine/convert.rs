@@ -2,6 +2,7 @@
 
 use bollard::models::{LocalNodeState, Node, ObjectVersion};
 
+use crate::facts::engine::Trust;
 use crate::facts::{SwarmNode, SwarmState};
 
 pub(super) fn state(state: Option<LocalNodeState>) -> Option<SwarmState> {
@@ -33,6 +34,8 @@ pub(super) fn node(node: Node) -> SwarmNode {
         labels: spec.labels.unwrap_or_default().into_iter().collect(),
         engine_version: engine.engine_version.unwrap_or_default(),
         architecture: description.platform.and_then(|platform| platform.architecture).unwrap_or_default(),
+        // Only an audit asks, and it reads what the agents saw.
+        certificate: Trust::Unknown,
     }
 }
 

@@ -282,6 +282,7 @@ async fn nodes_are_told_in_our_words() {
         labels: [("skep.node".to_owned(), "n1".to_owned())].into(),
         engine_version: "20.10.24".to_owned(),
         architecture: "aarch64".to_owned(),
+        certificate: crate::facts::engine::Trust::Unknown,
     };
     let nodes = engine.nodes().await.unwrap();
     assert_eq!(nodes[0], expected);

@@ -11,14 +11,17 @@ use crate::resource::Host;
 pub struct Clock {
     /// Milliseconds since 1970, as the agent answers.
     pub unix_ms: i64,
-    /// Whether the kernel holds the clock to be synchronised (adjtimex has no error flag).
+    /// Whether the clock is held to be synchronised: by systemd-timesyncd, or by the kernel (adjtimex has no error flag),
+    /// which only an audit asks.
     pub synchronised: bool,
 }
 
 impl Clock {
-    /// Reads it.
-    pub fn read(host: &Host) -> Self {
-        Self { synchronised: synchronised(host), unix_ms: unix_ms() }
+    /// Reads it. The kernel is asked where it `matters` what it holds the clock for: the service that tells of it is
+    /// started for each question, and that takes longer than all other facts together.
+    pub fn read(host: &Host, matters: bool) -> Self {
+        let marked = host.path("/run/systemd/timesync/synchronized").exists();
+        Self { synchronised: marked || (matters && says_yes(&ntp_synchronised(host))), unix_ms: unix_ms() }
     }
 }
 
@@ -30,10 +33,6 @@ pub(crate) fn unix_ms() -> i64 {
 
 /// systemd-timesyncd leaves a file once it has synchronised, which costs nothing to see. For other services the
 /// kernel is asked through systemd-timedated, whose property is adjtimex(2)'s error flag.
-fn synchronised(host: &Host) -> bool {
-    host.path("/run/systemd/timesync/synchronized").exists() || says_yes(&ntp_synchronised(host))
-}
-
 fn ntp_synchronised(host: &Host) -> String {
     let arguments = ["show", "--property=NTPSynchronized", "--value"];
     host.run_within(Duration::from_secs(3), "timedatectl", &arguments)
@@ -63,7 +62,7 @@ mod tests {
         let mark = root.path().join("run/systemd/timesync");
         std::fs::create_dir_all(&mark).expect("a directory");
         std::fs::write(mark.join("synchronized"), "").expect("a file");
-        let clock = Clock::read(&Host::at(root.path()));
+        let clock = Clock::read(&Host::at(root.path()), false);
         assert!(clock.synchronised);
         // 2020-01-01: no computer that runs this test is older.
         assert!(clock.unix_ms > 1_577_836_800_000);

@@ -4,9 +4,10 @@
 //! must change nothing. Never asks `/swarm`, whose answer holds the join tokens.
 
 mod answers;
-mod data;
+pub(super) mod data;
 mod http;
 pub(crate) mod process;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::resource::Host;
+
+pub use settings::Settings;
 
 /// The engine on a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,9 +71,11 @@ impl Engine {
 
 /// What an engine answers to `get`.
 fn running(get: &dyn Fn(&str) -> Result<Value, String>, started_unix_ms: i64) -> Result<Running, String> {
-    let mut running = answers::info(&get("/info")?, started_unix_ms)?;
+    let info = get("/info")?;
+    let mut running = answers::info(&info, started_unix_ms)?;
     if let Some(cluster) = &mut running.swarm.cluster {
-        cluster.nodes = get("/nodes").and_then(|nodes| answers::nodes(&nodes));
+        cluster.nodes =
+            get("/nodes").and_then(|nodes| answers::nodes(&nodes, &info["Swarm"]["Cluster"]["TLSInfo"]));
     }
     Ok(running)
 }
@@ -90,6 +95,9 @@ pub struct Running {
     pub started_unix_ms: i64,
     /// The swarm as this engine sees it.
     pub swarm: SwarmView,
+    /// How it runs, as it tells.
+    #[serde(default)]
+    pub settings: Settings,
 }
 
 /// The swarm as one engine sees it.
@@ -140,6 +148,12 @@ pub struct Cluster {
     pub address_pool: Vec<String>,
     /// Prefix length of each overlay network.
     pub subnet_size: u32,
+    /// Whether a manager that starts waits for its unlock key.
+    #[serde(default)]
+    pub autolock: bool,
+    /// Whether the members' certificates are being replaced by those of another root.
+    #[serde(default)]
+    pub rotating: bool,
     /// All nodes; none where the manager could not list them, such as without quorum (`cause` tells).
     pub nodes: Result<Vec<SwarmNode>, String>,
 }
@@ -169,6 +183,22 @@ pub struct SwarmNode {
     pub engine_version: String,
     /// `uname -m` of the node.
     pub architecture: String,
+    /// What the managers hold of its certificate.
+    #[serde(default)]
+    pub certificate: Trust,
+}
+
+/// What the managers hold of a member's certificate, as `docker node ls` tells by its `TLSStatus`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// Nothing is known.
+    #[default]
+    Unknown,
+    /// The swarm's own root signed it.
+    Ready,
+    /// Another root signed it, so that it has to be replaced.
+    Outdated,
 }
 
 #[cfg(test)]

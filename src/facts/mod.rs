@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod engine;
+mod gzip;
 pub mod inspection;
 pub mod kernel;
 pub mod network;
@@ -42,14 +43,15 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads them all; those that wait for another process at the same time as the rest.
+    /// Reads them all; those that wait for another process at the same time as the rest. What costs more than the rest
+    /// is left out where no audit is made.
     ///
     /// # Panics
     /// Where a reader panics, which is a bug.
-    pub fn read(host: &Host) -> Self {
+    pub fn read(host: &Host, audit: bool) -> Self {
         std::thread::scope(|scope| {
             let engine = scope.spawn(|| Engine::read(host));
-            let clock = scope.spawn(|| Clock::read(host));
+            let clock = scope.spawn(|| Clock::read(host, audit));
             let (system, kernel, network) = (System::read(host), Kernel::read(host), network::read());
             Self {
                 system,

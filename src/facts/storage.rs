@@ -31,7 +31,7 @@ pub fn read(host: &Host) -> Vec<Storage> {
     DIRECTORIES.into_iter().filter_map(of).collect()
 }
 
-fn storage(directory: &str, stat: &Statvfs) -> Storage {
+pub(super) fn storage(directory: &str, stat: &Statvfs) -> Storage {
     let is = |flag| stat.flags().contains(flag);
     Storage {
         directory: directory.into(),

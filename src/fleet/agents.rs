@@ -1,5 +1,6 @@
 //! Where agents come from: the directory that the user names, skep itself, or the directory that skep is in.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
@@ -28,7 +29,7 @@ pub struct Build {
     /// Length of the binary in bytes.
     pub size: u64,
     binary: Vec<u8>,
-    gzip: OnceLock<Vec<u8>>,
+    gzip: OnceLock<Cow<'static, [u8]>>,
 }
 
 impl Agents {
@@ -37,10 +38,11 @@ impl Agents {
     /// # Errors
     /// Where a file that is there cannot be read.
     pub fn find(directory: Option<&Path>) -> io::Result<Self> {
-        let mut found = directory.map(Self::in_directory).transpose()?.unwrap_or_default();
+        let mut found = Self::default();
+        directory.map_or(Ok(()), |directory| found.look_in(directory))?;
         found.add(Self::embedded());
         if let Some(directory) = std::env::current_exe()?.parent() {
-            found.add(Self::in_directory(directory)?);
+            found.look_in(directory)?;
         }
         Ok(found)
     }
@@ -72,9 +74,12 @@ impl Agents {
         )
     }
 
-    fn in_directory(directory: &Path) -> io::Result<Self> {
-        let mut found = Self::default();
+    /// Adds those of a directory that are missing yet: reading one costs as much as a login.
+    fn look_in(&mut self, directory: &Path) -> io::Result<()> {
         for machine in MACHINES {
+            if self.get(machine).is_some() {
+                continue;
+            }
             let mut names = vec![format!("skep-agent-{machine}")];
             if machine == std::env::consts::ARCH {
                 names.push("skep-agent".to_owned());
@@ -83,9 +88,9 @@ impl Agents {
             let Some(file) = file else { continue };
             let binary = fs::read(&file)
                 .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))?;
-            found.add(Self::of([(machine.to_owned(), Build::new(binary))]));
+            self.add(Self::of([(machine.to_owned(), Build::new(binary))]));
         }
-        Ok(found)
+        Ok(())
     }
 }
 
@@ -96,10 +101,10 @@ impl Build {
         Self { hash, size: binary.len() as u64, binary, gzip: OnceLock::new() }
     }
 
-    fn embedded(hash: &str, gzip: &[u8]) -> Self {
+    fn embedded(hash: &str, gzip: &'static [u8]) -> Self {
         // The last four bytes of a gzip file are the length of what is in it (RFC 1952).
         let size = gzip.last_chunk().map_or(0, |size| u64::from(u32::from_le_bytes(*size)));
-        Self { hash: hash.to_owned(), size, binary: Vec::new(), gzip: OnceLock::from(gzip.to_owned()) }
+        Self { hash: hash.to_owned(), size, binary: Vec::new(), gzip: OnceLock::from(Cow::Borrowed(gzip)) }
     }
 
     /// The binary compressed by gzip; compressed once for all hosts, and only if one lacks it.
@@ -107,7 +112,7 @@ impl Build {
         self.gzip.get_or_init(|| {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
             let written = encoder.write_all(&self.binary).and_then(|()| encoder.finish());
-            written.expect("memory can always be written to")
+            Cow::Owned(written.expect("memory can always be written to"))
         })
     }
 }
@@ -126,7 +131,8 @@ mod tests {
         {
             fs::write(directory.path().join(name), text).expect("a file");
         }
-        let agents = Agents::in_directory(directory.path()).expect("readable files");
+        let mut agents = Agents::default();
+        agents.look_in(directory.path()).expect("readable files");
         let found: Vec<_> =
             agents.iter().map(|(machine, build)| (machine, build.binary.as_slice())).collect();
         let own = std::env::consts::ARCH;
@@ -146,7 +152,7 @@ mod tests {
     #[test]
     fn an_embedded_agent_is_the_same_as_the_file_it_came_from() {
         let file = Build::new(b"an agent".to_vec());
-        let embedded = Build::embedded(&file.hash, file.gzip());
+        let embedded = Build::embedded(&file.hash, file.gzip().to_vec().leak());
         assert_eq!((embedded.size, &embedded.hash), (8, &file.hash));
         assert_eq!(embedded.hash, "647936ec3e40783d8d86fad9d2d8acfac4613dee5c3eb516ef433fed532f8d86");
         let mut unpacked = Vec::new();

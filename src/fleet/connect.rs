@@ -53,6 +53,20 @@ pub async fn connect(
     options: &Options,
     sink: Sink,
 ) -> Result<Vec<(NodeName, Result<HostSession, Fault>)>, std::io::Error> {
+    connect_each(nodes, options, sink, |node, session| async { (node.name.clone(), session) }).await
+}
+
+/// As [`connect`], and does `work` on each host as soon as it is connected, without waiting for others. Answers in the
+/// order of `nodes`.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_each<'n, T, W: Future<Output = T>>(
+    nodes: &'n [Node],
+    options: &Options,
+    sink: Sink,
+    work: impl Fn(&'n Node, Result<HostSession, Fault>) -> W,
+) -> Result<Vec<T>, std::io::Error> {
     let agents = Arc::new(Agents::find(options.agent_dir.as_deref())?);
     let ssh = ssh::Options {
         retry_for: options.retry_for,
@@ -65,27 +79,34 @@ pub async fn connect(
     let config = SshConfig::of_user();
     let secrets = Secrets::resolve(nodes).await;
     let keyring = Arc::new(Keyring::new(options.ask_secret.clone()));
-    let opened = stream::iter(nodes).map(|node| async {
-        let session = async {
-            let given = Given {
-                password: secrets.of(node, &node.login.password)?,
-                key_passphrase: secrets.of(node, &node.login.key_passphrase)?,
-                connect_timeout: options.connect_timeout,
-                ..given(node)
+    let (secrets, ssh, config, work) = (&secrets, &ssh, &config, &work);
+    let opened = stream::iter(nodes.iter().enumerate()).map(|(place, node)| {
+        let (agents, keyring, sink) = (Arc::clone(&agents), Arc::clone(&keyring), &sink);
+        async move {
+            let session = async {
+                let given = Given {
+                    password: secrets.of(node, &node.login.password)?,
+                    key_passphrase: secrets.of(node, &node.login.key_passphrase)?,
+                    connect_timeout: options.connect_timeout,
+                    ..given(node)
+                };
+                let target = config.target(given).await;
+                let target =
+                    target.map_err(|error| Fault::new(&node.name, error.to_string()).help(error.help()))?;
+                let passwords = Passwords {
+                    sudo: secrets.of(node, &node.login.sudo_password)?,
+                    login: target.password.clone(),
+                    ..Passwords::of(&node.name.0, &target.user, keyring)
+                };
+                open(node, target, passwords, ssh, agents, sink).await
             };
-            let target = config.target(given).await;
-            let target =
-                target.map_err(|error| Fault::new(&node.name, error.to_string()).help(error.help()))?;
-            let passwords = Passwords {
-                sudo: secrets.of(node, &node.login.sudo_password)?,
-                login: target.password.clone(),
-                ..Passwords::of(&node.name.0, &target.user, Arc::clone(&keyring))
-            };
-            open(node, target, passwords, &ssh, Arc::clone(&agents), &sink).await
-        };
-        (node.name.clone(), session.await)
+            (place, work(node, session.await).await)
+        }
     });
-    Ok(opened.buffered(options.forks.max(1)).collect().await)
+    // In no order: hosts that do not answer must not keep the others waiting.
+    let mut done: Vec<(usize, T)> = opened.buffer_unordered(options.forks.max(1)).collect().await;
+    done.sort_unstable_by_key(|(place, _)| *place);
+    Ok(done.into_iter().map(|(_, done)| done).collect())
 }
 
 fn tell_retries(sink: Sink) -> OnRetry {

@@ -1,8 +1,8 @@
 //! The one command that starts an agent on a host, and brings it there first where it is missing.
 //!
-//! It asks for the machine's architecture, runs the agent that is there by the hash of its content, else looks for a
-//! place that takes one, asks for it, checks what came and puts it in place by one rename. All in one go, since each
-//! command costs a round trip.
+//! It runs the agent that is there by the hash of its content, and starts no other program for that. Else it asks for
+//! the machine's architecture, looks for a place that takes an agent, asks for it, checks what came and puts it in place
+//! by one rename. All in one go, since each command costs a round trip.
 
 use super::agents::Agents;
 use super::elevation::Elevation;
@@ -47,6 +47,7 @@ impl Start<'_> {
             .iter()
             .map(|(machine, build)| format!("{machine}) h={} s={};; ", build.hash, build.size))
             .collect();
+        let hashes: Vec<&str> = self.agents.iter().map(|(_, build)| build.hash.as_str()).collect();
         [
             // Ends what a shell's start-up files may have printed without a line end.
             "echo",
@@ -55,12 +56,15 @@ impl Start<'_> {
             "export LC_ALL",
             "umask 077",
             "fail() { echo skep-fail $*; exit 1; }",
+            &format!("p=\"{}\"", self.places.join(" ")),
+            // A power cut may have emptied a file, and an empty one would even run, and do nothing. Half of one does not
+            // get that name, since it is on the disc before it is given it.
+            "found() { [ -O $d ] && [ -O $a ] && [ -x $a ] && [ -s $a ]; }",
+            // A hash tells the architecture as well: the host was asked for it when the file was brought.
+            &format!("for d in $p; do for h in {}; do a=$d/agent-$h", hashes.join(" ")),
+            &format!("if found; then exec $a {}; fi; done; done", self.arguments),
             "m=$(uname -m)",
             &format!("case $m in {cases}*) fail machine $m;; esac"),
-            &format!("p=\"{}\"", self.places.join(" ")),
-            // The length shows a file that a power cut has emptied. An empty one would even run, and do nothing.
-            "found() { [ -O $d ] && [ -O $a ] && [ -x $a ] && [ $(wc -c <$a) -eq $s ]; }",
-            &format!("for d in $p; do a=$d/agent-$h; if found; then exec $a {}; fi; done", self.arguments),
             &format!("for c in {TOOLS}; do command -v $c >/dev/null || fail tool $c; done"),
             // What anybody may write to is for root alone to use; others get one place, and hear what is in the way.
             "[ $(id -u) = 0 ] || p=${p%% *}",
@@ -90,7 +94,7 @@ impl Start<'_> {
 const PATH: &str = "PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin; export PATH; ";
 
 /// What a push needs.
-const TOOLS: &str = "id mkdir chmod rm head gunzip sha256sum mv wc";
+const TOOLS: &str = "id mkdir chmod rm head gunzip sha256sum mv";
 
 /// `place`: whether the directory `$d` takes a program of `$s` bytes and lets it run; else it says why not. Nothing is
 /// left behind where not. `try` runs an empty file, which every sh takes for an empty script.

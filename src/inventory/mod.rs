@@ -29,6 +29,7 @@ mod spot;
 
 pub use crate::atomic::replace as write_atomically;
 pub use attached::TEMPLATE_SUFFIX;
+pub(crate) use check::clients::{is_everyone, network};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use host_arg::{HostArg, HostArgError};
 pub use load::{DEFAULT_PATH, Loaded, Surroundings, attach, load, load_alone, read};

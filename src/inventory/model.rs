@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde::Serialize;
 
 pub use super::attached::{OwnTemplate, Templates};
@@ -284,6 +284,19 @@ pub struct Swarm {
     pub subnet_size: Option<u8>,
     /// How many finished tasks a slot keeps.
     pub task_history: Option<i64>,
+}
+
+impl Swarm {
+    /// Docker's own choice of networks that overlay networks are cut from.
+    pub const DEFAULT_POOL: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 8));
+
+    /// Docker's own choice of the prefix length of each overlay network.
+    pub const DEFAULT_SUBNET_SIZE: u8 = 24;
+
+    /// The networks that overlay networks of a new swarm are cut from.
+    pub fn pools(&self) -> Vec<IpNet> {
+        if self.address_pool.is_empty() { vec![Self::DEFAULT_POOL] } else { self.address_pool.clone() }
+    }
 }
 
 /// A command of the user's own that runs before or after a phase.

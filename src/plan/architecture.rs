@@ -2,19 +2,29 @@
 
 use super::Finding;
 use super::validate::list;
-use super::view::View;
+use super::view::{Host, View};
 use crate::inventory::model::NodeName;
 
 /// The architectures of packages that belong to a kernel, as dpkg calls them.
 const KERNELS: &[(&str, &str)] = &[("aarch64", "arm64"), ("x86_64", "amd64")];
 
+/// What helps a host of two architectures.
+pub(crate) const HELP: &str =
+    "flash an image whose packages are of 64 bits, or keep services away by a constraint on the node";
+
+/// The architectures of a host's kernel and of its packages, where those differ.
+pub(crate) fn mixed(host: &Host) -> Option<(&str, &str)> {
+    let (kernel, packages) = (&host.facts.kernel.machine, &host.facts.system.architecture);
+    let own = KERNELS.iter().find(|(machine, _)| machine == kernel).map(|(_, own)| *own)?;
+    (!packages.is_empty() && packages != own).then_some((kernel, packages))
+}
+
 /// Nodes that tell the swarm of an architecture which their engine does not have: of a kernel of 64 bits under packages
 /// of 32, as some images for Raspberry Pis are.
 pub(super) fn warnings(view: &View<'_>) -> Vec<Finding> {
-    let differs = |(name, host): (&NodeName, &super::Host)| {
-        let (kernel, packages) = (&host.facts.kernel.machine, &host.facts.system.architecture);
-        let own = KERNELS.iter().find(|(machine, _)| machine == kernel).map(|(_, own)| *own)?;
-        (!packages.is_empty() && packages != own).then(|| (name.clone(), kernel.clone(), packages.clone()))
+    let differs = |(name, host): (&NodeName, &Host)| {
+        let (kernel, packages) = mixed(host)?;
+        Some((name.clone(), kernel.to_owned(), packages.to_owned()))
     };
     let mut found: Vec<(Vec<NodeName>, String, String)> = Vec::new();
     for (name, kernel, packages) in view.hosts.iter().filter_map(differs) {
@@ -29,9 +39,7 @@ pub(super) fn warnings(view: &View<'_>) -> Vec<Finding> {
              that the engine there cannot run",
             list(&nodes)
         ),
-        help:
-            "flash an image whose packages are of 64 bits, or keep services away by a constraint on the node"
-                .to_owned(),
+        help: HELP.to_owned(),
         nodes,
     };
     found.into_iter().map(finding).collect()

@@ -95,7 +95,7 @@ pub(super) fn template_errors(inventory: &Inventory, node: &Node) -> Vec<Templat
 }
 
 /// The kernel options that the inventory's shares need on this node and its kernel lacks.
-pub(super) fn missing_nfs(inventory: &Inventory, node: &Node, facts: &Facts) -> Vec<&'static str> {
+pub(crate) fn missing_nfs(inventory: &Inventory, node: &Node, facts: &Facts) -> Vec<&'static str> {
     let client = mounts(inventory, &node.name).next().is_some();
     let server = served(inventory, &node.name).next().is_some();
     let needed = [("NFS_FS", client), ("NFS_V4", client), ("NFSD", server), ("NFSD_V4", server)];
@@ -176,12 +176,12 @@ fn running(name: &str) -> Resource {
 }
 
 /// The shares of which a node is the server.
-fn served<'a>(inventory: &'a Inventory, node: &'a NodeName) -> impl Iterator<Item = &'a Share> {
+pub(crate) fn served<'a>(inventory: &'a Inventory, node: &'a NodeName) -> impl Iterator<Item = &'a Share> {
     inventory.shares.iter().filter(move |share| share.server == *node)
 }
 
 /// The shares that a node mounts.
-fn mounts<'a>(
+pub(crate) fn mounts<'a>(
     inventory: &'a Inventory,
     node: &'a NodeName,
 ) -> impl Iterator<Item = (&'a Share, &'a ShareMount)> {
@@ -220,7 +220,7 @@ fn exports(shares: &[&Share], texts: &Texts<'_>) -> exports::Desired {
 }
 
 /// What a share exports, client by client.
-fn entries(share: &Share) -> impl Iterator<Item = exports::Entry> {
+pub(crate) fn entries(share: &Share) -> impl Iterator<Item = exports::Entry> {
     share.clients.iter().map(|client| exports::Entry {
         path: share.path.clone(),
         client: client.clone(),
@@ -244,8 +244,7 @@ fn mounting(inventory: &Inventory, node: &Node, texts: &Texts<'_>) -> Vec<Resour
 }
 
 fn mounted(inventory: &Inventory, share: &Share, mount: &ShareMount, texts: &Texts<'_>) -> Resource {
-    let server = inventory.node(&share.server).map(reached_at).unwrap_or_default();
-    let source = format!("{server}:{}", mount.remote.display());
+    let source = source(inventory, share, mount);
     let version = nfs_version(&mount.options);
     let vers = format!("vers={}", version.unwrap_or(NFS_VERSION));
     let options: Vec<_> = MOUNT_OPTIONS
@@ -269,9 +268,29 @@ fn mounted(inventory: &Inventory, share: &Share, mount: &ShareMount, texts: &Tex
         unit: mount::unit_name(&mount.at),
         text,
         source,
-        // The kernel tells `vers=4` by the minor version that was agreed on.
-        required: if vers == "vers=4" { Vec::new() } else { vec![vers] },
+        required: required(mount),
     })
+}
+
+/// What is mounted: `192.168.2.1:/var/shared/folder`.
+pub(crate) fn source(inventory: &Inventory, share: &Share, mount: &ShareMount) -> String {
+    let server = inventory.node(&share.server).map(reached_at).unwrap_or_default();
+    format!("{server}:{}", mount.remote.display())
+}
+
+/// Options that a mount must show once it is there.
+pub(crate) fn required(mount: &ShareMount) -> Vec<String> {
+    // The kernel tells `vers=4` by the minor version that was agreed on.
+    Some(wanted_version(mount))
+        .filter(|version| *version != "4")
+        .map(|version| format!("vers={version}"))
+        .into_iter()
+        .collect()
+}
+
+/// The NFS version that a mount asks for: `4.2`.
+pub(crate) fn wanted_version(mount: &ShareMount) -> &str {
+    nfs_version(&mount.options).unwrap_or(NFS_VERSION)
 }
 
 /// The version that mount options ask for; of several the last one counts, as in nfs(5).
@@ -281,7 +300,7 @@ fn nfs_version(options: &[String]) -> Option<&str> {
 
 /// The address at which the other nodes reach a server, from the inventory alone, so that a mount does not change
 /// with what happens to be reachable in a run.
-fn reached_at(node: &Node) -> String {
+pub(crate) fn reached_at(node: &Node) -> String {
     let address = node.advertise.map_or_else(|| node.address.clone(), |address| address.to_string());
     if address.contains(':') { format!("[{address}]") } else { address }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::facts::System;
 
 /// The distribution's own engine.
-pub(super) const ENGINE: &str = "docker.io";
+pub(crate) const ENGINE: &str = "docker.io";
 
 /// Packages that are an engine, or that one cannot run without.
 pub(super) const ENGINES: &[&str] =
@@ -19,7 +19,7 @@ pub(super) const CLIENT: &str = "docker-cli";
 pub(super) const RUNTIME: &str = "containerd";
 
 /// Docker's own engine.
-pub(super) const DOCKER_ENGINE: &str = "docker-ce";
+pub(crate) const DOCKER_ENGINE: &str = "docker-ce";
 
 /// Docker's packages, as its documentation installs them.
 pub(super) const DOCKER: &[&str] =
@@ -53,22 +53,22 @@ pub(super) const IN_DISTROS_WAY: &[&str] = &[
 ];
 
 /// Where Docker's packages are.
-pub(super) const DOCKER_URL: &str = "https://download.docker.com/linux";
+pub(crate) const DOCKER_URL: &str = "https://download.docker.com/linux";
 
 /// The fingerprint of the key that signs them (<https://docs.docker.com/engine/install/debian/>).
 pub(super) const DOCKER_FINGERPRINT: &str = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88";
 
 /// What minimal images lack and the engine only recommends, so that it is missing where recommends are off.
-pub(super) const BESIDES: &[&str] = &["iptables", "ca-certificates"];
+pub(crate) const BESIDES: &[&str] = &["iptables", "ca-certificates"];
 
 /// `apparmor_parser`, without which the engine silently does without AppArmor.
-pub(super) const APPARMOR: &str = "apparmor";
+pub(crate) const APPARMOR: &str = "apparmor";
 
 /// `mount.nfs4`; Debian has no package `nfs-utils`.
-pub(super) const NFS_CLIENT: &str = "nfs-common";
+pub(crate) const NFS_CLIENT: &str = "nfs-common";
 
 /// `exportfs` and the server's units.
-pub(super) const NFS_SERVER: &str = "nfs-kernel-server";
+pub(crate) const NFS_SERVER: &str = "nfs-kernel-server";
 
 /// Releases whose `docker.io` holds the client too. Debian parted them in trixie; Ubuntu has not.
 const CLIENT_INSIDE: &[&str] = &["buster", "bullseye", "bookworm"];
@@ -163,18 +163,18 @@ pub(super) fn client_apart(system: &System) -> bool {
 }
 
 /// Whether skep knows this kind of system: Debian, or one that calls itself like it.
-pub(super) fn supported(system: &System) -> bool {
+pub(crate) fn supported(system: &System) -> bool {
     system.id == "debian" || system.id_like.iter().any(|like| like == "debian")
 }
 
 /// All packages that matter to any plan.
-pub(super) fn asked() -> BTreeSet<String> {
+pub(crate) fn asked() -> BTreeSet<String> {
     let names = [APPARMOR, NFS_CLIENT, NFS_SERVER].into_iter().chain(BESIDES.iter().copied());
     names.map(str::to_owned).chain(engines()).collect()
 }
 
 /// All packages that hold an engine or stand in the way of one.
-pub(super) fn engines() -> BTreeSet<String> {
+pub(crate) fn engines() -> BTreeSet<String> {
     [DOCKER, VERSIONED, IN_DOCKERS_WAY, IN_DISTROS_WAY].concat().into_iter().map(str::to_owned).collect()
 }
 

@@ -8,7 +8,7 @@ use super::distribution::{self, DOCKER, DOCKER_ENGINE, VERSIONED};
 use super::templates::Texts;
 use super::view::{Choices, Host};
 use crate::facts::Engine;
-use crate::inventory::model::{EngineSource, Inventory, Proxy, Repository, RepositoryKey};
+use crate::inventory::model::{EngineSource, Inventory, Node, Proxy, Repository, RepositoryKey};
 use crate::resource::packages::version::is_older;
 use crate::resource::repository::{self, KeySource};
 use crate::resource::{Key, Observed, Problem, Resource, dropin, file, hold, member, packages};
@@ -60,6 +60,16 @@ pub(super) fn part(inventory: &Inventory, host: &Host, choices: &Choices, texts:
         part.problem = Some(problem);
     }
     part
+}
+
+/// Why the packages of a host's engine cannot be what the inventory wants.
+pub(crate) fn package_problem(
+    inventory: &Inventory,
+    node: &Node,
+    host: &Host,
+    choices: &Choices,
+) -> Option<Problem> {
+    part(inventory, host, choices, &Texts::new(&inventory.templates, node)).problem
 }
 
 /// Whose packages an engine is of.

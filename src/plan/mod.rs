@@ -2,22 +2,22 @@
 //!
 //! `skep plan` prints a [`Plan`], `skep up` executes it and the journal records it: the same value.
 
-mod again;
-mod architecture;
+pub(crate) mod architecture;
 pub mod desire;
-mod distribution;
+pub(crate) mod distribution;
 mod engine;
 mod hooks;
 mod in_turn;
 mod make;
-mod storage;
+pub(crate) mod storage;
 #[cfg(test)]
 mod systems;
 pub mod templates;
 #[cfg(test)]
 mod tests;
+pub(crate) mod twins;
 pub mod undo;
-mod validate;
+pub(crate) mod validate;
 mod view;
 
 use std::path::PathBuf;
@@ -28,9 +28,10 @@ use crate::inventory::model::NodeName;
 use crate::resource::{Change, Description, Kind, hook};
 use crate::swarm::SwarmAction;
 
-pub use again::resource_of;
+pub(crate) use engine::package_problem;
 pub use hooks::CONTROLLER;
 pub use make::make;
+pub(crate) use validate::nothing_to_keep;
 pub use view::{Choices, Host, View};
 
 /// Version of the plan's JSON form. Raise it when an old reader would misread a new plan.

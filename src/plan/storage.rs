@@ -6,10 +6,10 @@ use crate::facts::Storage;
 use crate::inventory::model::Node;
 
 /// With less than this many free bytes even settings and the state of packages no longer fit.
-const LEAST: u64 = 16 << 20;
+pub(crate) const LEAST: u64 = 16 << 20;
 
 /// With room for fewer files than this, neither.
-const LEAST_FILES: u64 = 100;
+pub(crate) const LEAST_FILES: u64 = 100;
 
 /// Why nothing of what the plan has for a host can be done there: one sentence, in the place of a failure for each step.
 /// A host with nothing to do may be as full or read-only as it likes.
@@ -19,15 +19,18 @@ pub(super) fn refusal(node: &Node, host: &Host, has_steps: impl Fn(PhaseName) ->
         return None;
     }
     let disk = &host.facts.storage;
-    let (cause, help) = read_only(disk)
-        .or_else(|| full(disk))
-        .or_else(|| has_steps(Packages).then(|| noexec(disk)).flatten())?;
+    let (cause, help) = unusable(disk).or_else(|| has_steps(Packages).then(|| noexec(disk)).flatten())?;
     let name = &node.name;
     Some(Finding { nodes: vec![name.clone()], message: format!("{name}: {cause}"), help })
 }
 
 /// What is wrong, and what helps.
-type Trouble = (String, String);
+pub(crate) type Trouble = (String, String);
+
+/// Why nothing can be written.
+pub(crate) fn unusable(disk: &[Storage]) -> Option<Trouble> {
+    read_only(disk).or_else(|| full(disk))
+}
 
 fn read_only(disk: &[Storage]) -> Option<Trouble> {
     let directories = directories(disk, |storage| storage.read_only)?;
@@ -54,7 +57,8 @@ fn full(disk: &[Storage]) -> Option<Trouble> {
     Some((format!("{directories} takes no more files (inodes)"), help("-i", &directories)))
 }
 
-fn noexec(disk: &[Storage]) -> Option<Trouble> {
+/// Why no package can be installed.
+pub(crate) fn noexec(disk: &[Storage]) -> Option<Trouble> {
     let directories = directories(disk, |storage| storage.noexec)?;
     Some((
         format!("{directories} is mounted noexec, so that dpkg cannot run the scripts of packages"),

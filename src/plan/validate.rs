@@ -3,36 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use super::twins::Identity;
 use super::view::{Host, View};
 use super::{Finding, distribution};
-use crate::facts;
-use crate::inventory::model::{EngineSource, NodeName};
+use crate::inventory::model::{EngineSource, Inventory, NodeName};
+use crate::resource::Problem;
 
 /// Clocks may be this far apart; joins and TLS fail long after, logs are unreadable long before.
-const CLOCKS_APART_MS: i64 = 30_000;
+pub(crate) const CLOCKS_APART_MS: i64 = 30_000;
 
 /// Why nothing may be changed; empty where all is well.
 pub(super) fn refusals(view: &View<'_>) -> Vec<Finding> {
     let mut refusals = Vec::new();
-    refusals.extend(twins(view, "machine-id", |host| Some(host.facts.system.machine_id.clone()), |_| {
-        "they are copies of one card: on all but one, run `rm /etc/machine-id && systemd-machine-id-setup` and \
-         reboot"
-            .to_owned()
-    }));
-    refusals.extend(twins(
-        view,
-        "hostname",
-        |host| Some(host.facts.system.hostname.clone()),
-        |nodes| {
-            let last = &nodes[nodes.len() - 1];
-            format!("give each its own, such as `hostnamectl set-hostname {last}` on {last}")
-        },
-    ));
-    refusals.extend(twins(view, "engine ID", engine_id, |_| {
-        "they are copies of one card: on all but one, run `systemctl stop docker && rm \
-         /var/lib/docker/engine-id /etc/docker/key.json; systemctl start docker`"
-            .to_owned()
-    }));
+    refusals.extend(Identity::ALL.into_iter().flat_map(|identity| identity.refusals(view)));
     refusals.extend(clocks(view));
     for (node, host) in &view.hosts {
         refusals.extend(unsupported(view, node, host));
@@ -40,86 +23,75 @@ pub(super) fn refusals(view: &View<'_>) -> Vec<Finding> {
     refusals
 }
 
-fn engine_id(host: &Host) -> Option<String> {
-    match &host.facts.engine {
-        facts::Engine::Running(running) => Some(running.id.clone()),
-        _ => None,
-    }
-}
-
-/// Nodes that share what each must have for itself.
-fn twins(
-    view: &View<'_>,
-    what: &str,
-    value: impl Fn(&Host) -> Option<String>,
-    help: impl Fn(&[NodeName]) -> String,
-) -> Vec<Finding> {
-    let values = view.hosts.iter().filter_map(|(node, host)| Some((value(host)?, node.clone())));
-    shared(values.filter(|(value, _)| !value.is_empty()))
-        .map(|(value, nodes)| Finding {
-            message: format!("{} have one {what}, {value}", list(&nodes)),
-            help: help(&nodes),
-            nodes,
-        })
-        .collect()
-}
-
-/// Groups by value and keeps what several nodes share.
-fn shared<V: Ord>(values: impl Iterator<Item = (V, NodeName)>) -> impl Iterator<Item = (V, Vec<NodeName>)> {
-    let mut groups: BTreeMap<V, Vec<NodeName>> = BTreeMap::new();
-    for (value, node) in values {
-        groups.entry(value).or_default().push(node);
-    }
-    groups.into_iter().filter(|(_, nodes)| nodes.len() > 1)
-}
-
-/// Clocks too far apart from the median, which a single wrong clock cannot move.
+/// Clocks too far apart.
 fn clocks(view: &View<'_>) -> Vec<Finding> {
+    let wrong = clock_leads(view).into_iter().filter(|(_, lead)| lead.abs() > CLOCKS_APART_MS);
+    wrong.map(|(node, lead)| clock_finding(node, lead)).collect()
+}
+
+/// That a node's clock goes so many milliseconds before the others'.
+pub(crate) fn clock_finding(node: NodeName, lead: i64) -> Finding {
+    let direction = if lead > 0 { "ahead of" } else { "behind" };
+    Finding {
+        message: format!("{node}'s clock is {} s {direction} the other nodes'", lead.abs() / 1000),
+        help: format!("set it right: `timedatectl set-ntp true` on {node}, then look at `timedatectl`"),
+        nodes: vec![node],
+    }
+}
+
+/// How far each node's clock is ahead of their median, in milliseconds; a single wrong clock cannot move that.
+pub(crate) fn clock_leads(view: &View<'_>) -> BTreeMap<NodeName, i64> {
+    let median = clock_median(view).unwrap_or_default();
+    view.hosts.iter().map(|(node, host)| (node.clone(), host.clock_offset_ms - median)).collect()
+}
+
+/// How far the median of the nodes' clocks is ahead of this computer's, in milliseconds; none where there are no nodes.
+/// With two nodes the lower one counts, and the other is the one that is ahead; either way both are told.
+pub(crate) fn clock_median(view: &View<'_>) -> Option<i64> {
     let mut offsets: Vec<i64> = view.hosts.values().map(|host| host.clock_offset_ms).collect();
     offsets.sort_unstable();
-    // With two nodes the lower one counts, and the other is the one that is ahead; either way both are told.
-    let Some(median) = offsets.get(offsets.len().saturating_sub(1) / 2).copied() else { return Vec::new() };
-    let wrong = view.hosts.iter().filter(|(_, host)| (host.clock_offset_ms - median).abs() > CLOCKS_APART_MS);
-    wrong
-        .map(|(node, host)| {
-            let seconds = (host.clock_offset_ms - median) / 1000;
-            let direction = if seconds > 0 { "ahead of" } else { "behind" };
-            Finding {
-                nodes: vec![node.clone()],
-                message: format!("{node}'s clock is {} s {direction} the other nodes'", seconds.abs()),
-                help: format!(
-                    "set it right: `timedatectl set-ntp true` on {node}, then look at `timedatectl`"
-                ),
-            }
-        })
-        .collect()
+    offsets.get(offsets.len().saturating_sub(1) / 2).copied()
 }
 
 /// What makes one host unfit for skep.
 fn unsupported(view: &View<'_>, node: &NodeName, host: &Host) -> Vec<Finding> {
-    let system = &host.facts.system;
     let mut findings = Vec::new();
     let mut refuse = |message: String, help: &str| {
         findings.push(Finding { nodes: vec![node.clone()], message, help: help.to_owned() });
     };
-    if !distribution::supported(system) {
-        let name = &system.pretty_name;
-        refuse(format!("{node} runs {name}, which skep does not know"), "use Debian, Ubuntu or Armbian");
+    for (cause, help) in unfit(host) {
+        refuse(format!("{node} {cause}"), help);
     }
-    if !system.systemd {
-        refuse(format!("{node} does not run systemd"), "use an image whose process 1 is systemd");
-    }
-    if view.inventory.engine.source == EngineSource::Keep && !host.facts.engine.is_installed() {
-        refuse(
-            format!("{node} has no Docker engine, and `engine.source` is `keep`"),
-            "install one, or set `engine.source: distro`",
-        );
+    if let Some(Problem { message, help }) = nothing_to_keep(view.inventory, host) {
+        refuse(format!("{node} has {message}"), &help);
     }
     findings
 }
 
+/// What makes a host unfit whatever is wanted of it, and what helps.
+pub(crate) fn unfit(host: &Host) -> Vec<(String, &'static str)> {
+    let system = &host.facts.system;
+    let unknown = !distribution::supported(system);
+    let unknown = unknown.then(|| {
+        (format!("runs {}, which skep does not know", system.pretty_name), "use Debian, Ubuntu or Armbian")
+    });
+    let other_init = !system.systemd;
+    let other_init =
+        other_init.then(|| ("does not run systemd".to_owned(), "use an image whose process 1 is systemd"));
+    unknown.into_iter().chain(other_init).collect()
+}
+
+/// Whether an engine shall be kept that is not there.
+pub(crate) fn nothing_to_keep(inventory: &Inventory, host: &Host) -> Option<Problem> {
+    let wanted = inventory.engine.source == EngineSource::Keep && !host.facts.engine.is_installed();
+    wanted.then(|| Problem {
+        message: "no Docker engine, and `engine.source` is `keep`".to_owned(),
+        help: "install one, or set `engine.source: distro`".to_owned(),
+    })
+}
+
 /// `n1, n2 and n3`.
-pub(super) fn list<T: Display>(items: &[T]) -> String {
+pub(crate) fn list<T: Display>(items: &[T]) -> String {
     match items {
         [] => String::new(),
         [only] => only.to_string(),

@@ -10,7 +10,7 @@ pub(super) mod engine;
 mod merge;
 
 /// Where the engine reads its options.
-const FILE: &str = "/etc/docker/daemon.json";
+pub(crate) const FILE: &str = "/etc/docker/daemon.json";
 
 /// Options that the engine should have, besides whatever else is in its file.
 #[derive(Debug)]
@@ -43,6 +43,16 @@ pub struct Change {
     pub after: Option<String>,
     /// Whether a running engine is restarted.
     pub restart: bool,
+}
+
+impl Observed {
+    /// The options in the file.
+    ///
+    /// # Errors
+    /// Where it is no JSON object, with its line and column.
+    pub fn options(&self) -> Result<Map<String, Value>, Problem> {
+        merge::parse(self.text.as_deref().unwrap_or_default()).map_err(|error| unreadable(&error))
+    }
 }
 
 impl Kind for Daemon {
@@ -100,8 +110,12 @@ impl Kind for Daemon {
     fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
         let mut foreign = Vec::new();
         let file = change.file().and_then(|file| file.rest(observed.text.as_deref(), &mut foreign));
-        let left = file.map(|file| Change { before: file.before, after: file.after, restart: observed.running });
-        Rest { change: left, foreign }
+        // Written, but the engine was not restarted any more.
+        let unknown_to_engine = foreign.is_empty() && observed.stale;
+        let restart = observed.running && (file.is_some() || unknown_to_engine);
+        let before = file.map_or(change.after.clone(), |file| file.before);
+        let left = Change { before, after: change.after.clone(), restart };
+        Rest { change: (restart || left.file().is_some()).then_some(left), foreign }
     }
 
     fn describe(change: &Change) -> Description {

@@ -126,8 +126,9 @@ impl Kind for Dropin {
         let mut foreign = Vec::new();
         let file =
             change.file.as_ref().and_then(|file| file.rest(observed.text.as_deref(), &mut foreign));
-        // Written, but systemd was not told any more.
-        let needed = file.is_some() || (foreign.is_empty() && observed.reload_pending);
+        // Written, but systemd was not told any more, or the engine not restarted.
+        let unknown = observed.reload_pending || (change.restart && observed.running && observed.stale);
+        let needed = file.is_some() || (foreign.is_empty() && unknown);
         Rest { change: needed.then(|| Change { file, ..change.clone() }), foreign }
     }
 

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange};
 
 mod grammar;
-mod options;
-mod served;
+pub(crate) mod options;
+pub(crate) mod served;
 
 pub use grammar::{Flaw, FlawKind, Parsed, parse};
 
@@ -178,7 +178,7 @@ fn check_text(desired: &Desired) -> Result<(), Problem> {
 }
 
 /// `exportfs` takes the first of two entries for one path and client, and one root of NFSv4 only.
-fn check_others(entries: &[Entry], others: &[Located]) -> Result<(), Problem> {
+pub(crate) fn check_others(entries: &[Entry], others: &[Located]) -> Result<(), Problem> {
     let at = |other: &Located| format!("{}:{}", other.file.display(), other.line);
     for entry in entries {
         let twin = |other: &&Located| {
@@ -206,8 +206,8 @@ fn check_others(entries: &[Entry], others: &[Located]) -> Result<(), Problem> {
     })
 }
 
-/// What other files than `own` say; flaws in them are not skep's.
-fn others(own: &std::path::Path, host: &Host) -> Result<Vec<Located>, Fault> {
+/// The files that `exportfs` reads, in its order.
+pub(crate) fn files(host: &Host) -> Vec<PathBuf> {
     let directory = "/etc/exports.d";
     let mut files = vec![PathBuf::from("/etc/exports")];
     if let Ok(entries) = std::fs::read_dir(host.path(directory)) {
@@ -216,6 +216,12 @@ fn others(own: &std::path::Path, host: &Host) -> Result<Vec<Located>, Fault> {
         names.sort();
         files.extend(names.into_iter().map(|name| PathBuf::from(directory).join(name)));
     }
+    files
+}
+
+/// What other files than `own` say; flaws in them are not skep's.
+fn others(own: &std::path::Path, host: &Host) -> Result<Vec<Located>, Fault> {
+    let mut files = files(host);
     files.retain(|file| file != own);
     let mut others = Vec::new();
     for file in files {

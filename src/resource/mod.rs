@@ -19,6 +19,7 @@ mod text;
 
 pub use host::{Command, CommandOutput, Host};
 pub use rest::Rest;
+pub(crate) use systemd::UNITS;
 
 /// One kind of thing that a host can have.
 pub trait Kind {

@@ -11,9 +11,10 @@ use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange,
 mod advice;
 mod rest;
 mod stale;
-mod table;
+pub mod table;
 mod unit_name;
 
+pub(crate) use table::holding;
 pub use unit_name::unit_name;
 
 /// A share that a host should have mounted, now and after each boot.
@@ -308,11 +309,13 @@ fn mounts_alike(one: &str, other: &str) -> bool {
     ["Type=", "Options="].iter().all(|name| setting(one, name) == setting(other, name))
 }
 
-fn setting<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+/// A setting of a unit's text, such as that of `What=`.
+pub(crate) fn setting<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
-fn is_source(one: &str, other: &str) -> bool {
+/// Whether two ways of writing what is mounted mean the same.
+pub(crate) fn is_source(one: &str, other: &str) -> bool {
     // The root of a server stays `server:/`; elsewhere a slash at the end means nothing.
     let plain = |source: &str| match source.strip_suffix('/') {
         Some(shorter) if !shorter.ends_with(':') => shorter.to_owned(),

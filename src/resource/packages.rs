@@ -65,6 +65,13 @@ pub struct Observed {
     pub needs: Vec<Need>,
 }
 
+impl Observed {
+    /// Whether dpkg has something to finish before anything else.
+    fn is_broken(&self) -> bool {
+        self.interrupted || !self.unfinished.is_empty()
+    }
+}
+
 /// Packages installed or, by undo, removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
@@ -138,7 +145,7 @@ impl Kind for Packages {
     fn diff(desired: &Desired, observed: &Observed) -> Result<Option<Change>, Problem> {
         let install = missing(&desired.install, &desired.versions, &observed.installed);
         let remove: BTreeSet<String> = there(&desired.absent, &observed.installed);
-        let repair = !desired.leave_repair && (observed.interrupted || !observed.unfinished.is_empty());
+        let repair = !desired.leave_repair && observed.is_broken();
         let of_those = |(name, _): &(&String, &String)| install.contains(*name);
         let owned = |(name, version): (&String, &String)| (name.clone(), version.clone());
         let versions = desired.versions.iter().filter(of_those).map(owned).collect();
@@ -214,8 +221,9 @@ impl Kind for Packages {
         let install = missing(&change.install, &change.versions, &observed.installed);
         let mut versions = change.versions.clone();
         versions.retain(|name, _| install.contains(name));
-        let needed = !remove.is_empty() || !install.is_empty();
-        let change = Change { install, versions, remove, repair: false, ..change.clone() };
+        let repair = (change.repair || !change.install.is_empty()) && observed.is_broken();
+        let needed = repair || !remove.is_empty() || !install.is_empty();
+        let change = Change { install, versions, remove, repair, ..change.clone() };
         Rest { change: needed.then_some(change), foreign }
     }
 

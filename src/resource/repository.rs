@@ -11,7 +11,7 @@ use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange}
 mod armor;
 mod fetch;
 mod openpgp;
-mod sources;
+pub(crate) mod sources;
 
 /// Where apt reads its sources.
 const SOURCES: &str = "/etc/apt/sources.list.d";

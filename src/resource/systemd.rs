@@ -1,12 +1,14 @@
 //! What several kinds ask of systemd.
 
+mod bus;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Fault, Host};
 
 /// Where skep puts units and drop-ins: the administrator's place.
-pub(super) const UNITS: &str = "/etc/systemd/system";
+pub(crate) const UNITS: &str = "/etc/systemd/system";
 
 /// How long a unit may take to start or stop: a little longer than systemd's own 90 s, so that it speaks first.
 const PATIENCE: Duration = Duration::from_secs(110);
@@ -14,8 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(110);
 /// Properties of a unit by name.
 pub(super) type Properties = BTreeMap<String, String>;
 
-/// Reads `properties` of all `units` with one command; answers in their order.
+/// Reads `properties` of all `units`, without a command where systemd itself can be asked; answers in their order.
 pub(super) fn show(host: &Host, units: &[&str], properties: &str) -> Result<Vec<Properties>, Fault> {
+    if let Some(shown) = bus::show(host, units, properties) {
+        return Ok(shown);
+    }
     let output = host.command("systemctl").args(["show", "-p", properties, "--"]).args(units).run()?;
     let blocks = blocks(&output.expect_success(format!("systemctl show {}", units.join(" ")))?);
     if blocks.len() != units.len() {

@@ -76,7 +76,7 @@ impl Kind for Unit {
 
     fn diff(desired: &Desired, observed: &Observed) -> Result<Option<Change>, Problem> {
         let wants_it = desired.enabled == Some(true) || desired.active == Some(true);
-        if wants_it && !observed.masked_by_package && (observed.load == "masked" || observed.enabled.starts_with("masked")) {
+        if wants_it && observed.is_masked() {
             return Err(Problem {
                 message: format!("{} is masked on the host, so that it cannot start", desired.name),
                 help: format!("run `systemctl unmask {}` there if skep may start it", desired.name),
@@ -133,7 +133,7 @@ impl Kind for Unit {
         let enable = change.enable.filter(|enable| *enable != observed.starts_at_boot(*enable));
         let start = change.start.filter(|start| *start != observed.runs());
         let needed = enable.is_some() || start.is_some();
-        if needed && (observed.load == "masked" || observed.enabled.starts_with("masked")) {
+        if needed && observed.is_masked() {
             return Rest::foreign(format!("{} was masked since", change.name));
         }
         Rest::of(needed.then(|| Change { enable, start, before: observed.clone(), ..change.clone() }))
@@ -157,6 +157,11 @@ impl Observed {
             "disabled" | "masked" | "linked" | "linked-runtime" | "enabled-runtime" | "" => false,
             _ => wanted,
         }
+    }
+
+    /// Whether its user keeps it from starting; what its package masks, the package unmasks.
+    fn is_masked(&self) -> bool {
+        !self.masked_by_package && (self.load == "masked" || self.enabled.starts_with("masked"))
     }
 
     fn runs(&self) -> bool {

@@ -1,12 +1,13 @@
 //! Reaching a host as the user's own `ssh` does: what the inventory says, and for all it leaves out, what
 //! ssh_config(5) says.
 //!
-//! `ssh -G` is asked, since only `ssh` itself understands `Match`, canonical names and whatever comes next; where
-//! there is no `ssh`, a parser reads the files.
+//! `ssh -G` is asked, since only `ssh` itself understands `Match`, canonical names and whatever comes next; but not
+//! where the files say nothing that is not plain. Where there is no `ssh`, a parser reads the files.
 
 mod error;
 mod files;
 mod hop;
+mod plain;
 mod program;
 mod settings;
 mod surroundings;
@@ -26,6 +27,7 @@ use super::target::{KnownHosts, Route, Target};
 pub use error::ConfigError;
 use files::Files;
 pub use hop::{HopSpec, Jump};
+use plain::Plain;
 use program::Program;
 use settings::{Proxy, Settings};
 use surroundings::Here;
@@ -77,6 +79,8 @@ struct Question {
 
 /// The ssh configuration of this user. Each host is looked up once in the life of this value.
 pub struct SshConfig {
+    /// Asked first.
+    plain: Option<Plain>,
     source: Source,
     here: Here,
     answers: Mutex<HashMap<Question, Arc<OnceCell<Answer>>>>,
@@ -99,11 +103,11 @@ impl SshConfig {
     pub fn new(ssh: Option<PathBuf>, home: Option<PathBuf>, system: &Path) -> Self {
         let here = Here::of_process(home.filter(|home| !home.as_os_str().is_empty()));
         // `ssh` does nothing for a user without an account.
-        let source = match ssh.filter(|_| here.account_home.is_some()) {
-            Some(ssh) => Source::Program(Program::new(ssh, &here, system)),
-            None => Source::Files(Files::new(&here, system)),
+        let (plain, source) = match ssh.filter(|_| here.account_home.is_some()) {
+            Some(ssh) => (Plain::new(&ssh, &here, system), Source::Program(Program::new(ssh, &here, system))),
+            None => (None, Source::Files(Files::new(&here, system))),
         };
-        Self { source, here, answers: Mutex::default() }
+        Self { plain, source, here, answers: Mutex::default() }
     }
 
     /// How to reach the host and log in.
@@ -246,6 +250,9 @@ impl SshConfig {
     }
 
     async fn look_up(&self, question: &Question) -> Answer {
+        if let Some(said) = self.plain.as_ref().and_then(|plain| plain.ask(question)) {
+            return Settings::of(&said, &Default::default(), question, &self.here).map(Arc::new);
+        }
         let settings = match &self.source {
             Source::Program(program) => {
                 let (said, defaults) = tokio::join!(program.ask(question), program.defaults());

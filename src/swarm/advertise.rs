@@ -134,6 +134,11 @@ pub fn moved(node: &Node, interfaces: &[Interface], advertised: &str) -> Option<
     })
 }
 
+/// The host's own addresses with their networks: those of bridges and pairs that containers brought along left out.
+pub(crate) fn own(interfaces: &[Interface]) -> impl Iterator<Item = Address> {
+    addresses(interfaces).filter(|(name, _)| !is_containers(name)).map(|(_, address)| address)
+}
+
 /// The address that a member advertises, with the network that its host has it in.
 pub(super) fn held(advertised: &str, interfaces: &[Interface]) -> Option<Address> {
     on_host(advertised.parse().ok()?, interfaces)
@@ -155,24 +160,32 @@ fn addresses(interfaces: &[Interface]) -> impl Iterator<Item = (&str, Address)> 
 
 /// The addresses to choose from: those of the best kind that the host has.
 fn candidates(interfaces: &[Interface]) -> Vec<Address> {
-    let starts = |name: &str, starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
-    // Docker's own bridges only: `br-lan` is somebody's network.
-    let docker = |name: &str| {
-        name.strip_prefix("br-")
-            .is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    };
-    let own = || addresses(interfaces).filter(|(name, _)| !starts(name, CONTAINER) && !docker(name));
+    let own = || addresses(interfaces).filter(|(name, _)| !is_containers(name));
     let kinds = [(false, true), (false, false), (true, true), (true, false)];
     kinds
         .into_iter()
         .map(|(tunnel, ipv4)| {
             own()
-                .filter(|(name, address)| starts(name, TUNNEL) == tunnel && address.addr().is_ipv4() == ipv4)
+                .filter(|(name, address)| {
+                    starts_with(name, TUNNEL) == tunnel && address.addr().is_ipv4() == ipv4
+                })
                 .map(|(_, address)| address)
                 .collect::<Vec<_>>()
         })
         .find(|kind| !kind.is_empty())
         .unwrap_or_default()
+}
+
+/// Whether containers or virtual machines brought an interface of that name along.
+fn is_containers(name: &str) -> bool {
+    // Docker's own bridges only: `br-lan` is somebody's network.
+    let docker = name.strip_prefix("br-");
+    starts_with(name, CONTAINER)
+        || docker.is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+fn starts_with(name: &str, starts: &[&str]) -> bool {
+    starts.iter().any(|start| name.starts_with(start))
 }
 
 fn share_network(a: &Address, b: &Address) -> bool {

@@ -138,7 +138,7 @@ impl Health {
     }
 
     /// Whether somebody leads, and as many losses are survived as planned.
-    fn leadership(&self, inventory: &Inventory) -> Option<Finding> {
+    pub(crate) fn leadership(&self, inventory: &Inventory) -> Option<Finding> {
         let Managers { total, reachable } = self.managers;
         if self.leader.is_none() {
             return Some(finding(
@@ -165,7 +165,7 @@ impl Health {
     }
 
     /// What is not as planned of one node of the inventory.
-    fn node_finding(&self, node: &Node, membership: &Membership) -> Option<Finding> {
+    pub(crate) fn node_finding(&self, node: &Node, membership: &Membership) -> Option<Finding> {
         let name = &node.name;
         let (message, help) = match self.nodes.iter().find(|member| member.name.as_ref() == Some(name)) {
             None => {
@@ -265,7 +265,7 @@ fn remedies(inventory: &Inventory, membership: &Membership) -> String {
 }
 
 /// What helps nodes that are no members. A swarm that is nobody's may be taken over where there is no other.
-fn remedy_of(whom: &str, standing: &Standing, membership: &Membership) -> String {
+pub(crate) fn remedy_of(whom: &str, standing: &Standing, membership: &Membership) -> String {
     let nobodys =
         |id: &String| membership.others.iter().any(|other| other.id == *id && other.label.is_none());
     match standing {

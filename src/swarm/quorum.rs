@@ -105,7 +105,7 @@ pub fn check_inventory(inventory: &Inventory) -> Result<Option<Finding>, Finding
 }
 
 /// Why an even number of managers is a mistake.
-pub(super) fn even(managers: usize) -> String {
+pub(crate) fn even(managers: usize) -> String {
     let fewer = managers - 1;
     format!(
         "{managers} managers need {} for a quorum and survive the loss of {}; {fewer} survive{} the loss of {} as well, \

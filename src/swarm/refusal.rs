@@ -91,7 +91,7 @@ fn foreign(name: &NodeName, standing: &Standing, membership: &Membership) -> Opt
 }
 
 /// Hosts that have one node ID between them, as those cloned from one card do.
-pub(super) fn clones(view: &View<'_>) -> Vec<Finding> {
+pub(crate) fn clones(view: &View<'_>) -> Vec<Finding> {
     let mut holders: BTreeMap<&str, Vec<NodeName>> = BTreeMap::new();
     for (name, host) in &view.hosts {
         if let Engine::Running(running) = &host.facts.engine
@@ -111,7 +111,7 @@ pub(super) fn clones(view: &View<'_>) -> Vec<Finding> {
 }
 
 /// Other machines that bear the name of a host: which of the two is meant is not for skep to guess.
-pub(super) fn rivals(membership: &Membership) -> Vec<Finding> {
+pub(crate) fn rivals(membership: &Membership) -> Vec<Finding> {
     let rivals = |name| membership.rivals(name).into_iter().map(move |record| rival(name, record));
     membership.standings.keys().flat_map(rivals).collect()
 }
@@ -286,7 +286,7 @@ pub(super) fn no_quorum(name: &NodeName, what: &str, managers: Managers) -> Find
 }
 
 /// Members that the inventory lacks.
-pub(super) fn outsiders(membership: &Membership, roster: &Roster) -> Option<Finding> {
+pub(crate) fn outsiders(membership: &Membership, roster: &Roster) -> Option<Finding> {
     let stranger = |node: &&SwarmNode| {
         // A host whose join or recovery goes on cannot tell its node ID, but its record is known by its label.
         let joining = node.labels.get(NODE_LABEL).is_some_and(|label| {

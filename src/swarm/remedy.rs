@@ -3,7 +3,7 @@
 use crate::swarm::membership::{Standing, Unknown};
 
 /// What to do about `whom`, one host or several that stand alike. Nothing here loses what a swarm holds unsaid.
-pub(super) fn remedy(whom: &str, standing: &Standing) -> String {
+pub(crate) fn remedy(whom: &str, standing: &Standing) -> String {
     match standing {
         Standing::Outside => format!("run `skep up`, which lets {whom} join"),
         // A member is amiss only where two hosts claim one record.

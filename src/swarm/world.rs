@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::facts::engine::{Cluster, Running};
+use crate::facts::engine::{Cluster, Running, Settings, Trust};
 use crate::facts::{Clock, Engine, Facts, Interface, Kernel, SwarmNode, SwarmState, SwarmView, System};
 use crate::inventory::model::{self, EngineSource, Inventory, Login, Node, NodeName, Place, Role};
 use crate::plan::{Choices, Host, View};
@@ -186,6 +186,7 @@ pub(crate) fn record(id: &str, role: Role, addr: IpAddr) -> SwarmNode {
         labels: BTreeMap::new(),
         engine_version: "20.10.24".to_owned(),
         architecture: "x86_64".to_owned(),
+        certificate: Trust::Ready,
     }
 }
 
@@ -206,6 +207,8 @@ pub(crate) fn cluster(id: &str, label: Option<&str>, nodes: Vec<SwarmNode>) -> C
         task_history: Some(5),
         address_pool: vec!["10.0.0.0/8".to_owned()],
         subnet_size: 24,
+        autolock: false,
+        rotating: false,
         nodes: Ok(nodes),
     }
 }
@@ -231,6 +234,7 @@ pub(crate) fn running(swarm: SwarmView) -> Engine {
         live_restore: false,
         started_unix_ms: 0,
         swarm,
+        settings: Settings::default(),
     }))
 }
 

@@ -3,6 +3,7 @@
 //! Where this computer can have no lab, each test is told as ignored with the reason; with `SKEP_REQUIRE=all` that is
 //! a failure.
 
+mod audit_nfs;
 mod bare;
 mod engine;
 mod faults;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         engine::trials(),
         systems::trials(),
         hooks::trials(),
+        audit_nfs::trials(),
     ];
     let trials = rooms
         .concat()

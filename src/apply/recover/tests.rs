@@ -8,8 +8,9 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncWriteExt, BufReader, DuplexStream, duplex, split};
 
-use crate::apply::{Account, Desire, Means, Sessions, Stop, execute};
+use crate::apply::{Account, Means, Sessions, Stop, execute};
 use crate::event::{Event, Sink};
+use crate::facts::Facts;
 use crate::fleet::{
     Agents, Channel, Elevation, Exit, HostSession, Keep, LogIn, Passwords, Privilege, Refusal, Remote, Status,
 };
@@ -114,12 +115,16 @@ fn receipt() -> Receipt {
     Receipt::Directory(change)
 }
 
-fn survey(observed: Result<Observed, Fault>) -> Option<Answer> {
+fn facts() -> Box<Facts> {
     let sample = include_str!("../../../tests/fixtures/wire/v1/replies/survey.json");
     let Reply { body: Answer::Survey { facts, .. }, .. } = serde_json::from_str(sample).unwrap() else {
         panic!("a survey")
     };
-    Some(Answer::Survey { facts, observed: vec![(Key::Directory("/srv".into()), observed)] })
+    facts
+}
+
+fn survey(observed: Result<Observed, Fault>) -> Option<Answer> {
+    Some(Answer::Survey { facts: facts(), observed: vec![(Key::Directory("/srv".into()), observed)] })
 }
 
 fn outcome(outcome: Outcome) -> Turn {
@@ -136,7 +141,7 @@ struct Ran {
 }
 
 /// Makes `/srv` on a host that follows the script to its end, so many times.
-async fn run(script: Vec<Turn>, steps: usize, desire: &Desire<'_>, stop: &Stop) -> Ran {
+async fn run(script: Vec<Turn>, steps: usize, stop: &Stop) -> Ran {
     let host = Host(Arc::new(Mutex::new(script.into())));
     let again: LogIn = {
         let host = host.clone();
@@ -168,7 +173,7 @@ async fn run(script: Vec<Turn>, steps: usize, desire: &Desire<'_>, stop: &Stop) 
     let plan =
         Plan { version: VERSION, phases: vec![phase], refusals, problems, warnings, origins: Vec::new() };
     let sessions = Sessions::from([("n1".into(), session)]);
-    let means = Means { sessions: &sessions, swarm: None, run: "r", desire, forks: 1, sink: &sink, stop };
+    let means = Means { sessions: &sessions, swarm: None, run: "r", forks: 1, sink: &sink, stop };
     let account = execute(&plan, means).await.remove(&"n1".into()).unwrap();
     assert!(host.0.lock().unwrap().is_empty(), "not asked: {:?}", host.0.lock().unwrap());
     drop(sessions);
@@ -177,7 +182,7 @@ async fn run(script: Vec<Turn>, steps: usize, desire: &Desire<'_>, stop: &Stop) 
 }
 
 async fn one(script: Vec<Turn>) -> Ran {
-    run(script, 1, &|_, _| Some(wanted()), &Stop::default()).await
+    run(script, 1, &Stop::default()).await
 }
 
 impl Ran {
@@ -232,7 +237,13 @@ async fn what_nobody_knows_is_looked_at() {
     let ran = one([unknown(), vec![("survey", survey(Err(unreadable.clone())))]].concat()).await;
     assert_eq!(ran.account.fault, Some(unreadable));
 
-    let ran = run(unknown(), 1, &|_, _| None, &Stop::default()).await;
+    let meddled = directory::Present { mode: 0o700, uid: 0, gid: 0, filled: false };
+    let meddled = Observed::Directory(directory::Observed::Directory(meddled));
+    let ran = one([unknown(), vec![("survey", survey(Ok(meddled)))]].concat()).await;
+    assert!(ran.cause().contains("somebody else was there: /srv was set to"), "{}", ran.cause());
+
+    let elsewhere = Some(Answer::Survey { facts: facts(), observed: Vec::new() });
+    let ran = one([unknown(), vec![("survey", elsewhere)]].concat()).await;
     assert!(ran.cause().contains("nobody knows how far it came"), "{}", ran.cause());
 }
 
@@ -247,7 +258,7 @@ async fn a_host_that_falls_each_time_is_given_up() {
 async fn where_another_run_took_over_the_last_step_counts_and_no_further_is_made() {
     let passed = ("lock", Some(Answer::LockPassed(owner("kim"))));
     let script = vec![LOST, passed.clone(), outcome(Outcome::Done(receipt()))];
-    let ran = run(script, 2, &|_, _| Some(wanted()), &Stop::default()).await;
+    let ran = run(script, 2, &Stop::default()).await;
     assert_eq!((ran.receipt(), ran.account.changed), (&Some(receipt()), 1));
     assert!(ran.cause().contains("kim@desk took over there"), "{}", ran.cause());
 
@@ -263,6 +274,6 @@ async fn a_wish_to_stop_ends_the_waiting() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         asked.ask();
     });
-    let ran = run(vec![LOST], 1, &|_, _| None, &stop).await;
+    let ran = run(vec![LOST], 1, &stop).await;
     assert!(ran.cause().contains("stopped while the connection was lost"), "{}", ran.cause());
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Cluster, Running, SwarmNode, SwarmState, SwarmView};
+use super::settings::settings;
+use super::{Cluster, Running, SwarmNode, SwarmState, SwarmView, Trust};
 
 /// Reads `/info`. The nodes of a manager's cluster are asked for apart and empty as yet.
 pub(super) fn info(info: &Value, started_unix_ms: i64) -> Result<Running, String> {
@@ -16,6 +17,7 @@ pub(super) fn info(info: &Value, started_unix_ms: i64) -> Result<Running, String
         live_restore: info["LiveRestoreEnabled"] == true,
         started_unix_ms,
         swarm: view(swarm)?,
+        settings: settings(info),
     })
 }
 
@@ -56,17 +58,19 @@ fn cluster(cluster: &Value) -> Cluster {
             .map(str::to_owned)
             .collect(),
         subnet_size: cluster["SubnetSize"].as_u64().and_then(|size| u32::try_from(size).ok()).unwrap_or(0),
+        autolock: cluster.pointer("/Spec/EncryptionConfig/AutoLockManagers") == Some(&Value::Bool(true)),
+        rotating: cluster["RootRotationInProgress"] == true,
         nodes: Ok(Vec::new()),
     }
 }
 
-/// Reads `/nodes`.
-pub(super) fn nodes(nodes: &Value) -> Result<Vec<SwarmNode>, String> {
+/// Reads `/nodes`; `root` is what the swarm says of its own certificates.
+pub(super) fn nodes(nodes: &Value, root: &Value) -> Result<Vec<SwarmNode>, String> {
     let nodes = nodes.as_array().ok_or("GET /nodes: the answer is no list")?;
-    nodes.iter().map(node).collect()
+    nodes.iter().map(|member| node(member, root)).collect()
 }
 
-fn node(node: &Value) -> Result<SwarmNode, String> {
+fn node(node: &Value, root: &Value) -> Result<SwarmNode, String> {
     let id = string(node, "/ID");
     if id.is_empty() {
         return Err("GET /nodes: a node has no ID".to_owned());
@@ -84,14 +88,25 @@ fn node(node: &Value) -> Result<SwarmNode, String> {
         labels: labels(node.pointer("/Spec/Labels")),
         engine_version: string(node, "/Description/Engine/EngineVersion"),
         architecture: string(node, "/Description/Platform/Architecture"),
+        certificate: trust(&node["Description"]["TLSInfo"], root),
     })
 }
 
-fn string(value: &Value, pointer: &str) -> String {
+/// Compares the roots as `docker node ls` does.
+fn trust(own: &Value, root: &Value) -> Trust {
+    let tells = |info: &Value| info.as_object().is_some_and(|info| !info.is_empty());
+    match (tells(own), tells(root)) {
+        (true, true) if own == root => Trust::Ready,
+        (true, true) => Trust::Outdated,
+        _ => Trust::Unknown,
+    }
+}
+
+pub(super) fn string(value: &Value, pointer: &str) -> String {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 

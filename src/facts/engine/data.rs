@@ -10,7 +10,7 @@ use super::super::text;
 use crate::resource::Host;
 
 /// Where the engine keeps its data unless it is told otherwise.
-const USUAL: &str = "/var/lib/docker";
+pub(in crate::facts) const USUAL: &str = "/var/lib/docker";
 
 /// Where else options of the engine may stand: its unit, and the environment that Debian's unit reads.
 const COMMANDS: &[&str] = &[
@@ -39,7 +39,7 @@ fn is_filled(folder: &Path) -> bool {
 }
 
 /// All places where the data may be; none where some cannot be told.
-fn roots(host: &Host) -> Option<Vec<PathBuf>> {
+pub(in crate::facts) fn roots(host: &Host) -> Option<Vec<PathBuf>> {
     let mut roots = vec![by_file(&fs::read(host.path("/etc/docker/daemon.json")))?];
     let dropins = DROPINS.iter().flat_map(|folder| fs::read_dir(host.path(folder)).into_iter().flatten());
     let dropins = dropins.flatten().map(|entry| fs::read_to_string(entry.path()).unwrap_or_default());

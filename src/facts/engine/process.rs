@@ -10,6 +10,9 @@ use crate::resource::Host;
 /// of Debian.
 const TICKS_PER_SECOND: i64 = 100;
 
+/// The engine's name among processes.
+const ENGINE: &str = "dockerd";
+
 /// A running engine.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Process {
@@ -26,21 +29,36 @@ pub(crate) fn installed(host: &Host) -> bool {
 
 /// The running engine. Its socket proves nothing: systemd listens on it for an engine that is not running.
 pub(crate) fn find(host: &Host) -> Option<Process> {
-    let recorded = text(host, "/run/docker.pid").trim().parse().ok();
-    let pid = recorded.filter(|pid| is_engine(host, *pid)).or_else(|| search(host))?;
+    let pid = pid(host)?;
     let started = started(&text(host, &format!("/proc/{pid}/stat")), &text(host, "/proc/stat"));
     Some(Process { started_unix_ms: started.unwrap_or(0) })
 }
 
-fn is_engine(host: &Host, pid: u32) -> bool {
-    text(host, &format!("/proc/{pid}/comm")).trim_end() == "dockerd"
+/// The words that the running engine was started with; none where none runs.
+pub(in crate::facts) fn words(host: &Host) -> Option<Vec<String>> {
+    let line = text(host, &format!("/proc/{}/cmdline", pid(host)?));
+    Some(line.split_terminator('\0').map(str::to_owned).collect())
 }
 
-/// An engine whose PID file is elsewhere. One inside a container is another's: its PID namespace tells.
-fn search(host: &Host) -> Option<u32> {
+/// Whether a program of that name runs on the host itself, not in one of its containers.
+pub(in crate::facts) fn runs(host: &Host, name: &str) -> bool {
+    search(host, name).is_some()
+}
+
+fn pid(host: &Host) -> Option<u32> {
+    let recorded = text(host, "/run/docker.pid").trim().parse().ok();
+    recorded.filter(|pid| is(host, *pid, ENGINE)).or_else(|| search(host, ENGINE))
+}
+
+fn is(host: &Host, pid: u32, name: &str) -> bool {
+    text(host, &format!("/proc/{pid}/comm")).trim_end() == name
+}
+
+/// A program by its name. One inside a container is another's: its PID namespace tells.
+fn search(host: &Host, name: &str) -> Option<u32> {
     let namespace = |process: &str| fs::read_link(host.path(format!("/proc/{process}/ns/pid"))).ok();
     let own = namespace("self");
-    pids(&host.path("/proc")).find(|pid| is_engine(host, *pid) && namespace(&pid.to_string()) == own)
+    pids(&host.path("/proc")).find(|pid| is(host, *pid, name) && namespace(&pid.to_string()) == own)
 }
 
 fn pids(proc: &Path) -> impl Iterator<Item = u32> {

@@ -3,22 +3,29 @@
 //! Nothing here changes the host, waits for a file server that may be dead, or starts an engine that is stopped.
 
 pub mod access;
+pub mod boot;
 pub mod engine;
 pub mod kernel;
 pub mod network;
 pub mod nfs;
 pub mod packages;
+pub mod room;
+pub mod time;
+mod units;
 
 use serde::{Deserialize, Serialize};
 
 use crate::resource::Host;
 
 pub use access::Access;
+pub use boot::Boot;
 pub use engine::Engine;
 pub use kernel::Kernel;
 pub use network::Network;
 pub use nfs::Nfs;
 pub use packages::Packages;
+pub use room::Room;
+pub use time::Time;
 
 /// What an audit wants to know of one host in particular.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +33,9 @@ pub struct Wanted {
     /// Options of the kernel's configuration, without `CONFIG_`.
     #[serde(default)]
     pub kernel_options: Vec<String>,
+    /// What it shall share and mount.
+    #[serde(default)]
+    pub nfs: nfs::Wanted,
 }
 
 /// What an audit looks at on one host.
@@ -34,6 +44,12 @@ pub struct Wanted {
 pub struct Inspection {
     /// Who may log in, and how.
     pub access: Access,
+    /// What starts left behind and wait for.
+    pub boot: Boot,
+    /// What keeps the clock right.
+    pub time: Time,
+    /// How much room is left.
+    pub room: Room,
     /// The kernel's configuration, modules and parameters.
     pub kernel: Kernel,
     /// The state of packages.
@@ -58,9 +74,13 @@ impl Inspection {
             let kernel = scope.spawn(|| Kernel::read(host, &wanted.kernel_options));
             let packages = scope.spawn(|| Packages::read(host));
             let engine = scope.spawn(|| Engine::read(host));
-            let nfs = scope.spawn(|| Nfs::read(host));
+            let nfs = scope.spawn(|| Nfs::read(host, &wanted.nfs));
+            let (boot, time, room) = (Boot::read(host), Time::read(host), Room::read(host));
             let network = Network::read(host);
             Self {
+                boot,
+                time,
+                room,
                 access: access.join().expect(DONE),
                 kernel: kernel.join().expect(DONE),
                 packages: packages.join().expect(DONE),

@@ -9,12 +9,13 @@ pub(super) fn is_one_word(text: &str) -> bool {
     !text.contains(|c: char| c.is_whitespace() || c.is_control() || ",#\"\\".contains(c))
 }
 
-pub(super) fn is_everyone(client: &str) -> bool {
+/// Whether it is every computer there is.
+pub(crate) fn is_everyone(client: &str) -> bool {
     client == "*" || network(client).is_some_and(|network| network.prefix_len() == 0)
 }
 
 /// The network of a client that is an address or a CIDR.
-pub(super) fn network(client: &str) -> Option<IpNet> {
+pub(crate) fn network(client: &str) -> Option<IpNet> {
     client.parse().ok().or_else(|| client.parse::<IpAddr>().ok().map(IpNet::from))
 }
 

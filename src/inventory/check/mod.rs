@@ -3,7 +3,7 @@
 //! One file a section. Each gathers all problems it finds and goes on, so that one run shows them all;
 //! the inventory it returns is fit for use only where none of them is an error.
 
-mod clients;
+pub(super) mod clients;
 mod engine;
 mod engine_source;
 mod export_options;

@@ -2,13 +2,12 @@
 
 use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
 use super::{Checker, Problem};
 use crate::inventory::model::Swarm;
 use crate::inventory::spot::Spot;
 
-const DEFAULT_SUBNET_SIZE: u8 = 24;
 const LARGEST_SUBNET_SIZE: u8 = 29;
 
 impl Checker<'_> {
@@ -78,7 +77,7 @@ impl Checker<'_> {
     }
 
     fn default_pool_holds_no_node(&mut self) {
-        let docker = IpNet::V4(Ipv4Net::new_assert([10, 0, 0, 0].into(), 8));
+        let docker = Swarm::DEFAULT_POOL;
         let inside = self.node_addresses().into_iter().find(|(_, address)| docker.contains(address));
         let Some((text, address)) = inside else { return };
         let message = format!("{address} lies in {docker}, which Docker cuts overlay networks from");
@@ -87,7 +86,7 @@ impl Checker<'_> {
     }
 
     fn subnets_fit(&mut self, text: &Spot<String>, pool: &IpNet) {
-        let size = self.file.swarm.subnet_size.as_ref().map_or(DEFAULT_SUBNET_SIZE, |size| size.value);
+        let size = self.file.swarm.subnet_size.as_ref().map_or(Swarm::DEFAULT_SUBNET_SIZE, |size| size.value);
         if pool.prefix_len() > size {
             let message = format!("no network of /{size} fits into the pool `{pool}`");
             self.error(text, message, "enlarge the pool, or raise `subnet_size`");

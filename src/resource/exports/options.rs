@@ -43,10 +43,10 @@ const UNTOLD: &[&str] = &["secure", "squash_uids", "squash_gids"];
 const TOLD_WHEN_OFF: &str = "subtree_check";
 
 /// What the options of one entry amount to, by name; `on` and `off` for switches.
-pub(super) type Effective = BTreeMap<&'static str, String>;
+pub(crate) type Effective = BTreeMap<&'static str, String>;
 
 /// What `options` amount to, defaults of exports(5) included; the last of several wins. Unknown options are left out.
-pub(super) fn effective(options: &[String]) -> Effective {
+pub(crate) fn effective(options: &[String]) -> Effective {
     let switches = SWITCHES.iter().map(|(name, _, _, on)| (*name, state(*on)));
     let values = VALUES.iter().filter_map(|(name, value)| Some((*name, (*value)?.to_owned())));
     let written = options.iter().filter_map(|option| meaning(option));
@@ -54,7 +54,7 @@ pub(super) fn effective(options: &[String]) -> Effective {
 }
 
 /// Whether what `exportfs -s` tells amounts to what is wanted, as far as it tells.
-pub(super) fn agree(wanted: &[String], told: &[String]) -> bool {
+pub(crate) fn agree(wanted: &[String], told: &[String]) -> bool {
     let mentioned =
         |name: &str| told.iter().any(|option| meaning(option).is_some_and(|(told, _)| told == name));
     let comparable = |effective: Effective| -> Effective {

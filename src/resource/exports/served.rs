@@ -25,7 +25,7 @@ pub(super) fn read(host: &Host, own: &[Entry]) -> Result<Vec<Entry>, Fault> {
 }
 
 /// The entries that are not exported as they shall be.
-pub(super) fn missing<'e>(entries: &'e [Entry], served: &[Entry]) -> Vec<&'e Entry> {
+pub(crate) fn missing<'e>(entries: &'e [Entry], served: &[Entry]) -> Vec<&'e Entry> {
     let is_served = |entry: &Entry| {
         served.iter().any(|other| {
             other.path == entry.path
@@ -37,7 +37,7 @@ pub(super) fn missing<'e>(entries: &'e [Entry], served: &[Entry]) -> Vec<&'e Ent
 }
 
 /// Whether two ways of writing a client mean the same, as far as that shows in the text.
-pub(super) fn same_client(one: &str, other: &str) -> bool {
+pub(crate) fn same_client(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other) || network(one).is_some_and(|network| Some(network) == self::network(other))
 }
 

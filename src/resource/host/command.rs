@@ -22,6 +22,9 @@ pub(super) const LIMIT: Duration = Duration::from_secs(120);
 /// How often a running program is looked at.
 const TICK: Duration = Duration::from_millis(20);
 
+/// How soon a program is looked at again that has closed its output: as a rule it ends at that very moment.
+const FIRST_TICK: Duration = Duration::from_micros(100);
+
 /// How long output is still awaited after the program ended: a daemon that it left behind may hold the pipe open.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -139,8 +142,9 @@ impl<'h> Command<'h> {
         pump(child.stderr.take(), Stream::Err, sender);
         let mut output = Output { keep: self.keep, ..Output::default() };
         let deadline = Instant::now() + self.limit;
+        let mut pause = FIRST_TICK;
         let status = loop {
-            output.take(&receiver, TICK, on_line);
+            let open = output.take(&receiver, TICK, on_line);
             match child.try_wait() {
                 Ok(Some(status)) => break status,
                 Ok(None) if Instant::now() < deadline => {}
@@ -149,6 +153,10 @@ impl<'h> Command<'h> {
                     return Err(self.overdue(&output));
                 }
                 Err(error) => return Err(Fault::new(self.line(), error)),
+            }
+            if !open {
+                thread::sleep(pause);
+                pause = (pause * 2).min(TICK);
             }
         };
         let linger = Instant::now() + LINGER;
@@ -255,11 +263,7 @@ impl Output {
                 }
                 Ok((Stream::Err, bytes)) => self.err.extend(bytes),
                 Err(RecvTimeoutError::Timeout) => return true,
-                Err(RecvTimeoutError::Disconnected) => {
-                    // The streams may end long before the program does; do not spin until then.
-                    thread::sleep(TICK.min(patience) / 4);
-                    return false;
-                }
+                Err(RecvTimeoutError::Disconnected) => return false,
             }
             next = receiver.recv_timeout(Duration::ZERO);
         }

@@ -1,7 +1,7 @@
 //! What of a mount's change is left to be done.
 
 use super::super::Rest;
-use super::{Action, Change, Observed, is_source};
+use super::{Action, Change, Observed, is_as_wanted, is_source};
 
 /// Each part of a mount on its own: a run may have been killed between any two of them.
 pub(super) fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
@@ -16,16 +16,16 @@ pub(super) fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
         // A mount without its unit, or a unit without its mount, would help nobody.
         return Rest { change: None, foreign };
     }
+    let as_wanted = observed.mounted.as_ref().is_some_and(|mounted| {
+        !observed.stale && is_as_wanted(mounted, &change.source, &change.required)
+    });
     let action = match change.action {
         Action::Unmount if source.is_none() => Action::Keep,
         Action::Mount if source.is_some() => Action::Keep,
-        // What is mounted is what the unit's file says.
-        Action::Remount if file.is_none() && source.is_some_and(|source| is_source(source, &change.source)) => {
-            Action::Keep
-        }
+        Action::Remount if file.is_none() && as_wanted => Action::Keep,
         action => action,
     };
     let enable = change.enable.filter(|enable| *enable != observed.enabled);
-    let needed = file.is_some() || enable.is_some() || action != Action::Keep;
+    let needed = file.is_some() || enable.is_some() || action != Action::Keep || observed.reload_pending;
     Rest::of(needed.then(|| Change { file, enable, action, ..change.clone() }))
 }

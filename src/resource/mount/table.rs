@@ -2,19 +2,46 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::MountInfo;
+
+/// One mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// The device, as `major:minor`.
+    pub device: String,
+    /// The directory of that device's file system that is mounted; `/` unless it is bound from elsewhere.
+    pub root: PathBuf,
+    /// The mount point.
+    pub at: PathBuf,
+    /// What is mounted.
+    pub info: MountInfo,
+}
 
 /// What is mounted at `at`; of several on one another the one on top.
 pub(super) fn at(table: &str, at: &Path) -> Option<MountInfo> {
     let at: PathBuf = at.components().collect();
-    table.lines().filter_map(line).filter(|(point, _)| *point == at).map(|(_, info)| info).next_back()
+    rows(table).filter(|row| row.at == at).map(|row| row.info).last()
+}
+
+/// All mounts, in the order in which they were made. Lines of another form are left out.
+pub fn rows(table: &str) -> impl Iterator<Item = Row> {
+    table.lines().filter_map(row)
+}
+
+/// What holds the file or directory at `path`, however deep below its mount point.
+pub(crate) fn holding(table: &str, path: &Path) -> Option<(PathBuf, MountInfo)> {
+    let above = rows(table).filter(|row| path.starts_with(&row.at));
+    // Of several on one another the one on top comes last, and `max_by_key` takes the last of equals.
+    above.max_by_key(|row| row.at.components().count()).map(|row| (row.at, row.info))
 }
 
 /// One line as in proc_pid_mountinfo(5): six fields and optional ones, a dash, then three of the file system.
-fn line(line: &str) -> Option<(PathBuf, MountInfo)> {
+fn row(line: &str) -> Option<Row> {
     let (mount, filesystem) = line.split_once(" - ")?;
-    let mut mount = mount.split(' ').skip(4);
-    let (point, own) = (mount.next()?, mount.next()?);
+    let mut mount = mount.split(' ').skip(2);
+    let (device, root, at, own) = (mount.next()?, mount.next()?, mount.next()?, mount.next()?);
     let mut filesystem = filesystem.split(' ');
     let (fstype, source) = (filesystem.next()?, filesystem.next()?);
     let options = own.split(',').chain(filesystem.next().unwrap_or_default().split(','));
@@ -23,11 +50,11 @@ fn line(line: &str) -> Option<(PathBuf, MountInfo)> {
         fstype: fstype.to_owned(),
         options: options.filter(|option| !option.is_empty()).map(unescape).collect(),
     };
-    Some((PathBuf::from(unescape(point)), info))
+    Some(Row { device: device.to_owned(), root: unescape(root).into(), at: unescape(at).into(), info })
 }
 
-/// The kernel writes blanks, tabs, line ends, backslashes and `#` as octal escapes.
-fn unescape(text: &str) -> String {
+/// The kernel writes blanks, tabs, line ends, backslashes and `#` as octal escapes, and so does fstab(5).
+pub(crate) fn unescape(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());
     let mut place = 0;
@@ -75,15 +102,38 @@ mod tests {
     }
 
     #[test]
+    fn what_holds_a_path_is_the_deepest_mount_above_it() {
+        for (path, source) in [
+            ("/etc/docker", "/dev/sda1"),
+            ("/mnt/shared/a/b", "192.168.2.1:/var/shared/folder"),
+            ("/mnt/shared", "192.168.2.1:/var/shared/folder"),
+            ("/mnt/shared2", "/dev/sda1"),
+            ("/mnt/twice/x", "192.168.2.1:/x"),
+        ] {
+            assert_eq!(holding(TABLE, Path::new(path)).map(|(_, info)| info.source).as_deref(), Some(source), "{path}");
+        }
+        assert_eq!(holding("", Path::new("/")), None);
+    }
+
+    #[test]
     fn escapes_and_stacks_are_understood() {
         assert_eq!(at(TABLE, Path::new("/mnt/a b")).unwrap().source, "192.168.2.1:/a b");
         assert_eq!(at(TABLE, Path::new("/mnt/twice")).unwrap().fstype, "nfs4");
+    }
+
+    #[test]
+    fn rows_tell_what_is_bound_from_where() {
+        let table = "50 22 8:1 /srv/a\\040b /data rw shared:1 master:2 - ext4 /dev/sda1 rw\nno mount\n";
+        let rows: Vec<_> = rows(table).collect();
+        let [row] = &rows[..] else { panic!("{rows:?}") };
+        assert_eq!((row.device.as_str(), row.root.as_path(), row.at.as_path()), ("8:1", Path::new("/srv/a b"), Path::new("/data")));
     }
 
     proptest! {
         #[test]
         fn any_table_is_read(table in any::<String>()) {
             at(&table, Path::new("/"));
+            holding(&table, Path::new("/a/b"));
         }
     }
 }

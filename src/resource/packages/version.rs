@@ -2,7 +2,7 @@
 
 /// Whether a wanted version, in which `*` stands for any run of characters, is met by Debian's: by the whole of it, or
 /// by what is left without its epoch, its revision and what a distribution adds.
-pub(super) fn fits(wanted: &str, version: &str) -> bool {
+pub fn fits(wanted: &str, version: &str) -> bool {
     let bare = without_epoch(version);
     let upstream = bare.split('-').next().unwrap_or(bare);
     [version, bare, upstream, plain(version)].iter().any(|spelling| matches(wanted, spelling))

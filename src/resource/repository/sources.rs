@@ -1,6 +1,66 @@
 //! Entries of apt's source files, in both notations (sources.list(5)), found and taken out with everything else kept
 //! byte for byte.
 
+use serde::{Deserialize, Serialize};
+
+/// A place that apt takes packages from, in one suite.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Where it is, without login and last slash: `https://download.docker.com/linux/debian`.
+    pub uri: String,
+    /// The suite: `bookworm`.
+    pub suite: String,
+    /// What signs it: a file, a fingerprint; empty where any key that apt trusts will do. A key that stands in the
+    /// entry itself is told as `(a key in the file)`.
+    pub signed_by: String,
+}
+
+/// All entries for packages, in the order of the file; see [`without`].
+pub(crate) fn entries(text: &str, deb822: bool) -> Vec<Entry> {
+    if deb822 {
+        stanzas(text).into_iter().flat_map(stanza_entries).collect()
+    } else {
+        text.lines().filter_map(line_entry).collect()
+    }
+}
+
+fn line_entry(line: &str) -> Option<Entry> {
+    let uri = line_uri(line)?;
+    let options = line.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or("", |(options, _)| options);
+    let signed_by = options.split_whitespace().find_map(|option| option.strip_prefix("signed-by="));
+    let (_, rest) = line.rsplit_once(uri)?;
+    Some(Entry {
+        uri: plain(uri),
+        suite: rest.split_whitespace().next()?.to_owned(),
+        signed_by: signed_by.unwrap_or_default().to_owned(),
+    })
+}
+
+fn stanza_entries(stanza: &str) -> Vec<Entry> {
+    let fields = fields(stanza);
+    let value = |wanted: &str| fields.iter().find(|field| field.name.eq_ignore_ascii_case(wanted));
+    if !is_enabled(&fields) {
+        return Vec::new();
+    }
+    let words = |name: &str| value(name).map(|field| field.value.split_whitespace().collect()).unwrap_or_default();
+    let (uris, suites): (Vec<&str>, Vec<&str>) = (words("URIs"), words("Suites"));
+    let signed_by = value("Signed-By").map(|field| field.value.trim()).unwrap_or_default();
+    let signed_by = if signed_by.contains("BEGIN PGP") { "(a key in the file)" } else { signed_by };
+    let entry = |uri: &str, suite: &str| Entry {
+        uri: plain(uri),
+        suite: suite.to_owned(),
+        signed_by: signed_by.to_owned(),
+    };
+    uris.iter().flat_map(|uri| suites.iter().map(|suite| entry(uri, suite))).collect()
+}
+
+/// Whether a stanza is not switched off.
+fn is_enabled(fields: &[Field<'_>]) -> bool {
+    let off = ["no", "false", "0", "off", "without", "disable"];
+    let enabled = fields.iter().find(|field| field.name.eq_ignore_ascii_case("Enabled"));
+    enabled.is_none_or(|field| !off.contains(&field.value.trim()))
+}
+
 /// The text without its entries for these places; none where it has no such entry. `deb822` tells the notation, by
 /// the file's name: `.sources` instead of `.list`. What is switched off or commented out is no entry.
 pub(super) fn without(text: &str, deb822: bool, places: &[String]) -> Option<String> {
@@ -33,6 +93,14 @@ fn place_of(uri: &str) -> String {
     let host = host.rsplit('@').next().unwrap_or(host).to_ascii_lowercase();
     let scheme = if scheme == "file" { "file:" } else { "" };
     format!("{scheme}{host}/{path}").trim_end_matches('/').to_owned()
+}
+
+/// A URI without login and last slash.
+fn plain(uri: &str) -> String {
+    match uri.split_once("://") {
+        Some((scheme, _)) if scheme != "file" => format!("{scheme}://{}", place_of(uri)),
+        _ => place_of(uri),
+    }
 }
 
 /// The URI of a line `deb [option=value …] uri suite component…`.
@@ -68,8 +136,7 @@ fn stanzas(text: &str) -> Vec<&str> {
 fn stanza_without(stanza: &str, places: &[String]) -> Option<String> {
     let fields = fields(stanza);
     let value = |wanted: &str| fields.iter().find(|field| field.name.eq_ignore_ascii_case(wanted));
-    let enabled = value("Enabled").is_none_or(|field| !["no", "false", "0", "off", "without", "disable"].contains(&field.value.trim()));
-    let Some(uris) = value("URIs").filter(|_| enabled) else { return Some(stanza.to_owned()) };
+    let Some(uris) = value("URIs").filter(|_| is_enabled(&fields)) else { return Some(stanza.to_owned()) };
     let all: Vec<&str> = uris.value.split_whitespace().collect();
     let kept: Vec<&str> = all.iter().copied().filter(|uri| !is_at(uri, places)).collect();
     if kept.len() == all.len() {
@@ -176,6 +243,25 @@ mod tests {
     }
 
     #[test]
+    fn entries_of_both_notations() {
+        let told = |text: &str, deb822: bool| -> Vec<String> {
+            let tell = |entry: Entry| format!("{} {} {}", entry.uri, entry.suite, entry.signed_by);
+            entries(text, deb822).into_iter().map(tell).collect()
+        };
+        assert_eq!(
+            told("deb [arch=amd64 signed-by=/k.gpg] https://u:p@m/debian bookworm main\n# deb x y\ndeb-src http://m/debian sid\n", false),
+            ["https://m/debian bookworm /k.gpg", "http://m/debian sid "]
+        );
+        let stanzas = "Types: deb\nURIs: http://m/a http://m/b/\nSuites: x y\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n\n\
+                       Enabled: no\nTypes: deb\nURIs: http://m/c\nSuites: x\n";
+        let key = "(a key in the file)";
+        assert_eq!(
+            told(stanzas, true),
+            ["a x", "a y", "b x", "b y"].map(|entry| format!("http://m/{entry} {key}"))
+        );
+    }
+
+    #[test]
     fn comments_alone_are_nothing() {
         assert!(is_bare("") && is_bare("# a\n\n  # b") && !is_bare("# a\ndeb x y"));
     }
@@ -191,6 +277,7 @@ mod tests {
         #[test]
         fn any_text_is_read(text in "(?s).{0,200}", deb822 in any::<bool>()) {
             let _ = without(&text, deb822, &docker());
+            let _ = entries(&text, deb822);
         }
 
         #[test]

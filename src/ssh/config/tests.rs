@@ -22,8 +22,13 @@ impl Home {
         self.dir.path().join(name)
     }
 
-    fn config(&self, ssh: Option<PathBuf>) -> SshConfig {
+    /// As it is used: `ssh` is asked where the configuration is not plain.
+    fn quick(&self, ssh: Option<PathBuf>) -> SshConfig {
         SshConfig::new(ssh, Some(self.dir.path().to_owned()), &self.path("system"))
+    }
+
+    fn config(&self, ssh: Option<PathBuf>) -> SshConfig {
+        SshConfig { plain: None, ..self.quick(ssh) }
     }
 
     async fn target(&self, ssh: Option<PathBuf>, given: Given) -> Result<Target, ConfigError> {
@@ -203,6 +208,50 @@ async fn both_configurations_count_where_home_is_not_that_of_the_account() {
         let target = home.target(ssh, given("pi")).await.unwrap();
         assert_eq!(way(&target), ["mine@pi:2222"]);
     }
+}
+
+#[test]
+fn plain_files_mean_what_ssh_takes_them_for() {
+    let pattern = prop_oneof!["[ab]{1,2}", "[ab]?\\*", "![ab]", "a\\?", Just("*".to_owned())];
+    let option = prop_oneof![
+        "User (x|y)",
+        "Port (1|22|2222|022)",
+        "HostName (h|Pi\\.Lan|10\\.0\\.0\\.7)",
+        "IdentityFile (/k|~/k|/k2)",
+        "IdentitiesOnly (yes|no)",
+        "UserKnownHostsFile (/u|~/u)",
+        "ConnectTimeout (3|9)",
+        "StrictHostKeyChecking (yes|no|ask|accept-new)",
+        "HashKnownHosts (yes|no)",
+        "(SendEnv LANG LC_\\*|ForwardAgent yes|ServerAliveInterval 5|# Port 7)",
+        "Include ~/.ssh/none",
+        "ProxyCommand nc %h",
+    ];
+    let section = (prop::collection::vec(pattern, 1..3), prop::collection::vec(option, 0..5));
+    let section = section
+        .prop_map(|(patterns, options)| format!("Host {}\n  {}\n", patterns.join(" "), options.join("\n  ")));
+    let sections = || prop::collection::vec(section.clone(), 0..4);
+    let port = prop::option::of(Just(2222u16));
+    let user = prop::option::of(Just("me".to_owned()));
+    let case = (sections(), sections(), "[ab]{1,2}", user, port);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let config = Config { cases: 96, failure_persistence: None, ..Config::default() };
+    let plain = std::cell::Cell::new(0);
+    TestRunner::new(config)
+        .run(&case, |(first, second, address, user, port)| {
+            let home = Home::with(&first.concat());
+            std::fs::write(home.path("system"), second.concat()).unwrap();
+            let given = Given { user, port, ..given(&address) };
+            let quick = home.quick(Some(ssh()));
+            let question = Question { host: address, user: given.user.clone(), port, jump: None };
+            plain.set(plain.get() + usize::from(quick.plain.as_ref().unwrap().ask(&question).is_some()));
+            let by_ssh = runtime.block_on(home.target(Some(ssh()), given.clone())).unwrap();
+            let quickly = runtime.block_on(quick.target(given)).unwrap();
+            prop_assert_eq!(format!("{by_ssh:?}"), format!("{quickly:?}"), "{:?} {:?}", first, second);
+            Ok(())
+        })
+        .unwrap();
+    assert!(plain.get() > 20, "of 96 cases, {} were plain", plain.get());
 }
 
 #[test]

@@ -1,0 +1,86 @@
+//! The root of NFSv4: one at most, and it hides what is not below it.
+
+use super::super::{Case, Check, Family, Judgement, Subject, Verdict};
+use super::export::{self, Export};
+use crate::plan::desire;
+
+pub(in crate::audit) const ROOT: Check = Check {
+    id: "nfs-root",
+    family: Family::Nfs,
+    title: "root of NFSv4",
+    explanation: "`fsid=0` makes a directory the root of all paths that NFSv4 clients see: they mount it as `server:/`, \
+        while NFSv3 clients mount it by its whole path, and every export that is not below it vanishes for NFSv4. A server \
+        has one root; two of them are taken without a word, and clients get one or the other. The inventory, the files of \
+        exports and what was exported (/var/lib/nfs/etab) are read. Two roots, and a share of the inventory that a root \
+        hides, are errors: clients mount the wrong directory, or nothing. A hidden export that is not the inventory's is \
+        a warning. Without any `fsid=0` the kernel makes a root of its own, and clients of all versions mount whole \
+        paths: better leave it out.",
+    examine,
+};
+
+fn examine(case: &Case<'_>) -> Vec<Verdict> {
+    case.each(judge)
+}
+
+fn judge(subject: &Subject<'_>) -> Vec<Judgement> {
+    if !subject.is_server() {
+        return Vec::new();
+    }
+    let exports = export::all(subject);
+    let mut roots: Vec<&Export> = exports.iter().filter(|export| export.is_root()).collect();
+    roots.sort_by_key(|root| !root.wanted);
+    export::keep_one_a_directory(&mut roots);
+    match roots[..] {
+        [] => vec![Judgement::ok("no export has `fsid=0`: clients mount whole paths")],
+        [root] => super::or_ok(hidden(subject, &exports, root), || only(subject, root)),
+        [first, ref others @ ..] => others.iter().map(|other| two(first, other)).collect(),
+    }
+}
+
+fn two(first: &Export, second: &Export) -> Judgement {
+    let (one, other) = (first.entry.path.display(), second.entry.path.display());
+    let message = format!(
+        "both {one} and {other} have `fsid=0`, so that clients of NFSv4 get one of them for the other"
+    );
+    second.seen(first.seen(Judgement::error(message))).remedy(format!(
+        "take `fsid=0` out of {}; then `{}`",
+        second.place(),
+        second.then()
+    ))
+}
+
+fn only(subject: &Subject<'_>, root: &Export) -> Judgement {
+    let address = desire::reached_at(subject.node);
+    let path = root.entry.path.display();
+    let message = format!(
+        "{path} is the root of NFSv4: clients mount `{address}:/`, those of NFSv3 `{address}:{path}`"
+    );
+    root.seen(Judgement::ok(message))
+}
+
+/// Exports that are not below the root.
+fn hidden(subject: &Subject<'_>, exports: &[Export], root: &Export) -> Vec<Judgement> {
+    let top = &root.entry.path;
+    let mut hidden: Vec<&Export> =
+        exports.iter().filter(|export| !export.entry.path.starts_with(top)).collect();
+    export::keep_one_a_directory(&mut hidden);
+    let mounted = |export: &Export| {
+        export.wanted
+            && subject.serves().any(|share| share.path == export.entry.path && share.mount.is_some())
+    };
+    hidden
+        .into_iter()
+        .map(|export| {
+            let path = export.entry.path.display();
+            let message =
+                format!("{path} is hidden from NFSv4 clients by {}, which has `fsid=0`", top.display());
+            let judgement =
+                if mounted(export) { Judgement::error(message) } else { Judgement::warning(message) };
+            root.seen(export.seen(judgement)).remedy(format!(
+                "take `fsid=0` out of {}; then `{}`",
+                root.place(),
+                root.then()
+            ))
+        })
+        .collect()
+}

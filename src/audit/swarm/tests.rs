@@ -1,0 +1,511 @@
+//! Each check in each outcome.
+
+use std::net::IpAddr;
+
+use super::super::world::Audited;
+use super::*;
+use crate::audit::Check;
+use crate::facts::engine::{Engine, Trust};
+use crate::facts::inspection::engine::Pem;
+use crate::facts::{SwarmNode, SwarmState};
+use crate::inventory::model::Role::{self, Manager, Worker};
+use crate::swarm::world::{World, down, interface, lead, outside, record};
+
+const NODE_PEM: &str = include_str!("../../../tests/fixtures/audit/swarm-node.crt");
+const ROOT_PEM: &str = include_str!("../../../tests/fixtures/audit/swarm-root-ca.crt");
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// Three managers and a worker.
+fn bare() -> World {
+    World::new("home").manager("n1").manager("n2").manager("n3").worker("n4")
+}
+
+const ALL: [(&str, Role); 4] = [("n1", Manager), ("n2", Manager), ("n3", Manager), ("n4", Worker)];
+
+/// The records of a healthy swarm of theirs.
+fn records(world: &World) -> Vec<SwarmNode> {
+    lead(ALL.iter().map(|(name, role)| world.member(name, *role)).collect())
+}
+
+fn healthy() -> World {
+    bare().swarm("ours", Some("home"), &ALL)
+}
+
+/// The swarm with other records.
+fn with(change: impl FnOnce(&mut Vec<SwarmNode>)) -> World {
+    let world = bare();
+    let mut records = records(&world);
+    change(&mut records);
+    world.roster("ours", Some("home"), records)
+}
+
+#[track_caller]
+fn table(check: &Check, cases: Vec<(World, &str)>) {
+    for (world, expected) in cases {
+        judged(check, &Audited::of(world), expected);
+    }
+}
+
+#[track_caller]
+fn judged(check: &Check, audited: &Audited, expected: &str) {
+    assert_eq!(audited.all(check).join("\n"), expected, "{}", check.id);
+    for verdict in audited.verdicts(check) {
+        assert!(!verdict.evidence.is_empty(), "{}: {verdict:?}", check.id);
+        let bad = [Severity::Error, Severity::Warning].contains(&verdict.severity);
+        assert!(!bad || !verdict.remedy.is_empty(), "{}: {verdict:?}", check.id);
+    }
+}
+
+#[test]
+fn who_leads() {
+    let second_off = with(|nodes| nodes[1] = down(nodes[1].clone()));
+    let no_leader = with(|nodes| nodes[0].leader = false);
+    let mut lost = healthy();
+    for name in ["n1", "n2", "n3"] {
+        lost.engine_view(name).cluster.as_mut().expect("a manager").nodes =
+            Err("the swarm does not have a leader".into());
+    }
+    table(
+        &SWARM,
+        vec![
+            (healthy(), "ok: n1 leads; the swarm survives the loss of 1"),
+            (bare(), "note: there is no swarm yet: `skep up` makes it"),
+            (
+                second_off,
+                "warning: the swarm survives the loss of 0 more managers, not 1: 2 of 3 answer, 2 are needed",
+            ),
+            (no_leader, "error: the swarm has no leader: 3 of 3 managers answer, 2 are needed"),
+            (bare().off("n1").off("n2").off("n3").off("n4"), ""),
+        ],
+    );
+    let said = Audited::of(lost).all(&SWARM);
+    assert!(
+        said[0].starts_with("error: no manager answers for the swarm home: n1 is in a swarm that no manager"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn how_many_managers() {
+    let two = World::new("home").manager("n1").manager("n2");
+    let one_of_three = World::new("home").manager("n1").worker("n2").worker("n3");
+    table(
+        &MANAGERS,
+        vec![
+            (bare(), "ok n1 n2 n3: 3 managers survive the loss of 1"),
+            (
+                two,
+                "error n1 n2: 2 managers need 2 for a quorum and survive the loss of 0; 1 survives the loss of 0 as well, with one \
+             machine less that can fail",
+            ),
+            (
+                one_of_three,
+                "warning n1: 1 manager survives the loss of 0: while it is off, the swarm cannot be changed",
+            ),
+            (
+                World::new("home").manager("n1").worker("n2"),
+                "note n1: 1 manager survives the loss of 0: while it is off, the swarm cannot be changed",
+            ),
+            (
+                with(|nodes| {
+                    nodes.push(record("foreign", Manager, "192.168.2.77".parse().expect("an address")))
+                }),
+                "ok n1 n2 n3: 3 managers survive the loss of 1\nwarning: the swarm has 4 managers, not 3: 4 managers need 3 for a quorum and \
+             survive the loss of 1; 3 survive the loss of 1 as well, with one machine less that can fail",
+            ),
+        ],
+    );
+}
+
+fn labelled(labels: &[(&str, &str, &str)]) -> World {
+    let mut world = bare();
+    for (node, label, value) in labels {
+        world.node_mut(node).labels.insert((*label).to_owned(), (*value).to_owned());
+    }
+    world
+}
+
+#[test]
+fn what_fails_together() {
+    table(
+        &SPREAD,
+        vec![
+            (bare(), ""),
+            (labelled(&[("n4", "power", "a")]), ""),
+            (labelled(&[("n1", "disk", "ssd"), ("n2", "disk", "ssd")]), ""),
+            (
+                labelled(&[("n1", "power", "a"), ("n2", "power", "b"), ("n3", "power", "c")]),
+                "ok n1 n2 n3: no board, plug or place takes the quorum with it",
+            ),
+            (
+                labelled(&[("n1", "power", "a")]),
+                "ok n1 n2 n3: no board, plug or place takes the quorum with it",
+            ),
+            (
+                labelled(&[
+                    ("n1", "power", "a"),
+                    ("n2", "power", "a"),
+                    ("n3", "power", "b"),
+                    ("n1", "board", "1"),
+                ]),
+                "warning n1 n2: n1 and n2 fail together with power a: 1 of 3 managers are left then, and 2 are needed",
+            ),
+            (
+                labelled(&[
+                    ("n1", "zone", "x"),
+                    ("n2", "zone", "x"),
+                    ("n3", "zone", "x"),
+                    ("n4", "zone", "x"),
+                ]),
+                "warning n1 n2 n3: n1 and n2 and n3 fail together with zone x: 0 of 3 managers are left then, and 2 are needed",
+            ),
+            (World::new("home").manager("n1").worker("n2"), ""),
+        ],
+    );
+    let five =
+        ["n1", "n2", "n3", "n4", "n5"].iter().fold(World::new("home"), |world, name| world.manager(name));
+    let mut two_of_five = five;
+    for node in ["n1", "n2"] {
+        two_of_five.node_mut(node).labels.insert("rack".to_owned(), "r1".to_owned());
+    }
+    table(
+        &SPREAD,
+        vec![(two_of_five, "ok n1 n2 n3 n4 n5: no board, plug or place takes the quorum with it")],
+    );
+    let worlds = [
+        labelled(&[("n1", "power", "a"), ("n2", "power", "a")]),
+        labelled(&[("n1", "power", "a"), ("n2", "power", "a"), ("n4", "power", "a")]),
+    ];
+    let remedies = worlds.map(|world| Audited::of(world).verdicts(&SPREAD).remove(0).remedy.remove(0));
+    assert_eq!(
+        remedies[0],
+        "write `role: manager` at cluster.yml:4 (n4) and `role: worker` at cluster.yml:2 (n2)"
+    );
+    assert_eq!(remedies[1], "move n2 to another power, or make a node elsewhere a manager in its place");
+}
+
+#[test]
+fn the_place_of_each_node() {
+    let said = |world: World| Audited::of(world).said(&NODE).join("\n");
+    assert_eq!(said(healthy()), "");
+    assert_eq!(
+        Audited::of(healthy()).all(&NODE).join("\n"),
+        "ok n1: a manager of the swarm, ready\nok n2: a manager of the swarm, ready\nok n3: a manager of the swarm, ready\n\
+         ok n4: a worker of the swarm, ready"
+    );
+    let state = |state: SwarmState, error: &str| {
+        let mut view = outside(state);
+        view.error = error.to_owned();
+        healthy().sees("n4", view)
+    };
+    let stranger = World::new("home")
+        .manager("n1")
+        .sees("n1", crate::facts::SwarmView { node_id: "x".into(), ..outside(SwarmState::Active) });
+    for (world, expected) in [
+        (
+            bare(),
+            "note n1: in no swarm yet\nnote n2: in no swarm yet\nnote n3: in no swarm yet\nnote n4: in no swarm yet",
+        ),
+        (with(|nodes| nodes[3] = down(nodes[3].clone())), "error n4: is down, not ready"),
+        (with(|nodes| nodes[3] = down(nodes[3].clone())).off("n4"), "error n4: is down, not ready"),
+        (
+            with(|nodes| nodes[1].reachability = Some("unreachable".into())),
+            "error n2: the manager n2 is unreachable for the others",
+        ),
+        (
+            with(|nodes| {
+                nodes[1].role = "worker".into();
+                nodes[1].reachability = None;
+            }),
+            "warning n2: is a worker, not a manager",
+        ),
+        (
+            with(|nodes| nodes[3].availability = "drain".into()),
+            "note n4: a worker of the swarm, but on drain: it gets no tasks",
+        ),
+        (state(SwarmState::Pending, ""), "warning n4: still joining"),
+        (state(SwarmState::Locked, ""), "error n4: locked: it waits for its unlock key"),
+        (
+            state(SwarmState::Error, "certificate expired"),
+            "error n4: in a swarm but cannot work (certificate expired)",
+        ),
+        (healthy().engine("n4", Engine::Silent { cause: "no answer".into() }), ""),
+        (
+            bare().engine("n4", Engine::Silent { cause: "no answer".into() }).off("n1").off("n2").off("n3"),
+            "unknown n4: there, but its engine does not answer (no answer)",
+        ),
+        (
+            bare().engine("n4", Engine::Stopped { swarm: true }).off("n1").off("n2").off("n3"),
+            "unknown n4: there, but its engine is stopped",
+        ),
+        (stranger, "error n1: in a swarm that no manager answers for"),
+        (
+            bare().swarm("theirs", Some("other"), &[("n1", Manager)]).off("n2").off("n3").off("n4"),
+            "error n1: in a swarm that is not ours",
+        ),
+    ] {
+        assert_eq!(said(world), expected);
+    }
+}
+
+#[test]
+fn who_else_is_there() {
+    let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+    table(
+        &MEMBERS,
+        vec![
+            (bare(), ""),
+            (healthy(), "ok: all members are in the inventory"),
+            (
+                with(|nodes| nodes.push(record("foreign", Manager, address("192.168.2.77")))),
+                "warning: the swarm has members that the inventory lacks: foreign (board, manager); 1 of them count as managers in every quorum",
+            ),
+            (
+                with(|nodes| {
+                    let ghost = SwarmNode { id: "old".into(), ..down(nodes[3].clone()) };
+                    nodes.push(ghost);
+                }),
+                "warning n4: a dead record of what it was before is left: old (worker, down)",
+            ),
+        ],
+    );
+    let rival = with(|nodes| {
+        let rival = SwarmNode { id: "other".into(), addr: "192.168.2.88".into(), ..nodes[3].clone() };
+        nodes.push(rival);
+    });
+    let said = Audited::of(rival).said(&MEMBERS);
+    assert!(
+        said.iter().any(|line| line.starts_with("error n4: another machine carries the name n4")),
+        "{said:?}"
+    );
+    let mut cloned = healthy();
+    cloned.engine_view("n3").node_id = "id-n2".into();
+    let said = Audited::of(cloned).said(&MEMBERS);
+    assert!(
+        said.contains(&"error n2 n3: n2, n3 have one node ID between them: id-n2".to_owned()),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn the_address_of_each_node() {
+    let one = || World::new("home").manager("n1");
+    let member = || one().swarm("ours", Some("home"), &[("n1", Manager)]);
+    let mut moved = member();
+    moved.facts_mut("n1").network = vec![interface("eth0", &["192.168.2.50/24"])];
+    let mut public = one();
+    public.node_mut("n1").address = "8.8.4.4".into();
+    public.facts_mut("n1").network = vec![interface("eth0", &["8.8.4.4/24"])];
+    let mut unclear = one();
+    unclear.node_mut("n1").address = "n1.lan".into();
+    unclear.facts_mut("n1").network = vec![interface("eth0", &["192.168.2.1/24", "192.168.3.1/24"])];
+    table(
+        &ADDRESS,
+        vec![
+            (one(), "ok n1: will advertise 192.168.2.1"),
+            (member(), "ok n1: advertises 192.168.2.1"),
+            (
+                moved,
+                "warning n1: advertises 192.168.2.1, which its host no longer has; it has 192.168.2.50 (eth0); an advertised address is fixed \
+             when a node joins",
+            ),
+            (
+                public,
+                "note n1: advertises the public address 8.8.4.4: gossip and VXLAN must not face the internet",
+            ),
+            (unclear, ""),
+            (one().sees("n1", outside(SwarmState::Locked)), ""),
+        ],
+    );
+    let leased = Audited::of(member())
+        .inspection("n1", |inspection| inspection.engine.leased = vec![crate::swarm::world::ip(1)]);
+    judged(&ADDRESS, &leased, "note n1: advertises 192.168.2.1, which a DHCP server lent it");
+    let remedy = &leased.verdicts(&ADDRESS)[0].remedy[0];
+    assert_eq!(remedy, "reserve 192.168.2.1 for n1 in the router, by its hardware address 02:00:00:00:00:01");
+}
+
+#[test]
+fn what_overlay_networks_are_cut_from() {
+    let one = |address: &str| {
+        let mut world = World::new("home").manager("n1");
+        world.node_mut("n1").address = address.into();
+        world.facts_mut("n1").network = vec![interface("eth0", &[&format!("{address}/24")])];
+        world
+    };
+    let wants = |pool: &str, size: Option<u8>| {
+        let mut world = one("192.168.2.1");
+        world.inventory.swarm.address_pool = vec![pool.parse().expect("a network")];
+        world.inventory.swarm.subnet_size = size;
+        world
+    };
+    let made = one("10.7.0.1")
+        .swarm("ours", Some("home"), &[("n1", Manager)])
+        .options(|cluster| cluster.address_pool = vec!["10.200.0.0/16".into()]);
+    table(
+        &POOL,
+        vec![
+            (one("192.168.2.1"), "ok: overlay networks are cut from 10.0.0.0/8, where no node is"),
+            (
+                one("10.7.0.1"),
+                "warning n1: overlay networks are cut from 10.0.0.0/8, which holds the nodes' own 10.7.0.1: one will hide them",
+            ),
+            (
+                one("10.0.0.5"),
+                "error n1: the first overlay network that is cut from 10.0.0.0/8 is the nodes' own: it holds 10.0.0.5",
+            ),
+            (made, "ok: overlay networks are cut from 10.200.0.0/16, where no node is"),
+            (
+                one("10.7.0.1").swarm("ours", Some("home"), &[("n1", Manager)]),
+                "warning n1: overlay networks are cut from 10.0.0.0/8, which holds the nodes' own 10.7.0.1: one will hide them",
+            ),
+            (
+                wants("10.200.0.0/22", None),
+                "warning: there is room for 4 overlay networks only, `ingress` included",
+            ),
+            (
+                wants("10.200.0.0/22", Some(27)),
+                "ok: overlay networks are cut from 10.200.0.0/22, where no node is",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn whether_managers_wait_for_a_key() {
+    table(
+        &LOCK,
+        vec![
+            (bare(), ""),
+            (healthy(), "ok: managers need no unlock key"),
+            (
+                healthy().options(|cluster| cluster.autolock = true),
+                "note: autolock is on: each manager that restarts waits for the unlock key",
+            ),
+        ],
+    );
+}
+
+/// A swarm of one whose engine has the certificate of the fixture, so many days of whose life are over.
+fn aged(days: i64, pem: &str) -> Audited {
+    let certificate = x509::Certificate::parse(NODE_PEM).expect("a certificate");
+    let mut world =
+        World::new("home").manager("n1").swarm("ours", Some("home"), &[("n1", Manager)]).options(|cluster| {
+            for node in cluster.nodes.iter_mut().flatten() {
+                node.id = x509::Certificate::parse(NODE_PEM).expect("a certificate").common_name;
+            }
+        });
+    world.engine_view("n1").node_id = certificate.common_name;
+    let pem =
+        Pem { path: "/var/lib/docker/swarm/certificates/swarm-node.crt".into(), text: Ok(pem.to_owned()) };
+    let root = Pem {
+        path: "/var/lib/docker/swarm/certificates/swarm-root-ca.crt".into(),
+        text: Ok(ROOT_PEM.to_owned()),
+    };
+    Audited::of(world)
+        .facts("n1", |facts| facts.clock.unix_ms = certificate.from_ms + days * DAY_MS + 3_600_000)
+        .inspection("n1", |inspection| {
+            inspection.engine.certificate = Some(pem);
+            inspection.engine.root = Some(root);
+        })
+}
+
+#[test]
+fn how_old_certificates_are() {
+    let late = "the certificate expires in 15 days: it should have been renewed, which engines do when 50 to 80 % of its life are over";
+    for (days, expected) in [
+        (0, "ok n1: the certificate holds for 90 more days".to_owned()),
+        (71, "ok n1: the certificate holds for 19 more days".to_owned()),
+        (75, format!("warning n1: {late}")),
+        (100, "error n1: the certificate expired 10 days ago: the managers do not know the node any more".to_owned()),
+        (-1, "error n1: by the host's clock its certificate begins in the future: TLS fails until the clock is right".to_owned()),
+    ] {
+        judged(&CERTIFICATE, &aged(days, NODE_PEM), &expected);
+    }
+    // By this computer's clock, where the host's is wrong.
+    let behind = aged(10, NODE_PEM).host("n1", |host| host.clock_offset_ms = -100 * DAY_MS);
+    judged(
+        &CERTIFICATE,
+        &behind,
+        "error n1: the certificate expired 20 days ago: the managers do not know the node any more",
+    );
+    judged(&CERTIFICATE, &aged(10, "x"), "unknown n1: the certificate cannot be read");
+    let unread = |text: Option<Result<String, String>>| {
+        aged(10, NODE_PEM).inspection("n1", |inspection| {
+            inspection.engine.certificate = text.map(|text| Pem { path: "/x".into(), text });
+        })
+    };
+    judged(
+        &CERTIFICATE,
+        &unread(Some(Err("permission denied".into()))),
+        "unknown n1: the certificate cannot be read",
+    );
+    judged(&CERTIFICATE, &unread(None), "unknown n1: the member's certificate was not found");
+    table(&CERTIFICATE, vec![(bare(), "")]);
+}
+
+#[test]
+fn what_a_dead_certificate_needs() {
+    let remedy = |audited: Audited| audited.verdicts(&CERTIFICATE).remove(0).remedy.join(" ");
+    assert!(remedy(aged(100, NODE_PEM)).contains("docker swarm leave --force"));
+    // No manager answers: whoever leaves takes the swarm along.
+    let alone = aged(100, NODE_PEM).facts("n1", |facts| {
+        if let Engine::Running(running) = &mut facts.engine {
+            running.swarm.state = SwarmState::Error;
+            running.swarm.cluster = None;
+        }
+    });
+    assert!(remedy(alone).contains("--force-new-cluster"));
+}
+
+#[test]
+fn whose_certificates_are() {
+    let seen = |change: &dyn Fn(&mut crate::facts::engine::Running)| {
+        aged(10, NODE_PEM).facts("n1", |facts| {
+            if let Engine::Running(running) = &mut facts.engine {
+                change(running);
+            }
+        })
+    };
+    let record = |change: fn(&mut SwarmNode)| {
+        seen(&move |running| {
+            running.swarm.cluster.iter_mut().flat_map(|cluster| &mut cluster.nodes).flatten().for_each(change)
+        })
+    };
+    let other = seen(&|running| running.swarm.node_id = "other".into());
+    assert!(other.all(&CERTIFICATE)[0].ends_with(", and the engine calls itself other"));
+    judged(
+        &CERTIFICATE,
+        &record(|node| node.role = "worker".into()),
+        "warning n1: the certificate is one of a swarm-manager, and the node is a worker",
+    );
+    judged(
+        &CERTIFICATE,
+        &record(|node| node.certificate = Trust::Outdated),
+        "warning n1: the certificate is signed by another root than the swarm's: it waits for a new one",
+    );
+    judged(
+        &CERTIFICATE,
+        &record(|node| node.certificate = Trust::Unknown),
+        "ok n1: the certificate holds for 80 more days",
+    );
+}
+
+#[test]
+fn how_old_the_root_is() {
+    judged(&ROOT, &aged(10, NODE_PEM), "ok: the swarm's root certificate holds for 19 more years");
+    judged(&ROOT, &aged(7000, NODE_PEM), "warning: the swarm's root certificate expires in 299 days");
+    judged(&ROOT, &aged(8000, NODE_PEM), "error: the swarm's root certificate has expired");
+    let rotating = aged(10, NODE_PEM).facts("n1", |facts| {
+        if let Engine::Running(running) = &mut facts.engine {
+            running.swarm.cluster.as_mut().expect("a manager").rotating = true;
+        }
+    });
+    judged(
+        &ROOT,
+        &rotating,
+        "note: the swarm's root certificate is being replaced: leave no node off for long",
+    );
+    let lost = aged(10, NODE_PEM).inspection("n1", |inspection| inspection.engine.root = None);
+    judged(&ROOT, &lost, "unknown: the swarm's root certificate was not found");
+    table(&ROOT, vec![(bare(), "")]);
+}
