@@ -7,6 +7,7 @@
 //! reader the old one; the samples in `tests/fixtures/wire` prove the latter.
 
 pub mod frame;
+pub mod reach;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,7 @@ use crate::facts::inspection::Wanted;
 use crate::resource::{Change, Fault, Key, Observed, Progress, Receipt};
 
 /// Version of everything in here.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// First word of the agent's first line.
 const HELLO: &str = "skep-agent";
@@ -79,6 +80,17 @@ pub enum Body {
     },
     /// Release the run lock.
     Unlock,
+    /// Listen for what other hosts send, for a minute at most.
+    Listen {
+        /// Marks the datagrams to listen for.
+        token: u64,
+        /// The ports that others connect to.
+        tcp: Vec<u16>,
+    },
+    /// Send to other hosts.
+    Probe(reach::Probe),
+    /// What arrived since [`Body::Listen`]?
+    Heard,
 }
 
 /// Who holds a host's run lock, and what for.
@@ -198,6 +210,12 @@ pub enum Answer {
     Progress(Progress),
     /// To [`Body::Unlock`], also where the lock was not held.
     Unlocked,
+    /// To [`Body::Listen`]: whatever arrives from now on is noticed.
+    Listening,
+    /// To [`Body::Probe`], in the order of its peers.
+    Probed(Vec<reach::Sent>),
+    /// To [`Body::Heard`].
+    Heard(reach::Heard),
 }
 
 impl Answer {

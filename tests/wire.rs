@@ -55,6 +55,9 @@ fn name_of_body(body: &Body) -> &'static str {
         Body::Apply { .. } => "apply",
         Body::Unlock => "unlock",
         Body::Outcome { .. } => "outcome",
+        Body::Listen { .. } => "listen",
+        Body::Probe(_) => "probe",
+        Body::Heard => "heard",
     }
 }
 
@@ -72,13 +75,16 @@ fn name_of_answer(answer: &Answer) -> &'static str {
         Answer::Outcome(Outcome::Done(_)) => "outcome",
         Answer::Outcome(Outcome::Failed(_)) => "outcome_failed",
         Answer::Outcome(Outcome::Unknown) => "outcome_unknown",
+        Answer::Listening => "listening",
+        Answer::Probed(_) => "probed",
+        Answer::Heard(_) => "heard",
     }
 }
 
 #[test]
 fn requests() {
     let samples = samples("requests");
-    assert_eq!(samples.len(), 5 + 3);
+    assert_eq!(samples.len(), 5 + 3 + 3);
     for (name, sample) in samples {
         let request: Request = read(&name, &sample);
         assert_eq!(name_of_body(&request.body), name);
@@ -88,7 +94,7 @@ fn requests() {
 #[test]
 fn replies() {
     let samples = samples("replies");
-    assert_eq!(samples.len(), 8 + 5);
+    assert_eq!(samples.len(), 8 + 5 + 3);
     for (name, sample) in samples {
         let reply: Reply = read(&name, &sample);
         assert_eq!(name_of_answer(&reply.body), name);

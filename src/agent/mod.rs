@@ -6,6 +6,7 @@ pub mod dial;
 mod eviction;
 pub mod lock;
 mod outcome;
+mod reach;
 pub mod serve;
 mod streams;
 

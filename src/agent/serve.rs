@@ -16,6 +16,8 @@ use std::thread;
 use super::Streams;
 use super::lock::{self, Lock, Taken};
 use super::outcome;
+use super::reach::ear::Ear;
+use super::reach::probe;
 use crate::facts::inspection::Wanted;
 use crate::facts::{Facts, Inspection, clock};
 use crate::resource::{self, Change, Fault, Host, Key};
@@ -51,7 +53,7 @@ pub fn serve(
         drop(input);
         let _ = sender.send(Message::End(end));
     });
-    let mut worker = Worker { host, lock_path: lock.to_owned(), desk: desk.clone(), output };
+    let mut worker = Worker { host, lock_path: lock.to_owned(), desk: desk.clone(), output, ear: None };
     let end = worker.work(messages);
     // The other threads may outlive this one, and the lock must not.
     *desk.lock() = None;
@@ -105,6 +107,8 @@ struct Worker<'h> {
     lock_path: PathBuf,
     desk: Desk,
     output: File,
+    /// What listens for other hosts, while it does.
+    ear: Option<Ear>,
 }
 
 impl Worker<'_> {
@@ -147,6 +151,27 @@ impl Worker<'_> {
                     outcome::forget(&self.lock_path, lock.run());
                 }
                 Answer::Unlocked
+            }
+            Body::Listen { token, tcp } => self.listen(token, tcp),
+            Body::Probe(probe) => Answer::Probed(probe::send(&probe, self.host)),
+            Body::Heard => Answer::Heard(self.ear.as_ref().map(Ear::heard).unwrap_or_default()),
+        }
+    }
+
+    fn listen(&mut self, token: u64, tcp: Vec<u16>) -> Answer {
+        match Ear::open(token, tcp) {
+            Ok(ear) => {
+                self.ear = Some(ear);
+                Answer::Listening
+            }
+            Err(error) => {
+                let fault = Fault::new("listening for other hosts", &error);
+                Answer::Fault(match lock::lacks_privilege(&error) {
+                    true => {
+                        fault.help("log in as root, or set `sudo: always` for this node in the inventory")
+                    }
+                    false => fault,
+                })
             }
         }
     }
@@ -224,7 +249,7 @@ impl Worker<'_> {
 
 fn survey(keys: &[Key], inspect: Option<&Wanted>, host: &Host) -> Answer {
     thread::scope(|scope| {
-        let facts = scope.spawn(|| Facts::read(host, inspect.is_some()));
+        let facts = scope.spawn(|| Facts::read(host, inspect));
         let inspection = scope.spawn(|| inspect.map(|wanted| Box::new(Inspection::read(host, wanted))));
         let observed = resource::observe(keys, host);
         let inspection = inspection.join().expect("the readers of an inspection do not panic");

@@ -50,7 +50,7 @@ fn clocks(case: &Case<'_>) -> Vec<Verdict> {
     let mut verdicts = case.each(|subject| {
         let name = &subject.node.name;
         let lead = leads.get(name).copied().unwrap_or_default();
-        [clock(subject, lead)]
+        [clock(subject, lead, case.view.hosts.len() > 1)]
     });
     let all = clock_median(case.view).unwrap_or_default();
     if all.abs() > CLOCKS_APART_MS {
@@ -67,17 +67,25 @@ fn clocks(case: &Case<'_>) -> Vec<Verdict> {
     verdicts
 }
 
-fn clock(subject: &Subject<'_>, lead: i64) -> Judgement {
+fn clock(subject: &Subject<'_>, lead: i64, has_others: bool) -> Judgement {
     let finding = clock_finding(subject.node.name.clone(), lead);
     let direction = if lead > 0 { "ahead of" } else { "behind" };
     let seconds = format!("{}.{} s", lead.abs() / 1000, lead.abs() % 1000 / 100);
     let message = format!("the clock is {seconds} {direction} the other nodes'");
-    let judgement = match lead.abs() {
-        ..=TOLD_APART_MS => Judgement::ok("the clock agrees with the other nodes'"),
-        ..=CLOCKS_APART_MS => Judgement::warning(message).remedy(finding.help),
-        _ => Judgement::error(message).remedy(finding.help),
+    let agrees = match has_others {
+        true => "the clock agrees with the other nodes'",
+        false => "there is no other node whose clock could differ",
     };
-    judgement.seen("clock_gettime", format!("{lead} ms from the median of all nodes"))
+    let judgement = match lead.abs() {
+        lead if lead > CLOCKS_APART_MS => Judgement::error(message).remedy(finding.help),
+        lead if lead > TOLD_APART_MS => Judgement::warning(message).remedy(finding.help),
+        _ => Judgement::ok(agrees),
+    };
+    let here = subject.host.clock_offset_ms;
+    judgement.seen(
+        "clock_gettime",
+        format!("{lead} ms from the median of all nodes, {here} ms from this computer"),
+    )
 }
 
 fn source(subject: &Subject<'_>) -> Judgement {
@@ -177,6 +185,7 @@ mod tests {
             off_by([0, 5_700, 100]).said(&CLOCK),
             ["warning n2: the clock is 5.6 s ahead of the other nodes'"]
         );
+        assert_eq!(single().all(&CLOCK), ["ok n1: there is no other node whose clock could differ"]);
         let behind = off_by([0, 0, -86_400_000]);
         assert_eq!(behind.said(&CLOCK), ["error n3: the clock is 86400.0 s behind the other nodes'"]);
         assert!(behind.verdicts(&CLOCK)[2].remedy[0].contains("`timedatectl set-ntp true` on n3"));

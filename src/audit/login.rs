@@ -85,14 +85,14 @@ struct Rule {
 /// The rule that counts: of those that `sudo -l` lists the last that fits; none where no plain one does.
 fn rule(listed: &str) -> Option<Rule> {
     let exempt = listed.contains("!authenticate");
-    let rules = listed.lines().map(str::trim).filter_map(|line| {
+    let mut rules = listed.lines().map(str::trim).filter_map(|line| {
         let (run_as, commands) = line.strip_prefix('(')?.split_once(')')?;
         let as_root =
             run_as.split([':', ',']).next().is_some_and(|user| ["ALL", "root"].contains(&user.trim()));
         let password = asks(commands).filter(|_| as_root)?;
         Some(Rule { text: line.to_owned(), password: password && !exempt })
     });
-    rules.last()
+    rules.next_back()
 }
 
 /// Whether these commands hold a shell, and ask for a password before they run it. A tag counts for all that follow.

@@ -1,6 +1,6 @@
 //! Whether each host can be what the inventory wants it to be, and what to do if not. Changes nothing.
 //!
-//! Pure: the hosts' [`Inspection`]s and facts in, a [`Report`] out. One file a check, or a family of checks that read
+//! Pure, but for [`reach`]: the hosts' [`Inspection`]s and facts in, a [`Report`] out. One file a check, or a family of checks that read
 //! the same thing; [`CHECKS`] lists them all. Severity follows what the inventory asks for: a node without shares
 //! needs no NFS server.
 
@@ -11,9 +11,12 @@ mod compare;
 mod days;
 mod engine;
 mod identity;
+pub mod kernel;
 mod login;
+mod network;
 mod nfs;
 mod packages;
+pub(crate) mod reach;
 mod report;
 mod room;
 mod sshd;
@@ -29,6 +32,9 @@ pub(crate) use nfs::wanted as wanted_nfs;
 pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, ReadError, Report, Try, TryResult};
 pub(crate) use swarm::PLACES;
 pub use verdict::{Evidence, Judgement, Severity, Verdict};
+
+use crate::facts::inspection::Wanted;
+use crate::inventory::model::{Inventory, NodeName};
 
 /// One thing that is checked on each node, or on the cluster as a whole.
 #[derive(Debug)]
@@ -107,6 +113,23 @@ pub const CHECKS: &[&Check] = &[
     &boot::FIRST_BOOT,
     &boot::AUTOLOGIN,
     &boot::WAIT_ONLINE,
+    &kernel::CONFIGURATION,
+    &kernel::CGROUP,
+    &kernel::NECESSARY,
+    &kernel::OPTIONAL,
+    &kernel::SWARM,
+    &kernel::OVERLAY,
+    &kernel::ENCRYPTED,
+    &kernel::IPVLAN,
+    &kernel::MACVLAN,
+    &kernel::HELPERS,
+    &kernel::STORAGE,
+    &kernel::IPTABLES,
+    &kernel::FORWARDING,
+    &kernel::LIMITS,
+    &kernel::APPARMOR,
+    &kernel::SERVER,
+    &kernel::CLIENT,
     &engine::ENGINE,
     &engine::BOOT,
     &engine::MOUNTS,
@@ -125,16 +148,6 @@ pub const CHECKS: &[&Check] = &[
     &engine::WARNINGS,
     &engine::DRIVER,
     &engine::PLACE,
-    &swarm::SWARM,
-    &swarm::MANAGERS,
-    &swarm::SPREAD,
-    &swarm::MEMBERS,
-    &swarm::NODE,
-    &swarm::ADDRESS,
-    &swarm::POOL,
-    &swarm::LOCK,
-    &swarm::CERTIFICATE,
-    &swarm::ROOT,
     &nfs::SERVER,
     &nfs::EXPORTS,
     &nfs::EXPORT_FILES,
@@ -145,7 +158,33 @@ pub const CHECKS: &[&Check] = &[
     &nfs::MOUNTS,
     &nfs::CONTAINERS,
     &nfs::ANSWERS,
+    &network::ADDRESSES,
+    &network::DEFAULT_ROUTE,
+    &network::DNS,
+    &network::LINKS,
+    &network::PORTS,
+    &network::MTU,
+    &network::FIREWALL,
+    &network::BRIDGE_NETWORKS,
+    &network::IP_FORWARDING,
+    &network::IPV6_ADVERTISEMENTS,
+    &network::NETWORK_MANAGER,
+    &swarm::SWARM,
+    &swarm::MANAGERS,
+    &swarm::SPREAD,
+    &swarm::MEMBERS,
+    &swarm::NODE,
+    &swarm::ADDRESS,
+    &swarm::POOL,
+    &swarm::LOCK,
+    &swarm::CERTIFICATE,
+    &swarm::ROOT,
 ];
+
+/// What an audit wants to know of one node in particular.
+pub(crate) fn wanted(inventory: &Inventory, node: &NodeName) -> Wanted {
+    Wanted { kernel_options: kernel::options(), nfs: nfs::wanted(inventory, node) }
+}
 
 /// The check of that ID.
 pub fn check(id: &str) -> Option<&'static Check> {

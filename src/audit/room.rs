@@ -29,6 +29,9 @@ const WANTED: &[(&str, u64)] = &[
     ("/var/log", 5 * MIB),
 ];
 
+/// A small file system need not have more than a quarter left.
+const PART: u64 = 4;
+
 /// The engine's data wherever else they are.
 const ELSEWHERE: u64 = GIB;
 
@@ -45,7 +48,7 @@ pub(super) const DISK: Check = Check {
         never asked, since a dead server would never answer. Less than 16 MiB or 100 inodes, or a file system that is \
         read-only, is an error where packages or settings go: nothing can be installed or even remembered, and `skep up` \
         refuses it. Less than each directory wants (1 GiB for the engine's data, 512 MiB for /usr and /var/lib, 64 MiB \
-        for /boot, 5 MiB for /var/log, which is a small RAM disc on Armbian) or than 3 % of all inodes is a warning.",
+        for /boot, 5 MiB for /var/log, which is a small RAM disc on Armbian; of a small file system a quarter) or than 3 % of all inodes is a warning.",
     examine: |case| case.each(disks),
 };
 
@@ -58,7 +61,7 @@ pub(super) const MEMORY: Check = Check {
         nothing is left. What is read is /proc/meminfo and /proc/swaps. Less than 384 MiB in all, or less than 48 MiB that \
         programs can still have, is a warning. Notes are given to managers with less than 900 MiB, to hosts with less \
         than 2 GiB and nothing to swap to, and to those that swap to a card, which wears it out: zram does better.",
-    examine: |case| case.each(|subject| memory(subject)),
+    examine: |case| case.each(memory),
 };
 
 fn disks(subject: &Subject<'_>) -> Vec<Judgement> {
@@ -86,8 +89,9 @@ fn disk(disk: &Disk) -> Option<Judgement> {
     if let Some((cause, help)) = hopeless(disk) {
         return Some(told(Judgement::error(cause)).remedy(help));
     }
-    let (directory, wanted) =
-        disk.holds.iter().map(|path| (path, wanted(path))).max_by_key(|(_, wanted)| *wanted)?;
+    // Of several that want the same, the first is meant.
+    let wants = disk.holds.iter().rev().map(|path| (path, wanted(path).min(disk.size / PART)));
+    let (directory, wanted) = wants.max_by_key(|(_, wanted)| *wanted)?;
     let directory = directory.display();
     if disk.storage.read_only {
         return Some(told(Judgement::warning(format!("{directory} is read-only"))).remedy(format!(
@@ -100,15 +104,11 @@ fn disk(disk: &Disk) -> Option<Judgement> {
             format!("only {} are left in {directory}, {} are wanted", size(disk.storage.free), size(wanted));
         return Some(told(Judgement::warning(message)).remedy(make_room(disk)));
     }
-    let files = disk.files.zip(disk.storage.free_files)?;
-    let (all, free) = files;
+    let (all, free) = disk.files.zip(disk.storage.free_files)?;
     (free < (all / 100 * FILES_PERCENT).max(LEAST_FILES)).then(|| {
-        told(Judgement::warning(format!("only {free} more files fit into {directory} (inodes)"))).remedy(
-            format!(
-                "find the folder with the most: `du --inodes -xS {} | sort -n | tail`",
-                disk.storage.directory.display()
-            ),
-        )
+        let at = disk.storage.directory.display();
+        told(Judgement::warning(format!("only {free} more files fit into {at} (inodes)")))
+            .remedy(format!("find the folder with the most: `du --inodes -xS {at} | sort -n | tail`"))
     })
 }
 
@@ -262,6 +262,15 @@ mod tests {
             ),
             (also("/var/lib/docker", MIB), Some("error n1: less than 16 MiB are free in /var/lib/docker")),
             (also("/boot", 100 * MIB), None),
+            (
+                with(|room| {
+                    let mut small = room.disks[0].clone();
+                    (small.holds, small.size, small.storage.free) =
+                        (vec!["/boot".into()], 64 * MIB, 20 * MIB);
+                    room.disks.push(small);
+                }),
+                None,
+            ),
             (also("/boot", 8 * MIB), Some("warning n1: only 8 MiB are left in /boot, 64 MiB are wanted")),
             (
                 also("/var/log", 2 * MIB),
@@ -275,7 +284,7 @@ mod tests {
             ),
             (
                 root(|disk| disk.storage.free_files = Some(20_000)),
-                Some("warning n1: only 20000 more files fit into /var/lib/docker (inodes)"),
+                Some("warning n1: only 20000 more files fit into / (inodes)"),
             ),
             (root(|disk| disk.storage.free_files = None), None),
             (

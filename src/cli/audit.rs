@@ -2,6 +2,7 @@
 
 mod explain;
 mod keep;
+mod kernel_config;
 
 use super::args::{Audit, Common};
 use super::end::End;
@@ -12,13 +13,15 @@ use super::run::Run;
 use crate::apply::Accounts;
 use crate::audit::{self, AUDIT_VERSION, AuditedNode, CHECKS, Case, Changes, Report, Severity};
 use crate::facts::Engine;
-use crate::facts::inspection::Wanted;
 use crate::inventory::model::Node;
 use crate::plan::{Host, View};
 use crate::report::audit_page;
 use crate::swarm::health::Health;
 
 pub(super) async fn run(common: &Common, command: &Audit) -> Result<u8, Failure> {
+    if let Some(file) = &command.kernel_config {
+        return kernel_config::run(common, file, command.kernel_version.as_deref());
+    }
     if let Some(sought) = &command.explain {
         return explain::run(common, sought.as_deref());
     }
@@ -26,11 +29,15 @@ pub(super) async fn run(common: &Common, command: &Audit) -> Result<u8, Failure>
     // Whatever is wrong with the files is told before any host is asked.
     let keep = keep::Keep::of(command, &inventory)?;
     let choices = choices(common, &Default::default());
-    let run = Run::auditing(common, &inventory, choices, Wanted::default())?;
+    let run = Run::auditing(common, &inventory, choices)?;
     let observation = run.observe(false).await?;
     let view = run.view(&observation);
     let unreachable = &observation.unreachable;
-    let case = Case { view: &view, unreachable, reach: None };
+    let reach = match command.no_ports {
+        true => None,
+        false => Some(audit::reach::drive(&view, &observation.sessions).await),
+    };
+    let case = Case { view: &view, unreachable, reach: reach.as_ref() };
     let report = Report {
         version: AUDIT_VERSION,
         skep: env!("CARGO_PKG_VERSION").to_owned(),
@@ -39,7 +46,7 @@ pub(super) async fn run(common: &Common, command: &Audit) -> Result<u8, Failure>
         nodes: nodes(&view),
         unreachable: unreachable.clone(),
         verdicts: audit::examine(&case),
-        reach: None,
+        reach,
     };
     let changes = keep.since.as_ref().map(|before| Changes::between(before, &report));
     run.reporter.audit(&report, changes.as_ref());

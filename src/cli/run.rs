@@ -13,7 +13,6 @@ use super::{ask, exit};
 use crate::apply::{Journal, Sessions, Stop, state_dir};
 use crate::audit;
 use crate::event::{Event, Sink};
-use crate::facts::inspection::Wanted;
 use crate::fleet::{self, HostSession, Locked, SessionError};
 use crate::inventory::Surroundings;
 use crate::inventory::model::{Inventory, Node, NodeName};
@@ -43,8 +42,8 @@ pub(super) struct Run<'a> {
     undoes: Option<String>,
     /// What the nodes are asked about, where that is not told by the inventory.
     keys: Option<BTreeMap<NodeName, Vec<Key>>>,
-    /// What an audit wants to know besides.
-    inspect: Option<Wanted>,
+    /// Whether the nodes are asked what only an audit wants to know.
+    inspect: bool,
     id: String,
     since: String,
 }
@@ -115,9 +114,8 @@ impl<'a> Run<'a> {
         common: &'a Common,
         inventory: &'a Inventory,
         choices: Choices,
-        wanted: Wanted,
     ) -> Result<Self, Failure> {
-        Ok(Self { inspect: Some(wanted), ..Self::begin(common, inventory, choices, "audit", false)? })
+        Ok(Self { inspect: true, ..Self::begin(common, inventory, choices, "audit", false)? })
     }
 
     fn begin_as(
@@ -163,7 +161,7 @@ impl<'a> Run<'a> {
             identities: Arc::new(Identities::from_env()),
             undoes,
             keys: None,
-            inspect: None,
+            inspect: false,
             id,
             since: jiff::Timestamp::now().to_string(),
         })
@@ -265,11 +263,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What an audit wants to know of one node.
-    fn wanted(&self, name: &NodeName, wanted: &Wanted) -> Wanted {
-        Wanted { nfs: audit::wanted_nfs(self.inventory, name), ..wanted.clone() }
-    }
-
     async fn survey_again(&self, name: &NodeName, session: &HostSession) -> Result<plan::Host, Missed> {
         session.back().await.map_err(Missed::Failed)?;
         match self.survey(name, session, None).await {
@@ -320,9 +313,9 @@ impl<'a> Run<'a> {
             }
         };
         let survey = || async {
-            match &self.inspect {
-                Some(wanted) => session.inspect(keys(), self.wanted(name, wanted)).await,
-                None => session.survey(keys()).await,
+            match self.inspect {
+                true => session.inspect(keys(), audit::wanted(self.inventory, name)).await,
+                false => session.survey(keys()).await,
             }
         };
         let (locked, mut seen) = futures_util::join!(take, survey());

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::kernel_options::{CONTROLLERS, FILESYSTEMS, TRACES, makes, module_of};
 use super::{gzip, text};
 use crate::resource::Host;
 
@@ -20,7 +21,7 @@ pub struct Kernel {
     pub controllers: Vec<String>,
     /// Whether AppArmor is enabled in the running kernel.
     pub apparmor: bool,
-    /// Support of each option of [`OPTIONS`], by its name without `CONFIG_`.
+    /// Support of each option of [`PLANNED`], and of those that an audit asks about, by its name without `CONFIG_`.
     pub options: BTreeMap<String, Support>,
 }
 
@@ -40,35 +41,28 @@ pub enum Support {
     Unknown,
 }
 
-/// The options that skep asks about, without `CONFIG_`, each with the module that brings it where it is one.
-/// A module's first option is the one that makes it.
-pub const OPTIONS: &[(&str, &str)] = &[
-    ("NFS_FS", "nfs"),
-    ("NFS_V4", "nfsv4"),
-    ("NFSD", "nfsd"),
-    ("NFSD_V4", "nfsd"),
-    ("VXLAN", "vxlan"),
-    ("BRIDGE_NETFILTER", "br_netfilter"),
-    ("OVERLAY_FS", "overlay"),
-    ("IP_VS", "ip_vs"),
-    ("VETH", "veth"),
-];
+/// The options that plans depend on, without `CONFIG_`. An audit asks about more.
+pub const PLANNED: [&str; 9] =
+    ["NFS_FS", "NFS_V4", "NFSD", "NFSD_V4", "VXLAN", "BRIDGE_NETFILTER", "OVERLAY_FS", "IP_VS", "VETH"];
 
 impl Kernel {
-    /// Reads it. What cannot be read is empty or [`Support::Unknown`].
-    pub fn read(host: &Host) -> Self {
+    /// Reads it, with these options besides [`PLANNED`]. What cannot be read is empty or [`Support::Unknown`].
+    pub fn read(host: &Host, more: &[String]) -> Self {
         let release = text(host, "/proc/sys/kernel/osrelease").trim().to_owned();
         let unified = text(host, "/sys/fs/cgroup/cgroup.controllers");
         // Only the root of a version 2 hierarchy has this file; a hybrid host mounts that one a level deeper.
         let cgroup = if host.path("/sys/fs/cgroup/cgroup.controllers").exists() { 2 } else { 1 };
+        let controllers = match cgroup {
+            2 => unified.split_whitespace().map(str::to_owned).collect(),
+            _ => controllers_v1(&text(host, "/proc/self/mounts")),
+        };
+        let names: BTreeSet<&str> = PLANNED.into_iter().chain(more.iter().map(String::as_str)).collect();
+        let modules = Modules::read(host, &release, &names, &controllers);
         Self {
             cgroup,
-            controllers: match cgroup {
-                2 => unified.split_whitespace().map(str::to_owned).collect(),
-                _ => controllers_v1(&text(host, "/proc/self/mounts")),
-            },
+            controllers,
             apparmor: text(host, "/sys/module/apparmor/parameters/enabled").trim() == "Y",
-            options: options(&config(host, &release), &Modules::read(host, &release)),
+            options: options(&names, &config(host, &release), &modules),
             // An agent only runs where the machine is its own.
             machine: std::env::consts::ARCH.to_owned(),
             release,
@@ -115,15 +109,17 @@ fn config(host: &Host, release: &str) -> String {
 }
 
 /// The value of each option set in a kernel configuration.
-fn settings(config: &str) -> BTreeMap<&str, &str> {
+pub(crate) fn settings(config: &str) -> BTreeMap<&str, &str> {
     config.lines().filter_map(|line| line.strip_prefix("CONFIG_")?.trim_end().split_once('=')).collect()
 }
 
-/// What is known of the kernel's modules besides its configuration.
+/// What is known of the kernel besides its configuration.
 #[derive(Default)]
 struct Modules {
-    /// Loaded, or compiled in with parameters or a version.
-    seen: BTreeSet<String>,
+    /// Modules that are loaded, or compiled in with parameters or a version.
+    loaded: BTreeSet<String>,
+    /// Options that are seen at work.
+    at_work: BTreeSet<String>,
     /// Installed for the running kernel.
     installed: BTreeSet<String>,
     /// Compiled in.
@@ -133,46 +129,36 @@ struct Modules {
 }
 
 impl Modules {
-    fn read(host: &Host, release: &str) -> Self {
+    fn read(host: &Host, release: &str, options: &BTreeSet<&str>, controllers: &[String]) -> Self {
         let list = |name: &str| text(host, &format!("/lib/modules/{release}/{name}"));
         let (dep, builtin) = (list("modules.dep"), list("modules.builtin"));
         let filesystems = text(host, "/proc/filesystems");
+        let there = |path: &str| host.path(path).exists();
+        let is_loaded = |module: &&str| there(&format!("/sys/module/{module}"));
+        let shown = |option: &str| {
+            let of = |table: &[(&str, &'static str)], is: &dyn Fn(&str) -> bool| {
+                table.iter().any(|(name, trace)| *name == option && is(trace))
+            };
+            of(TRACES, &there)
+                || of(FILESYSTEMS, &|name| has_word(&filesystems, name))
+                || of(CONTROLLERS, &|name| controllers.iter().any(|controller| controller == name))
+        };
         Self {
-            seen: OPTIONS
+            loaded: options
                 .iter()
-                .map(|(_, module)| *module)
-                .filter(|module| {
-                    let directory = host.path(format!("/sys/module/{module}"));
-                    directory.exists()
-                        || filesystem_of(module).is_some_and(|name| has_word(&filesystems, name))
-                        || trace_of(module).is_some_and(|path| host.path(path).exists())
-                })
+                .filter_map(|option| module_of(option))
+                .filter(is_loaded)
                 .map(str::to_owned)
+                .collect(),
+            at_work: options
+                .iter()
+                .filter(|option| shown(option))
+                .map(|option| (*option).to_owned())
                 .collect(),
             installed: dep.lines().filter_map(|line| module_name(line.split(':').next()?)).collect(),
             builtin: builtin.lines().filter_map(module_name).collect(),
             listed: !dep.is_empty() && !builtin.is_empty(),
         }
-    }
-}
-
-/// The file system that a module registers.
-fn filesystem_of(module: &str) -> Option<&'static str> {
-    match module {
-        "nfs" => Some("nfs"),
-        "nfsv4" => Some("nfs4"),
-        "nfsd" => Some("nfsd"),
-        "overlay" => Some("overlay"),
-        _ => None,
-    }
-}
-
-/// A file that the kernel only has where the module is at work, compiled in or not.
-fn trace_of(module: &str) -> Option<&'static str> {
-    match module {
-        "br_netfilter" => Some("/proc/sys/net/bridge"),
-        "ip_vs" => Some("/proc/net/ip_vs"),
-        _ => None,
     }
 }
 
@@ -186,30 +172,41 @@ fn module_name(path: &str) -> Option<String> {
     Some(name.replace('-', "_"))
 }
 
-fn options(config: &str, modules: &Modules) -> BTreeMap<String, Support> {
+fn options(names: &BTreeSet<&str>, config: &str, modules: &Modules) -> BTreeMap<String, Support> {
     let settings = settings(config);
     let configured = !settings.is_empty();
-    let support = |option: &str, module: &str| match settings.get(option) {
+    let there = |option: &str| match module_of(option) {
+        None => true,
+        Some(module) => {
+            modules.loaded.contains(module)
+                || modules.installed.contains(module)
+                || modules.at_work.contains(option)
+        }
+    };
+    let support = |option: &str| match settings.get(option) {
         Some(&"y") => Support::BuiltIn,
-        Some(&"m") if modules.seen.contains(module) || modules.installed.contains(module) => Support::Module,
+        Some(&"m") if there(option) => Support::Module,
         Some(&"m") => Support::ModuleMissing,
         _ if configured => Support::Missing,
-        _ => seen(option, module, modules),
+        _ => seen(option, modules),
     };
-    OPTIONS.iter().map(|(option, module)| ((*option).to_owned(), support(option, module))).collect()
+    names.iter().map(|option| ((*option).to_owned(), support(option))).collect()
 }
 
-/// Support of an option as far as the modules alone tell.
-fn seen(option: &str, module: &str, modules: &Modules) -> Support {
-    let makes_it =
-        OPTIONS.iter().find(|(_, other)| *other == module).is_some_and(|(first, _)| *first == option);
+/// Support of an option as far as the running kernel alone tells.
+fn seen(option: &str, modules: &Modules) -> Support {
+    if modules.at_work.contains(option) {
+        return Support::BuiltIn;
+    }
+    let Some(module) = module_of(option) else { return Support::Unknown };
+    let makes_it = makes(option, module);
     if modules.builtin.contains(module) && makes_it {
         Support::BuiltIn
     } else if modules.installed.contains(module) && makes_it {
         Support::Module
     } else if modules.listed && !modules.installed.contains(module) && !modules.builtin.contains(module) {
         Support::Missing
-    } else if modules.seen.contains(module) && makes_it {
+    } else if modules.loaded.contains(module) && makes_it {
         Support::BuiltIn
     } else {
         Support::Unknown
@@ -227,13 +224,17 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
+    fn planned(config: &str, modules: &Modules) -> BTreeMap<String, Support> {
+        options(&PLANNED.into_iter().collect(), config, modules)
+    }
+
     fn listed(installed: &[&str], builtin: &[&str]) -> Modules {
         Modules { installed: set(installed), builtin: set(builtin), listed: true, ..Modules::default() }
     }
 
     #[test]
     fn a_configuration_decides() {
-        let options = options(CONFIG, &listed(&["nfs"], &["nfsd"]));
+        let options = planned(CONFIG, &listed(&["nfs"], &["nfsd"]));
         for (option, support) in [
             ("NFS_FS", Support::Module),
             ("NFS_V4", Support::ModuleMissing),
@@ -247,7 +248,7 @@ mod tests {
 
     #[test]
     fn without_a_configuration_the_modules_tell_what_they_can() {
-        let found = options("", &listed(&["nfs", "nfsd"], &["veth"]));
+        let found = planned("", &listed(&["nfs", "nfsd"], &["veth"]));
         for (option, support) in [
             ("NFS_FS", Support::Module),
             ("NFS_V4", Support::Missing),
@@ -259,14 +260,14 @@ mod tests {
         ] {
             assert_eq!(found[option], support, "{option}");
         }
-        let nothing = options("", &Modules { seen: set(&["overlay"]), ..Modules::default() });
+        let nothing = planned("", &Modules { loaded: set(&["overlay"]), ..Modules::default() });
         assert_eq!(nothing["OVERLAY_FS"], Support::BuiltIn);
         assert_eq!(nothing["NFSD"], Support::Unknown);
     }
 
     #[test]
     fn a_loaded_module_counts_where_its_file_is_not_to_be_seen() {
-        let options = options(CONFIG, &Modules { seen: set(&["nfs"]), ..Modules::default() });
+        let options = planned(CONFIG, &Modules { loaded: set(&["nfs"]), ..Modules::default() });
         assert_eq!((options["NFS_FS"], options["NFS_V4"]), (Support::Module, Support::ModuleMissing));
     }
 
@@ -316,7 +317,7 @@ mod tests {
                 b"kernel/fs/nfs/nfs.ko.xz: kernel/net/sunrpc.ko\n",
             ),
         ]);
-        let kernel = Kernel::read(&host);
+        let kernel = Kernel::read(&host, &[]);
         assert_eq!(
             (kernel.release.as_str(), kernel.cgroup, kernel.apparmor),
             ("6.6.31-current-rockchip64", 2, true)
@@ -331,14 +332,45 @@ mod tests {
         let packed = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x73\xf6\xf7\x73\xf3\x74\x8f\x0f\x73\x0d\xf1\xb0\xad\xe4\
                        \x02\x00\x16\xf8\x53\x7b\x0e\x00\x00\x00";
         let (_root, host) = root(&[("proc/sys/kernel/osrelease", b"6.1\n"), ("proc/config.gz", packed)]);
-        let options = Kernel::read(&host).options;
+        let options = Kernel::read(&host, &[]).options;
         assert_eq!((options["VETH"], options["VXLAN"]), (Support::BuiltIn, Support::Missing));
+    }
+
+    #[test]
+    fn what_an_audit_asks_besides_is_seen_at_work_where_there_is_no_configuration() {
+        let (_root, host) = root(&[
+            ("sys/fs/cgroup/cgroup.controllers", b"cpuset cpu io memory pids\n"),
+            ("proc/self/ns/net", b""),
+            ("proc/filesystems", b"nodev\toverlay\n\text4\n"),
+        ]);
+        let more = ["MEMCG", "CGROUP_DEVICE", "NET_NS", "EXT4_FS", "CFS_BANDWIDTH"].map(str::to_owned);
+        let options = Kernel::read(&host, &more).options;
+        for (option, support) in [
+            ("MEMCG", Support::BuiltIn),
+            ("CGROUP_DEVICE", Support::Unknown),
+            ("NET_NS", Support::BuiltIn),
+            ("EXT4_FS", Support::BuiltIn),
+            ("CFS_BANDWIDTH", Support::Unknown),
+            ("OVERLAY_FS", Support::BuiltIn),
+        ] {
+            assert_eq!(options[option], support, "{option}");
+        }
+    }
+
+    #[test]
+    fn options_without_a_module_of_their_own_are_taken_at_their_word() {
+        let found = options(
+            &["CRYPTO_AEAD", "VETH"].into_iter().collect(),
+            "CONFIG_CRYPTO_AEAD=m\nCONFIG_VETH=m\n",
+            &listed(&[], &[]),
+        );
+        assert_eq!((found["CRYPTO_AEAD"], found["VETH"]), (Support::Module, Support::ModuleMissing));
     }
 
     #[test]
     fn an_empty_root_is_unknown_not_missing() {
         let (_root, host) = root(&[]);
-        let kernel = Kernel::read(&host);
+        let kernel = Kernel::read(&host, &[]);
         assert!(kernel.options.values().all(|support| *support == Support::Unknown), "{kernel:?}");
         assert_eq!((kernel.cgroup, kernel.controllers.len()), (1, 0));
     }

@@ -5,6 +5,7 @@ pub mod engine;
 mod gzip;
 pub mod inspection;
 pub mod kernel;
+pub mod kernel_options;
 pub mod network;
 pub mod storage;
 pub mod system;
@@ -15,6 +16,8 @@ use crate::resource::Host;
 
 pub use clock::Clock;
 pub use engine::{Engine, SwarmNode, SwarmState, SwarmView};
+use inspection::Wanted;
+
 pub use inspection::Inspection;
 pub use kernel::{Kernel, Support};
 pub use network::Interface;
@@ -44,15 +47,17 @@ pub struct Facts {
 
 impl Facts {
     /// Reads them all; those that wait for another process at the same time as the rest. What costs more than the rest
-    /// is left out where no audit is made.
+    /// is left out where no audit is made, which may ask for more options of the kernel than plans depend on.
     ///
     /// # Panics
     /// Where a reader panics, which is a bug.
-    pub fn read(host: &Host, audit: bool) -> Self {
+    pub fn read(host: &Host, audit: Option<&Wanted>) -> Self {
+        let options = audit.map_or(&[][..], |wanted| &wanted.kernel_options);
         std::thread::scope(|scope| {
             let engine = scope.spawn(|| Engine::read(host));
-            let clock = scope.spawn(|| Clock::read(host, audit));
-            let (system, kernel, network) = (System::read(host), Kernel::read(host), network::read());
+            let clock = scope.spawn(|| Clock::read(host, audit.is_some()));
+            let (system, kernel, network) =
+                (System::read(host), Kernel::read(host, options), network::read());
             Self {
                 system,
                 kernel,

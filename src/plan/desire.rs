@@ -27,6 +27,12 @@ const MOUNT_OPTIONS: &[&str] = &["_netdev", "nofail", "noatime"];
 /// The NFS version where the inventory names none: the newest, which every kernel since 4.0 and nfs-utils speak.
 const NFS_VERSION: &str = "4.2";
 
+/// Options of the kernel that a node needs which mounts shares.
+pub(crate) const NFS_CLIENT: [&str; 2] = ["NFS_FS", "NFS_V4"];
+
+/// Options of the kernel that a node needs which shares something.
+pub(crate) const NFS_SERVER: [&str; 2] = ["NFSD", "NFSD_V4"];
+
 /// What of a host decides which resources it should have.
 pub(super) struct Traits {
     /// The engine is there already, from whatever source.
@@ -98,11 +104,14 @@ pub(super) fn template_errors(inventory: &Inventory, node: &Node) -> Vec<Templat
 pub(crate) fn missing_nfs(inventory: &Inventory, node: &Node, facts: &Facts) -> Vec<&'static str> {
     let client = mounts(inventory, &node.name).next().is_some();
     let server = served(inventory, &node.name).next().is_some();
-    let needed = [("NFS_FS", client), ("NFS_V4", client), ("NFSD", server), ("NFSD_V4", server)];
+    let needed = NFS_CLIENT
+        .map(|option| (option, client))
+        .into_iter()
+        .chain(NFS_SERVER.map(|option| (option, server)));
     let lacks = |option: &str| {
         matches!(facts.kernel.options.get(option), Some(Support::Missing | Support::ModuleMissing))
     };
-    needed.into_iter().filter(|(option, needed)| *needed && lacks(option)).map(|(option, _)| option).collect()
+    needed.filter(|(option, needed)| *needed && lacks(option)).map(|(option, _)| option).collect()
 }
 
 /// Everything, in the order in which a node does it.
@@ -246,7 +255,7 @@ fn mounting(inventory: &Inventory, node: &Node, texts: &Texts<'_>) -> Vec<Resour
 fn mounted(inventory: &Inventory, share: &Share, mount: &ShareMount, texts: &Texts<'_>) -> Resource {
     let source = source(inventory, share, mount);
     let version = nfs_version(&mount.options);
-    let vers = format!("vers={}", version.unwrap_or(NFS_VERSION));
+    let vers = format!("vers={}", nfs_version_of(mount));
     let options: Vec<_> = MOUNT_OPTIONS
         .iter()
         .copied()
@@ -296,6 +305,11 @@ pub(crate) fn wanted_version(mount: &ShareMount) -> &str {
 /// The version that mount options ask for; of several the last one counts, as in nfs(5).
 fn nfs_version(options: &[String]) -> Option<&str> {
     options.iter().rev().find_map(|option| option.strip_prefix("vers=").or(option.strip_prefix("nfsvers=")))
+}
+
+/// The version by which a share is mounted.
+pub(crate) fn nfs_version_of(mount: &ShareMount) -> &str {
+    nfs_version(&mount.options).unwrap_or(NFS_VERSION)
 }
 
 /// The address at which the other nodes reach a server, from the inventory alone, so that a mount does not change

@@ -146,6 +146,9 @@ fn nfs_problems(view: &View<'_>) -> Vec<Finding> {
     )
 }
 
+/// How a swarm's services are reached on a kernel without IPVS.
+pub(crate) const WITHOUT_IP_VS: &str = "use `endpoint_mode: dnsrr` and ports in `mode: host`";
+
 /// What a swarm does without on the nodes' kernels.
 fn kernel_warnings(view: &View<'_>) -> Vec<Finding> {
     let about = |option: &'static str, lost: &str, help: &str| {
@@ -163,7 +166,7 @@ fn kernel_warnings(view: &View<'_>) -> Vec<Finding> {
     let ip_vs = about(
         "IP_VS",
         "virtual IPs and the routing mesh will not work there",
-        "boot a kernel that has it, or use `endpoint_mode: dnsrr` and ports in `mode: host`",
+        &format!("boot a kernel that has it, or {WITHOUT_IP_VS}"),
     );
     [vxlan, ip_vs].concat()
 }

@@ -30,6 +30,7 @@ use crate::swarm::SwarmAction;
 
 pub(crate) use engine::package_problem;
 pub use hooks::CONTROLLER;
+pub(crate) use make::WITHOUT_IP_VS;
 pub use make::make;
 pub(crate) use validate::nothing_to_keep;
 pub use view::{Choices, Host, View};

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::facts::Interface;
+use crate::facts::{Engine, Facts, Interface};
 use crate::inventory::model::{Node, NodeName};
 use crate::plan::Finding;
 use crate::swarm::join;
@@ -62,6 +62,18 @@ pub fn choose(node: &Node, interfaces: &[Interface]) -> Result<Address, Finding>
             },
         }),
     }
+}
+
+/// The address that other nodes reach `node` at now: the one it advertises as a member, else the one it [shall](choose).
+///
+/// # Errors
+/// See [`choose`].
+pub fn current(node: &Node, facts: &Facts) -> Result<Address, Finding> {
+    let advertised = match &facts.engine {
+        Engine::Running(running) => held(&running.swarm.node_addr, &facts.network),
+        _ => None,
+    };
+    advertised.map_or_else(|| choose(node, &facts.network), Ok)
 }
 
 /// Refusals for addresses that several nodes would advertise, as clones and hosts behind one NAT do.
@@ -158,6 +170,15 @@ fn addresses(interfaces: &[Interface]) -> impl Iterator<Item = (&str, Address)> 
     })
 }
 
+/// Whether an interface is one that containers or virtual machines brought along.
+pub(crate) fn is_containers(name: &str) -> bool {
+    // Docker's own bridges only: `br-lan` is somebody's network.
+    let docker = name
+        .strip_prefix("br-")
+        .is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    docker || starts_with(name, CONTAINER)
+}
+
 /// The addresses to choose from: those of the best kind that the host has.
 fn candidates(interfaces: &[Interface]) -> Vec<Address> {
     let own = || addresses(interfaces).filter(|(name, _)| !is_containers(name));
@@ -174,14 +195,6 @@ fn candidates(interfaces: &[Interface]) -> Vec<Address> {
         })
         .find(|kind| !kind.is_empty())
         .unwrap_or_default()
-}
-
-/// Whether containers or virtual machines brought an interface of that name along.
-fn is_containers(name: &str) -> bool {
-    // Docker's own bridges only: `br-lan` is somebody's network.
-    let docker = name.strip_prefix("br-");
-    starts_with(name, CONTAINER)
-        || docker.is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn starts_with(name: &str, starts: &[&str]) -> bool {

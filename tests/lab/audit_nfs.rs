@@ -59,11 +59,11 @@ fn shares() {
         "n1",
         "mkdir -p /etc/exports.d /srv/shared /srv/other /etc/keys /run/volatile
          chown 1000:1000 /srv/shared; chmod 0777 /srv/shared
-         printf '# mine\n/srv/other 10.0.0.0/8 (rw)\n/etc 10.0.0.0/8(ro)\n' > /etc/exports
+         printf '# mine\n/srv/other 10.0.0.0/8 (rw)\n/etc 10.0.0.0/8(ro)\n/srv *(rw)\n' > /etc/exports
          printf '/srv/other 10.1.0.0/16(ro,fsid=0)\n/srv/shared 10.0.0.0/8(rw,sync)\n' > /etc/exports.d/armbian.exports
          printf '/run/volatile 10.0.0.0/8(rw,snyc)\n/srv/other @late(ro)\n' > /etc/exports.d/late.exports
          mount -t tmpfs tmpfs /run/volatile
-         echo 'LABEL=disc /srv ext4 nofail 0 2' >> /etc/fstab",
+         echo 'LABEL=disc /srv/shared ext4 nofail 0 2' >> /etc/fstab",
     );
     // On the client: data at the mount point, a container that uses them, a line of fstab, and no server.
     bench.on(
@@ -99,11 +99,11 @@ fn shares() {
             "`snyc`",
         ],
         &["error nfs-root n1", "/srv/shared is hidden from NFSv4 clients by /srv/other"],
-        &["error nfs-access n1", "/srv/other may be written by everybody"],
+        &["error nfs-access n1", "/srv may be written by everybody"],
         &["error nfs-access n1", "/etc holds the system's own secrets"],
         &["warning nfs-directories n1", "/srv/shared is for everybody to write"],
         &["error nfs-file-systems n1", "/run/volatile lies in memory"],
-        &["error nfs-file-systems n1", "/srv/shared belongs on the disc of /srv"],
+        &["error nfs-file-systems n1", "/srv/shared belongs on the disc of /srv/shared (/etc/fstab:"],
     ] {
         one(&said, words);
     }

@@ -3,6 +3,10 @@
 //! Where this computer can have no lab, each test is told as ignored with the reason; with `SKEP_REQUIRE=all` that is
 //! a failure.
 
+mod audit_engine;
+mod audit_host;
+mod audit_kernel;
+mod audit_network;
 mod audit_nfs;
 mod bare;
 mod engine;
@@ -35,6 +39,8 @@ fn main() -> ExitCode {
         support::remove_leftovers();
     }
     let rooms = [
+        audit_network::trials(),
+        audit_kernel::trials(),
         bare::trials(),
         swarm::trials(),
         faults::trials(),
@@ -46,6 +52,8 @@ fn main() -> ExitCode {
         systems::trials(),
         hooks::trials(),
         audit_nfs::trials(),
+        audit_host::trials(),
+        audit_engine::trials(),
     ];
     let trials = rooms
         .concat()

@@ -34,12 +34,17 @@ pub(crate) fn dist() -> Result<()> {
     release::publish(&directory, machine.host)
 }
 
-/// Builds `skep` for this computer and becomes `skep lab demo ARGUMENTS`.
-pub(crate) fn demo(arguments: &[String]) -> Result<()> {
+/// Builds `skep` for this computer, agents inside.
+pub(crate) fn skep() -> Result<PathBuf> {
     let machine = Machine::look()?;
     let toolchain = machine.controller(machine.host).ok_or(Failure::NoToolchain(machine.host))?;
     let agents = build_agents(&machine)?;
-    let skep = build_controller(machine.host, toolchain, &agents)?;
+    build_controller(machine.host, toolchain, &agents)
+}
+
+/// Builds `skep` for this computer and becomes `skep lab demo ARGUMENTS`.
+pub(crate) fn demo(arguments: &[String]) -> Result<()> {
+    let skep = skep()?;
     let error = Command::new(&skep).args(["lab", "demo"]).args(arguments).exec();
     Err(Failure::Io { what: skep.display().to_string(), source: error })
 }

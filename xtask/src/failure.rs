@@ -28,6 +28,10 @@ pub(crate) enum Failure {
     Fuzz(Vec<String>),
     /// Dependencies that `deny.toml` does not allow, one line each.
     Policy(Vec<String>),
+    /// An argument of `cargo bench-peers` that is not understood.
+    BenchArgument { word: String, problem: String },
+    /// What kept numbers from being measured or compared, one line each.
+    Bench(Vec<String>),
     /// A file that is read here does not have the form expected.
     Format { file: &'static str, problem: String },
 }
@@ -63,6 +67,10 @@ impl fmt::Display for Failure {
             Self::Policy(lines) => {
                 write!(f, "deny.toml does not allow:\n  {}", lines.join("\n  "))
             }
+            Self::BenchArgument { word, problem } => {
+                write!(f, "{word}: {problem}; `cargo bench-peers --help` shows what there is")
+            }
+            Self::Bench(lines) => f.write_str(&lines.join("\n  ")),
             Self::Format { file, problem } => write!(f, "{file}: {problem}"),
         }
     }
@@ -72,6 +80,8 @@ const USAGE: &str = "usage: cargo xtask TASK
   demo [ARGS]   build skep with its agent, then run `skep lab demo ARGS`
   dist          build skep and skep-agent for x86_64 and aarch64 into target/dist: binaries, archives,
                 .deb packages, a bill of materials, checksums
+  bench-peers [PART…]
+                measure skep beside Ansible, mitogen, pyinfra and the floors; `--help` tells more
   fuzz [TARGET] [--seconds N]
                 run the fuzz targets, each for a minute or N seconds
   policy        compare every dependency's licence and name with deny.toml";

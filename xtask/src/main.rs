@@ -1,8 +1,8 @@
-//! The tasks of skep's own development that plain cargo cannot do. Its one crate reads cargo's JSON, so that it builds
-//! in seconds.
+//! The tasks of skep's own development that plain cargo cannot do. It needs few crates, so that it builds in seconds.
 
 mod agents;
 mod arch;
+mod bench;
 mod build;
 mod deb;
 mod dist;
@@ -32,6 +32,10 @@ fn main() -> ExitCode {
 fn task(arguments: &[String]) -> Result<()> {
     match arguments {
         [task, rest @ ..] if task == "demo" => dist::demo(rest),
+        [task, rest @ ..] if task == "bench-peers" => bench::run(rest),
+        // Parts of it that are processes of their own.
+        [task, rest @ ..] if task == "bench-measure" => bench::measure(rest),
+        [task, rest @ ..] if task == "bench-janitor" => bench::janitor(rest),
         [task, rest @ ..] if task == "fuzz" => fuzz::fuzz(rest),
         [task] if task == "dist" => dist::dist(),
         [task] if task == "policy" => policy::check(),

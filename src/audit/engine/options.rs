@@ -1,9 +1,12 @@
 //! The engine's options: in the file, in the running engine, and in the inventory.
 
+use std::path::Path;
+
 use serde_json::{Map, Value};
 
 use super::{FILE, INFO, file, flags, is_installed, restart, running, unread};
 use crate::audit::{Check, Family, Judgement, Subject};
+use crate::mask::masked;
 use crate::resource::Kind;
 use crate::resource::daemon::{Daemon, Desired, Observed};
 
@@ -13,11 +16,11 @@ pub(in crate::audit) const OPTIONS: Check = Check {
     title: "the engine's options are good",
     explanation: "An engine that cannot read /etc/docker/daemon.json does not start again, so that a typo waits for the next \
         reboot: a file that is no JSON is an error, told with its line, and an option that no engine knows is a warning, since \
-        dockerd refuses to start with it. `live-restore` and `firewall-backend: nftables` are errors, because a swarm refuses \
+        dockerd refuses to start with it. So is a `data-root` other than where the running engine has its data. `live-restore` and `firewall-backend: nftables` are errors, because a swarm refuses \
         both (moby, daemon/config/config_linux.go). A file that lacks what `engine.options` wants, or that is younger than \
         the engine that runs, is a warning: what is written there does not hold yet. The file and its age are read, and what \
         the engine tells of itself. `skep up` merges the inventory's options in and restarts the engine.",
-    examine: |case| case.each(|subject| options(subject)),
+    examine: |case| case.each(options),
 };
 
 fn options(subject: &Subject<'_>) -> Option<Judgement> {
@@ -31,20 +34,45 @@ fn options(subject: &Subject<'_>) -> Option<Judgement> {
     }
     let told = refused_at_run_time(subject)
         .or_else(|| unknown(observed))
+        .or_else(|| moved_data(subject, observed))
         .or_else(|| lacking(subject, observed, wanted));
     Some(told.or_else(|| stale(subject, observed)).unwrap_or_else(|| well(observed)))
 }
 
-/// The line that an unreadable text goes wrong at; never the whole of it, which may hold logins.
+/// More of a line is not shown.
+const LONGEST: usize = 100;
+
+/// The line that an unreadable text goes wrong at, else the names of what it sets; never the whole of it, which may
+/// hold logins.
 fn excerpt(observed: &Observed) -> String {
     let text = observed.text.as_deref().unwrap_or_default();
     match serde_json::from_str::<Map<String, Value>>(text) {
         Err(error) => {
             let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
-            format!("line {}: {}", error.line(), crate::mask::masked(line.trim()))
+            let line: String = masked(line.trim()).chars().take(LONGEST).collect();
+            format!("line {}: {line}", error.line())
         }
-        Ok(_) => format!("{} bytes", text.len()),
+        Ok(options) => names(&options),
     }
+}
+
+/// Data that the engine will not find when it starts the next time.
+fn moved_data(subject: &Subject<'_>, observed: &Observed) -> Option<Judgement> {
+    let options = observed.options().ok()?;
+    let next = Path::new(options.get("data-root")?.as_str()?);
+    let now = Path::new(&running(subject)?.settings.root);
+    let differs = now.is_absolute() && next != now;
+    differs.then(|| {
+        let (next, now) = (next.display(), now.display());
+        Judgement::warning(format!("after its next start the engine looks for its data in {next}, and they are in {now}"))
+            .seen(FILE, format!("data-root: {next}"))
+            .seen(INFO, format!("DockerRootDir {now}"))
+            .remedy(format!(
+                "on {}: `systemctl stop docker docker.socket && cp -a {now}/. {next}/ && systemctl start docker`, or take \
+                 `data-root` out again",
+                subject.node.name
+            ))
+    })
 }
 
 /// By flags, or by a file that has been changed since.

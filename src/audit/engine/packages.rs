@@ -51,7 +51,7 @@ pub(in crate::audit) const VERSION: Check = Check {
         Debian 12's own docker.io 20.10, work, but their `docker` lacks `--format json` and `docker stack config`: a note. \
         29.0 to 29.2 refuse clients below API version 1.44, which broke many dashboards and proxies; 29.3 took 1.40 again: \
         a note as well.",
-    examine: |case| case.each(|subject| version(subject)),
+    examine: |case| case.each(version),
 };
 
 fn version(subject: &Subject<'_>) -> Option<Judgement> {

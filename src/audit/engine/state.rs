@@ -105,7 +105,7 @@ pub(in crate::audit) const MOUNTS: Check = Check {
         is mounted. The files of docker.service and its drop-ins are read: `After=` with remote-fs.target or the mount's own \
         unit, or `RequiresMountsFor=` with its path, makes it wait. Only nodes that mount shares are judged. It is a warning, \
         or a note on a host that has no engine yet; `skep up` writes the drop-in 10-skep-mounts.conf.",
-    examine: |case| case.each(|subject| mounts(subject)),
+    examine: |case| case.each(mounts),
 };
 
 fn mounts(subject: &Subject<'_>) -> Option<Judgement> {

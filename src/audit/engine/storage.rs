@@ -14,7 +14,7 @@ pub(in crate::audit) const DRIVER: Check = Check {
         `fuse-overlayfs` passes each access through a process: warnings. `devicemapper`, `aufs` and `overlay` are gone from \
         newer engines, so that an upgrade loses sight of all images: a warning. The engine tells its driver; without one \
         that runs nothing is said.",
-    examine: |case| case.each(|subject| driver(subject)),
+    examine: |case| case.each(driver),
 };
 
 fn driver(subject: &Subject<'_>) -> Option<Judgement> {

@@ -11,7 +11,7 @@ pub(in crate::audit) const CGROUPS: Check = Check {
         document). An engine with the driver `cgroupfs` writes beside it, and limits get lost when systemd reloads: a \
         warning. On version 1 `cgroupfs` is Docker's own choice and well. A driver `none` limits nothing: an error. The \
         engine tells its driver.",
-    examine: |case| case.each(|subject| cgroups(subject)),
+    examine: |case| case.each(cgroups),
 };
 
 fn cgroups(subject: &Subject<'_>) -> Option<Judgement> {
@@ -37,7 +37,7 @@ pub(in crate::audit) const SECURITY: Check = Check {
     explanation: "The engine tells what holds its containers back. Without seccomp, or with the profile `unconfined`, each \
         container may call all of the kernel: a warning. An engine without root (`rootless`) has no overlay networks to \
         offer, so that it can be no node of a swarm that is of use: an error. AppArmor is judged among the kernel's checks.",
-    examine: |case| case.each(|subject| security(subject)),
+    examine: |case| case.each(security),
 };
 
 fn security(subject: &Subject<'_>) -> Option<Judgement> {
@@ -69,7 +69,7 @@ pub(in crate::audit) const REGISTRIES: Check = Check {
     explanation: "From a registry in `insecure-registries` images come unencrypted, or from whoever answers in its name. In \
         one's own network that is common, and a note. A network as wide as the internet (0.0.0.0/0) is a warning: no image \
         is safe then. The engine tells its list; that of the host itself is left out.",
-    examine: |case| case.each(|subject| registries(subject)),
+    examine: |case| case.each(registries),
 };
 
 fn registries(subject: &Subject<'_>) -> Option<Judgement> {
@@ -100,7 +100,7 @@ fn warnings(subject: &Subject<'_>) -> Vec<Judgement> {
     let plain = all.map(|warning| warning.strip_prefix("WARNING:").unwrap_or(warning).trim());
     let plain = plain.filter(|warning| !warning.is_empty() && !warning.contains("API is accessible"));
     let (networks, limits): (Vec<_>, Vec<_>) = plain.partition(|warning| is_about_networks(warning));
-    let mut judged: Vec<Judgement> = networks.into_iter().map(|warning| network(warning)).collect();
+    let mut judged: Vec<Judgement> = networks.into_iter().map(network).collect();
     if !limits.is_empty() {
         let note = Judgement::note(format!("the engine says: {}", brief(&limits)));
         judged.push(limits.iter().fold(note, |note, warning| note.seen(INFO, *warning)));

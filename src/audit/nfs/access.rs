@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::super::{Case, Check, Family, Judgement, Subject, Verdict};
 use super::count;
 use super::export::{self, Export};
+use super::files;
 use crate::inventory::{is_everyone, network};
 
 pub(in crate::audit) const ACCESS: Check = Check {
@@ -41,12 +42,24 @@ fn judge(subject: &Subject<'_>) -> Vec<Judgement> {
     if exports.is_empty() {
         return Vec::new();
     }
-    let found =
-        exports.iter().flat_map(|export| dangers(export).into_iter().map(|danger| export.seen(danger)));
+    // A line that says so by mistake is told by the check of files.
+    let mistaken = files::world(subject);
+    let meant = exports
+        .iter()
+        .filter(|export| !export.told.iter().any(|place| is_by_mistake(export, place, &mistaken)));
+    let found = meant.flat_map(|export| dangers(export).into_iter().map(|danger| export.seen(danger)));
     super::or_ok(found.collect(), || {
-        let ok = Judgement::ok(format!("{} to own networks, roots squashed", count(exports.len(), "export")));
+        let ok = Judgement::ok(format!(
+            "{} to own networks, safe from their roots",
+            count(exports.len(), "export")
+        ));
         exports.iter().fold(ok, |ok, export| export.seen(ok))
     })
+}
+
+/// The line may name other clients too, and those are meant.
+fn is_by_mistake(export: &Export, place: &String, mistaken: &[String]) -> bool {
+    export.entry.client == "*" && mistaken.contains(place)
 }
 
 /// Whom a client of exports(5) means.

@@ -17,7 +17,7 @@ pub(in crate::audit) const ANSWERS: Check = Check {
         The answers tell a host that is off or behind a firewall (no answer), one on which nothing listens (refused), a \
         server that hangs (it takes the connection and says nothing), and one that lacks the version that the share is \
         mounted with. Whatever touches a mount of a dead server waits until it is back, so each of these is an error; it \
-        is a note where the server has yet to be set up by `skep up`, and a warning for mounts that are not the \
+        is a note where nothing listens because `skep up` has yet to set the server up, and a warning for mounts that are not the \
         inventory's. Whether the server lets this client have the path is not asked: that shows in the exports.",
     examine,
 };
@@ -78,6 +78,23 @@ fn trouble(server: &Server, answer: &Answer) -> Option<(String, &'static str)> {
     })
 }
 
+/// What was heard of a server.
+fn heard(answer: &Answer) -> String {
+    match answer {
+        Answer::Serves(versions) => format!("NULL was answered in {}", list(versions)),
+        Answer::OtherVersions(low, high) => format!("PROG_MISMATCH: {low} to {high}"),
+        Answer::NoNfs => "PROG_UNAVAIL".to_owned(),
+        Answer::Refused => "connection refused".to_owned(),
+        Answer::Silent => "connected; NULL was not answered within 3 s".to_owned(),
+        Answer::Unreachable(why) | Answer::Garbled(why) | Answer::Unresolved(why) => why.clone(),
+    }
+}
+
+/// `3 and 4`.
+fn list(versions: &[u32]) -> String {
+    versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+}
+
 /// What a share's server says, and whether that is about this share alone.
 fn of_share(
     case: &Case<'_>,
@@ -92,9 +109,10 @@ fn of_share(
         return serves(share, version, server, answer);
     };
     let is_mounted = subject.nfs().mounts.iter().any(|row| row.at == mount.at && is_nfs(&row.info.fstype));
-    if !is_mounted && is_bare(case, &share.server) {
+    // A host that is there says so where nothing listens yet; silence is a firewall's, or another host's.
+    if *answer == Answer::Refused && !is_mounted && is_bare(case, &share.server) {
         let judgement = Judgement::note(format!("{} serves no NFS yet", share.server)).remedy(SKEP_UP);
-        return (judgement.seen(server.to_string(), cause), false);
+        return (judgement.seen(server.to_string(), heard(answer)), false);
     }
     let (off, at) = (case.unreachable.contains_key(&share.server), mount.at.display());
     let cause = if off { format!("{cause}; {} does not answer skep either", share.server) } else { cause };
@@ -103,7 +121,7 @@ fn of_share(
         Answer::Unreachable(_) => format!("{}: {help}", share.server),
         _ => format!("on {}: `{help}`", share.server),
     };
-    let judgement = Judgement::error(cause).seen(server.to_string(), format!("{answer:?}")).remedy(on);
+    let judgement = Judgement::error(cause).seen(server.to_string(), heard(answer)).remedy(on);
     let judgement = match is_mounted {
         true => judgement
             .remedy(format!("on {}, to let go of what waits: `umount -f -l {at}`", subject.node.name)),
@@ -115,12 +133,11 @@ fn of_share(
 /// Whether it serves the version that the share is mounted with.
 fn serves(share: &Share, version: &str, server: &Server, answer: &Answer) -> (Judgement, bool) {
     let Answer::Serves(served) = answer else { unreachable!("all else is trouble") };
-    let told = served.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+    let told = list(served);
     let major = version.split('.').next().and_then(|major| major.parse().ok());
     if major.is_none_or(|major: u32| served.contains(&major)) {
         return (
-            Judgement::ok(format!("{server} serves NFS {told}"))
-                .seen(server.to_string(), "NULL was answered"),
+            Judgement::ok(format!("{server} serves NFS {told}")).seen(server.to_string(), heard(answer)),
             false,
         );
     }
@@ -130,12 +147,7 @@ fn serves(share: &Share, version: &str, server: &Server, answer: &Answer) -> (Ju
         "on {}, in /etc/nfs.conf below [nfsd]: `vers{version}=y`; then `systemctl restart nfs-server`",
         share.server
     );
-    (
-        Judgement::error(message)
-            .seen(server.to_string(), format!("NULL was answered in {told}"))
-            .remedy(remedy),
-        true,
-    )
+    (Judgement::error(message).seen(server.to_string(), heard(answer)).remedy(remedy), true)
 }
 
 /// Whether a server has yet to be set up.
@@ -158,5 +170,5 @@ fn of_mount(subject: &Subject<'_>, server: &Server, answer: &Answer) -> Judgemen
                 judgement.remedy(format!("umount -f -l {point}"))
             }),
     }
-    .seen(server.to_string(), format!("{answer:?}"))
+    .seen(server.to_string(), heard(answer))
 }

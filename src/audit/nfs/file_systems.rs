@@ -1,6 +1,6 @@
 //! Whether what is exported lies on a file system that can be, and on the disc that is meant.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::super::{Case, Check, Family, Judgement, Subject, Verdict};
 use super::SKEP_UP;
@@ -168,7 +168,7 @@ fn disc(subject: &Subject<'_>, export: &Export, place: &Place, on: &Row) -> Opti
 }
 
 fn is_disc(declared: &Declared) -> bool {
-    declared.at != PathBuf::from("/")
+    declared.at != Path::new("/")
         && !is_nfs(&declared.fstype)
         && !matches!(declared.fstype.as_str(), "swap" | "autofs")
 }

@@ -207,3 +207,14 @@ fn world_options(parsed: &Parsed, line: u64) -> Vec<String> {
     let world = parsed.entries.iter().filter(|(other, entry)| *other == line && entry.client == "*");
     world.flat_map(|(_, entry)| entry.options.clone()).collect()
 }
+
+/// The lines that export to everybody by mistake: `/etc/exports:3`.
+pub(super) fn world(subject: &Subject<'_>) -> Vec<String> {
+    let flaws = subject.nfs().files.iter().flat_map(|file| {
+        parse(&file.text)
+            .flaws
+            .into_iter()
+            .map(move |flaw| (format!("{}:{}", file.path.display(), flaw.line), flaw.kind))
+    });
+    flaws.filter(|(_, kind)| matches!(kind, FlawKind::World { .. })).map(|(place, _)| place).collect()
+}

@@ -58,29 +58,27 @@ fn only(subject: &Subject<'_>, root: &Export) -> Judgement {
     root.seen(Judgement::ok(message))
 }
 
-/// Exports that are not below the root.
+/// Exports that are not below the root: each share that is to be mounted on its own, all others together.
 fn hidden(subject: &Subject<'_>, exports: &[Export], root: &Export) -> Vec<Judgement> {
     let top = &root.entry.path;
     let mut hidden: Vec<&Export> =
         exports.iter().filter(|export| !export.entry.path.starts_with(top)).collect();
     export::keep_one_a_directory(&mut hidden);
-    let mounted = |export: &Export| {
-        export.wanted
-            && subject.serves().any(|share| share.path == export.entry.path && share.mount.is_some())
+    let is_mounted = |export: &&Export| {
+        let mut shares = subject.serves();
+        export.wanted && shares.any(|share| share.path == export.entry.path && share.mount.is_some())
     };
-    hidden
-        .into_iter()
-        .map(|export| {
-            let path = export.entry.path.display();
-            let message =
-                format!("{path} is hidden from NFSv4 clients by {}, which has `fsid=0`", top.display());
-            let judgement =
-                if mounted(export) { Judgement::error(message) } else { Judgement::warning(message) };
-            root.seen(export.seen(judgement)).remedy(format!(
-                "take `fsid=0` out of {}; then `{}`",
-                root.place(),
-                root.then()
-            ))
-        })
-        .collect()
+    let (mounted, others): (Vec<_>, Vec<_>) = hidden.into_iter().partition(is_mounted);
+    let judge = |judgement: fn(String) -> Judgement, hidden: &[&Export]| {
+        let paths: Vec<_> = hidden.iter().map(|export| export.entry.path.display().to_string()).collect();
+        let verb = if paths.len() == 1 { "is" } else { "are" };
+        let paths = paths.join(", ");
+        let message =
+            format!("{paths} {verb} hidden from NFSv4 clients by {}, which has `fsid=0`", top.display());
+        let judgement = hidden.iter().fold(judgement(message), |judgement, export| export.seen(judgement));
+        root.seen(judgement).remedy(format!("take `fsid=0` out of {}; then `{}`", root.place(), root.then()))
+    };
+    let mut judgements: Vec<_> = mounted.iter().map(|export| judge(Judgement::error, &[export])).collect();
+    judgements.extend((!others.is_empty()).then(|| judge(Judgement::warning, &others)));
+    judgements
 }

@@ -166,10 +166,7 @@ fn jump_hosts_let_others_through() {
         let hop = hop.parse().unwrap();
         cluster()
             .inventory(|inventory| {
-                for node in &mut inventory.nodes[1..] {
-                    node.login.jump = Some(Jump::Via(vec![hop]));
-                    break;
-                }
+                inventory.nodes[1].login.jump = Some(Jump::Via(vec![hop]));
             })
             .inspection("n1", |inspection| {
                 let Sshd::Options(all) = &mut inspection.access.sshd else { panic!() };

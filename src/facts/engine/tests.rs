@@ -100,6 +100,49 @@ fn live_restore_is_seen() {
 }
 
 #[test]
+fn how_it_runs_is_told() {
+    let info = serde_json::json!({
+        "Swarm": {"LocalNodeState": "inactive"}, "DockerRootDir": "/var/lib/docker", "CgroupDriver": "systemd",
+        "DriverStatus": [["Backing Filesystem", "xfs"], ["Supports d_type", "true"]], "LoggingDriver": "json-file",
+        "SecurityOptions": ["name=seccomp,profile=builtin"], "Warnings": ["WARNING: No swap limit support"],
+        "RegistryConfig": {
+            "InsecureRegistryCIDRs": ["127.0.0.0/8", "::1/128", "10.0.0.0/8"],
+            "IndexConfigs": {"docker.io": {"Secure": true}, "nas.lan:5000": {"Secure": false}},
+        },
+    });
+    let told = running(&|_| Ok(info.clone()), 0).expect("the engine answers").settings;
+    assert_eq!((told.root.as_str(), told.log_driver.as_str()), ("/var/lib/docker", "json-file"));
+    assert_eq!(
+        (told.cgroup_driver.as_str(), told.storage["Backing Filesystem"].as_str()),
+        ("systemd", "xfs")
+    );
+    assert_eq!(told.security, ["name=seccomp,profile=builtin"]);
+    assert_eq!(told.warnings, ["WARNING: No swap limit support"]);
+    assert_eq!(told.insecure_registries, ["10.0.0.0/8", "nas.lan:5000"]);
+    let silent =
+        running(&|_| Ok(serde_json::json!({"Swarm": {"LocalNodeState": "inactive"}, "Warnings": null})), 0);
+    assert_eq!(silent.expect("the engine answers").settings, Settings::default());
+}
+
+#[test]
+fn certificates_are_compared_with_the_swarms_root() {
+    let trust = |own: Value, root: Value| {
+        let node = serde_json::json!([{"ID": "a", "Description": {"TLSInfo": own}}]);
+        answers::nodes(&node, &root).expect("a node")[0].certificate
+    };
+    let info = |root: &str| serde_json::json!({"TrustRoot": root, "CertIssuerSubject": "x"});
+    assert_eq!(trust(info("a"), info("a")), Trust::Ready);
+    assert_eq!(trust(info("a"), info("b")), Trust::Outdated);
+    for (own, root) in
+        [(Value::Null, info("a")), (info("a"), serde_json::json!({})), (Value::Null, Value::Null)]
+    {
+        assert_eq!(trust(own, root), Trust::Unknown);
+    }
+    let cluster = view("28-manager").cluster.expect("a manager knows its cluster");
+    assert_eq!((cluster.autolock, cluster.rotating), (false, false));
+}
+
+#[test]
 fn an_unknown_answer_is_never_a_guess() {
     let silent =
         |info: &str| running(&|_| Ok(serde_json::from_str(info).expect("JSON")), 0).expect_err("no guess");

@@ -69,8 +69,10 @@ impl Engine {
                 places.push(Place::of(host, &table, directory));
             }
         }
+        // An engine that runs may not know yet where its options put the data by now.
+        let usual = Place::of(host, &table, data::USUAL.into());
         let pem = |name: &str| {
-            let local = places.iter().filter(|place| !is_remote(&place.fstype));
+            let local = places.iter().chain([&usual]).filter(|place| !is_remote(&place.fstype));
             local.filter_map(|place| pem(host, &place.directory.join("swarm/certificates").join(name))).next()
         };
         let (certificate, root) = (pem("swarm-node.crt"), pem("swarm-root-ca.crt"));

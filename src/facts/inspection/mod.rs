@@ -30,7 +30,7 @@ pub use time::Time;
 /// What an audit wants to know of one host in particular.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
-    /// Options of the kernel's configuration, without `CONFIG_`.
+    /// Options of the kernel's configuration, without `CONFIG_`; the answer is in [`super::Kernel::options`].
     #[serde(default)]
     pub kernel_options: Vec<String>,
     /// What it shall share and mount.

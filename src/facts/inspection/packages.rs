@@ -82,7 +82,7 @@ fn unattended(host: &Host) -> Option<String> {
         return None;
     }
     let told = |file: String| Some((is_on(&text(host, &file))?, file));
-    let (on, file) = files(host, "/etc/apt/apt.conf.d").into_iter().filter_map(told).last()?;
+    let (on, file) = files(host, "/etc/apt/apt.conf.d").into_iter().filter_map(told).next_back()?;
     on.then_some(file)
 }
 
@@ -94,7 +94,7 @@ fn is_on(text: &str) -> Option<bool> {
         let (name, value) = line.split_once(char::is_whitespace)?;
         name.eq_ignore_ascii_case(SETTING).then(|| value.trim().trim_matches(['"', ';']).to_owned())
     };
-    lines.filter_map(value).last().map(|value| value != "0")
+    lines.filter_map(value).next_back().map(|value| value != "0")
 }
 
 #[cfg(test)]

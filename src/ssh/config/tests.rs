@@ -224,7 +224,7 @@ fn plain_files_mean_what_ssh_takes_them_for() {
         "StrictHostKeyChecking (yes|no|ask|accept-new)",
         "HashKnownHosts (yes|no)",
         "(SendEnv LANG LC_\\*|ForwardAgent yes|ServerAliveInterval 5|# Port 7)",
-        "Include ~/.ssh/none",
+        "Include ~/\\.ssh/none",
         "ProxyCommand nc %h",
     ];
     let section = (prop::collection::vec(pattern, 1..3), prop::collection::vec(option, 0..5));

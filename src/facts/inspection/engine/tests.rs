@@ -93,6 +93,15 @@ fn certificates_are_read_where_the_data_are_and_keys_are_not() {
 }
 
 #[test]
+fn certificates_are_found_where_options_have_been_changed_since() {
+    let (_root, host) = host(&[
+        ("etc/docker/daemon.json", "{\"data-root\": \"/mnt/ssd\"}"),
+        ("var/lib/docker/swarm/certificates/swarm-node.crt", CERTIFICATE),
+    ]);
+    assert!(Engine::read(&host).certificate.is_some());
+}
+
+#[test]
 fn data_on_another_machine_are_not_touched() {
     let (_root, host) = host(&[
         (
