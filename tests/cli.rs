@@ -288,3 +288,44 @@ fn files_of_an_audit_are_looked_at_before_any_host_is() {
         assert!(ran.stderr.contains(told), "{arguments:?}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn an_audit_is_kept_shown_as_a_page_and_held_against_the_last_one() {
+    let folder = folder();
+    // Nobody listens on that port.
+    let inventory = "name: home\nnodes: {n1: {address: 127.0.0.1, port: 1, role: manager}}\n";
+    fs::write(folder.path().join("a.yml"), inventory).unwrap();
+    let audit = |arguments: &[&str]| skep(&folder, &[&["-i", "a.yml", "audit"], arguments].concat());
+
+    let first = audit(&["--save", "--html", "audit.html"]);
+    assert_eq!(first.code, 5, "{}", first.stderr);
+    assert!(
+        first.stdout.contains("audit of home") && first.stdout.contains("n1 is not reached"),
+        "{}",
+        first.stdout
+    );
+    assert!(
+        first.stderr.contains("page: audit.html") && first.stderr.contains("saved: "),
+        "{}",
+        first.stderr
+    );
+    let page = fs::read_to_string(folder.path().join("audit.html")).unwrap();
+    assert!(page.contains("Audit of home") && page.contains("0 of 1 node answered"), "{page}");
+    let saved: Vec<_> = fs::read_dir(folder.path().join("state/skep/audits")).unwrap().flatten().collect();
+    assert_eq!(saved.len(), 1);
+
+    let second = audit(&["--since", "last", "--save", "second.json"]);
+    assert!(second.code == 5 && second.stdout.contains(": nothing changed"), "{}", second.stdout);
+    let third = audit(&["--since", "second.json", "--json"]);
+    let line = |event: &str| {
+        let lines = third.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        lines.into_iter().find(|line| line["event"] == event).unwrap()
+    };
+    assert_eq!(
+        (&line("audit")["version"], &line("audit_changes")["findings"]),
+        (&1.into(), &serde_json::json!([]))
+    );
+    let quiet = audit(&["--quiet"]);
+    assert_eq!((quiet.code, quiet.stdout.as_str()), (5, ""), "what is not reached is told as an error");
+    assert!(quiet.stderr.contains("error: n1"), "{}", quiet.stderr);
+}

@@ -17,6 +17,7 @@ pub(super) use certificate::{CERTIFICATE, ROOT};
 pub(super) use members::{MEMBERS, NODE};
 pub(super) use pool::POOL;
 pub(super) use quorum::{LOCK, MANAGERS, SWARM};
+pub(crate) use spread::PLACES;
 pub(super) use spread::SPREAD;
 
 /// Where members, roles and managers were read.

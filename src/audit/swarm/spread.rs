@@ -7,7 +7,7 @@ use crate::inventory::model::{Inventory, Node, NodeName, Role};
 use crate::swarm::quorum::quorum;
 
 /// Labels of the inventory whose nodes fail together, the smallest place first.
-const PLACES: [&str; 4] = ["board", "power", "rack", "zone"];
+pub(crate) const PLACES: [&str; 4] = ["board", "power", "rack", "zone"];
 
 pub(in crate::audit) const SPREAD: Check = Check {
     id: "swarm-spread",

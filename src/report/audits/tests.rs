@@ -17,7 +17,7 @@ pub(super) fn day_before() -> Report {
         match (verdict.check.as_str(), verdict.severity) {
             ("clock", Severity::Warning) => verdict.severity = Severity::Error,
             ("kernel-overlay", Severity::Error) => verdict.severity = Severity::Ok,
-            ("cgroups", Severity::Ok) => verdict.severity = Severity::Warning,
+            ("cgroup", Severity::Ok) => verdict.severity = Severity::Warning,
             _ => {}
         }
     }

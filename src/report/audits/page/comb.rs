@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::parts::{self, Sign};
-use crate::audit::{AuditedNode, Report};
+use crate::audit::{AuditedNode, PLACES, Report};
 use crate::inventory::model::Role;
 
 /// Length of a side of a tile, in the drawing's units.
@@ -15,8 +15,6 @@ const MARGIN: f64 = 4.0;
 /// Letters that a line of a tile has room for, and the name on a small one.
 const LETTERS: usize = 17;
 const SMALL_LETTERS: usize = 6;
-/// Labels that say what several nodes would be lost with, in the order of what is shown first.
-const TOGETHER: [&str; 4] = ["power", "board", "rack", "zone"];
 
 /// A drawing.
 #[derive(Debug, Serialize)]
@@ -88,7 +86,7 @@ fn tile(report: &Report, key: usize, node: &AuditedNode, small: bool) -> Tile {
     let sign = parts::of_node(report, &node.name);
     let role = if node.leader { "leader".to_owned() } else { node.role.to_string() };
     let board = node.board.clone().unwrap_or_else(|| node.machine.clone());
-    let label = TOGETHER.iter().find_map(|key| Some(format!("{key} {}", node.labels.get(*key)?)));
+    let label = PLACES.iter().find_map(|key| Some(format!("{key} {}", node.labels.get(*key)?)));
     let label = label.unwrap_or_default();
     let told = [&node.name.0, &role, &board, &label, sign.word];
     let told = told.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");

@@ -125,5 +125,5 @@ fn by_family<'a>(found: &[Finding<'a>], checks: &[&'a Check]) -> Vec<(&'static s
     for finding in found.iter().filter(|finding| checks.iter().all(|check| check.id != finding.check)) {
         add(None, finding.check);
     }
-    families.into_iter().map(|(family, ids)| (family.map_or("Checks", Family::title), ids)).collect()
+    families.into_iter().map(|(family, ids)| (family.map_or("Other checks", Family::title), ids)).collect()
 }
