@@ -58,7 +58,6 @@ fn kernel() {
         ("cgroup", "warning", "cgroups have no memory", "/boot/armbianEnv.txt"),
         ("kernel-necessary", "error", "CONFIG_POSIX_MQUEUE is not set", "apt-get install"),
         ("kernel-overlay", "error", "CONFIG_VXLAN is not installed as a module", "reboot: /lib/modules/"),
-        ("kernel-config", "warning", "there are no modules for the running kernel", "reboot"),
         ("kernel-nfs-server", "error", "CONFIG_NFSD", ""),
         ("kernel-limits", "warning", "root may have 200 keys only", "sysctl --system"),
         ("kernel-forwarding", "warning", "packets are not forwarded", "sysctl -w net.ipv4.ip_forward=1"),

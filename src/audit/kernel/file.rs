@@ -54,7 +54,7 @@ pub fn judge_file(
         place: Some(place),
         options: &found,
         running: None,
-        served: Some(Vec::new()),
+        serves: true,
         mounted: Some(vec!["4.2"]),
     };
     let judged = OF_A_FILE.iter().flat_map(|(check, examine)| {

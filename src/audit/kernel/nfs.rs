@@ -13,8 +13,7 @@ pub(in crate::audit) const SERVER: Check = Check {
     explanation: "\
 A node that serves a share of the inventory needs the kernel's NFS server (NFSD, NFSD_V4, SUNRPC): each that is missing \
 is an error, and `skep up` leaves NFS alone there. Other nodes are not asked. \
-Where the server runs, /proc/fs/nfsd/versions tells which versions it speaks: one by which a share is mounted and that \
-is switched off is an error too; /etc/nfs.conf decides. \
+Whether the server speaks the versions that shares are mounted by is told by nfs-server. \
 Options are read as by kernel-necessary.",
     examine: |case| case.each(|subject| server(&Target::of(subject))),
 };
@@ -33,12 +32,12 @@ Options are read as by kernel-necessary.",
 
 /// Judges what serves; nothing is said of a node that shares nothing.
 pub(super) fn server(target: &Target<'_>) -> Vec<Judgement> {
-    let Some(versions) = &target.served else { return Vec::new() };
+    if !target.serves {
+        return Vec::new();
+    }
     let named = NFS_SERVER.into_iter().chain(["SUNRPC"]);
     let items: Vec<_> = named.map(|option| Item::must(option, "no share is served")).collect();
-    let mut judgements = judge(target, &items, None);
-    judgements.extend(switched_off(target, versions));
-    judgements
+    judge(target, &items, None)
 }
 
 /// Judges what mounts; nothing is said of a node that mounts nothing.
@@ -59,16 +58,4 @@ pub(super) fn client(target: &Target<'_>) -> Vec<Judgement> {
         items.push(Item::must("NFS_V3", LOST));
     }
     judge(target, &items, None)
-}
-
-/// A version that is asked for and that the running server does not speak.
-fn switched_off(target: &Target<'_>, versions: &[&str]) -> Option<Judgement> {
-    let spoken = target.running?.kernel.nfsd_versions.as_deref()?;
-    let off = |version: &&&str| spoken.split_whitespace().any(|word| word.strip_prefix('-') == Some(version));
-    let version = versions.iter().find(off)?;
-    let judgement =
-        Judgement::error(format!("NFS {version}, by which its shares are mounted, is switched off"));
-    Some(judgement.seen("/proc/fs/nfsd/versions", spoken).remedy(format!(
-        "set `vers{version}=y` under `[nfsd]` in /etc/nfs.conf and run `systemctl restart nfs-server`"
-    )))
 }

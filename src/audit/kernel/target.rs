@@ -18,8 +18,8 @@ pub(super) struct Target<'a> {
     pub(super) options: &'a BTreeMap<String, Support>,
     /// What runs; absent for a file.
     pub(super) running: Option<Running<'a>>,
-    /// The NFS versions by which others mount what it shares; absent where it shares nothing.
-    pub(super) served: Option<Vec<&'a str>>,
+    /// Whether it shares anything.
+    pub(super) serves: bool,
     /// The NFS versions by which it mounts; absent where it mounts nothing.
     pub(super) mounted: Option<Vec<&'a str>>,
 }
@@ -47,7 +47,6 @@ impl<'a> Target<'a> {
         let (inventory, node) = (subject.inventory, &subject.node.name);
         let shares = || inventory.shares.iter();
         let version = |share: &'a crate::inventory::model::Share| share.mount.as_ref().map(nfs_version_of);
-        let served: Vec<_> = shares().filter(|share| share.server == *node).collect();
         let mounted: Vec<_> = shares()
             .filter(|share| share.mount.as_ref().is_some_and(|mount| mount.on.contains(node)))
             .filter_map(version)
@@ -64,7 +63,7 @@ impl<'a> Target<'a> {
                 engine: &facts.engine,
                 kernel: inspected,
             }),
-            served: (!served.is_empty()).then(|| served.into_iter().filter_map(version).collect()),
+            serves: subject.serves().next().is_some(),
             mounted: (!mounted.is_empty()).then_some(mounted),
         }
     }

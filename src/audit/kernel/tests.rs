@@ -196,19 +196,7 @@ fn without_a_configuration_it_is_unknown_and_what_is_at_work_counts() {
 }
 
 #[test]
-fn modules_that_cannot_be_loaded_are_told() {
-    let gone = with(Support::ModuleMissing, &["VXLAN"]).inspection("n1", |inspection| {
-        inspection.kernel.modules_installed = false;
-    });
-    assert_eq!(
-        said(&gone, &CONFIGURATION),
-        ["warning: there are no modules for the running kernel 6.1.0-44-amd64"]
-    );
-    assert_eq!(
-        said(&kernel(|kernel| kernel.modules_installed = false), &CONFIGURATION),
-        [""; 0],
-        "all is built in"
-    );
+fn a_kernel_that_takes_no_modules_is_told() {
     let disabled = kernel(|kernel| {
         kernel.parameters.insert("kernel.modules_disabled".to_owned(), "1".to_owned());
     });
@@ -478,14 +466,4 @@ fn nfs_is_asked_of_those_that_serve_and_those_that_mount() {
     ] {
         assert_eq!(client(option, options), number, "{option} {options:?}");
     }
-    let versions = |text: &str, options: &[&str]| {
-        let audited = sharing(options).inspection("n1", |inspection| {
-            inspection.kernel.nfsd_versions = Some(text.to_owned());
-        });
-        audited.said(&SERVER)
-    };
-    let off = "error n1: NFS 4.2, by which its shares are mounted, is switched off";
-    assert_eq!(versions("-2 +3 +4 +4.1 -4.2", &[]), [off]);
-    assert_eq!(versions("-2 +3 +4 +4.1 -4.2", &["vers=4.1"]), [""; 0]);
-    assert_eq!(versions("-2 +3 +4 +4.1 +4.2", &[]), [""; 0]);
 }
