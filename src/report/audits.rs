@@ -269,7 +269,7 @@ fn evidence(said: &Said<'_, Evidence>, surface: &Surface) -> Vec<String> {
     let whose = prefix(&said.nodes, surface);
     said.items
         .iter()
-        .map(|Evidence { place, text }| format!("{whose}{}: {}", clean(place), clean(text)))
+        .map(|Evidence { place, text }| format!("{whose}{}: {}", clean(place), clean_lines(text).join("; ")))
         .collect()
 }
 
