@@ -28,7 +28,6 @@ pub(crate) mod world;
 
 pub use case::{Case, Subject};
 pub use compare::{CHANGES_VERSION, Change, ChangeKind, Changes, NodeChange, NodeChanged};
-pub(crate) use nfs::wanted as wanted_nfs;
 pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, ReadError, Report, Try, TryResult};
 pub(crate) use swarm::PLACES;
 pub use verdict::{Evidence, Judgement, Severity, Verdict};
