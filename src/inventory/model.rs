@@ -31,6 +31,8 @@ pub struct Inventory {
     pub shares: Vec<Share>,
     /// Options of the swarm.
     pub swarm: Swarm,
+    /// What becomes of the boards' boot settings.
+    pub boot: Boot,
     /// Templates of the user's own.
     pub templates: Templates,
     /// Commands of the user's own, in the order of the file.
@@ -297,6 +299,33 @@ impl Swarm {
     pub fn pools(&self) -> Vec<IpNet> {
         if self.address_pool.is_empty() { vec![Self::DEFAULT_POOL] } else { self.address_pool.clone() }
     }
+}
+
+/// What becomes of boot settings that containers depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Boot {
+    /// Whether boot files are changed where the running kernel lacks a controller of cgroups.
+    pub manage: bool,
+    /// Whether a host is rebooted that has to be.
+    pub reboot: WhenDue,
+}
+
+impl Default for Boot {
+    fn default() -> Self {
+        Self { manage: true, reboot: WhenDue::Ask }
+    }
+}
+
+/// What is done where a reboot is due.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WhenDue {
+    /// The user is asked, or says so beforehand.
+    #[default]
+    Ask,
+    /// It is part of the plan.
+    Auto,
+    /// The user is told.
+    Never,
 }
 
 /// A command of the user's own that runs before or after a phase.

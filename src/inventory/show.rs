@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::document::{Entry, Value};
 use super::file::{self, File};
 use super::model::{
-    Engine, EngineSource, Hook, HookPhase, Inventory, Jump, Login, Node, NodeName, Proxy, Repository,
-    RepositoryKey, Share, ShareMount, Sudo, Swarm,
+    Boot, Engine, EngineSource, Hook, HookPhase, Inventory, Jump, Login, Node, NodeName, Proxy, Repository,
+    RepositoryKey, Share, ShareMount, Sudo, Swarm, WhenDue,
 };
 use super::secret::SecretSource;
 use crate::mask::masked;
@@ -33,7 +33,8 @@ const ALL: &str = "all";
 impl Show<'_> {
     /// The whole inventory. As YAML it loads again and means the same, but for what is hidden.
     pub fn all(&self) -> Value {
-        let Inventory { path: _, name, nodes, engine, shares, swarm, templates, hooks } = self.inventory;
+        let Inventory { path: _, name, nodes, engine, shares, swarm, boot, templates, hooks } =
+            self.inventory;
         let mut sections = vec![
             Entry::new("name", Value::text(name)).beside(self.file.name.is_none().then_some(DEFAULT)),
             Entry::new("nodes", Value::Map(nodes.iter().map(|node| self.named(node)).collect())),
@@ -44,6 +45,7 @@ impl Show<'_> {
             sections.push(Entry::new("shares", Value::Map(shares.collect())));
         }
         sections.push(Entry::new("swarm", self::swarm(swarm)));
+        sections.push(Entry::new("boot", self.boot(*boot)));
         if let Some(folder) = &templates.folder {
             sections.push(Entry::new("templates", Value::text(self.path(folder))));
         }
@@ -278,6 +280,20 @@ impl Show<'_> {
             entries.push(Entry::new("mount", Value::Map(inner)));
         }
         Value::Map(entries)
+    }
+
+    fn boot(&self, boot: Boot) -> Value {
+        let (Boot { manage, reboot }, written) = (boot, &self.file.boot);
+        let reboot = match reboot {
+            WhenDue::Ask => "ask",
+            WhenDue::Auto => "auto",
+            WhenDue::Never => "never",
+        };
+        Value::Map(vec![
+            Entry::new("manage", Value::Plain(manage.into()))
+                .beside(written.manage.is_none().then_some(DEFAULT)),
+            Entry::new("reboot", Value::text(reboot)).beside(written.reboot.is_none().then_some(DEFAULT)),
+        ])
     }
 
     fn path(&self, path: &Path) -> String {

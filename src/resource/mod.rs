@@ -299,4 +299,10 @@ kinds! {
     Member = member,
     /// A command of the user's own.
     Hook = hook,
+    /// The kernel's command line.
+    Boot = boot,
+    /// A reboot.
+    Reboot = reboot,
+    /// Which program iptables is.
+    Iptables = iptables,
 }

@@ -22,7 +22,7 @@ use std::path::Path;
 use super::diagnostic::{Diagnostic, Severity, line_and_column};
 use super::file::File;
 use super::load::Surroundings;
-use super::model::{Inventory, Templates};
+use super::model::{Boot, Inventory, Templates};
 use super::spot::Spot;
 
 /// The name of a swarm whose inventory gives none. Fixed, so that renaming the file renames no swarm.
@@ -116,6 +116,7 @@ pub(super) fn check(file: &File, path: &Path, surroundings: &Surroundings) -> (I
         engine: checker.engine(),
         shares: checker.shares(),
         swarm: checker.swarm(),
+        boot: checker.boot(),
         templates: checker.templates(),
         hooks: checker.hooks(),
     };
@@ -132,6 +133,14 @@ fn each_once(problems: Vec<Problem>) -> Vec<Problem> {
 }
 
 impl Checker<'_> {
+    fn boot(&self) -> Boot {
+        let (boot, otherwise) = (&self.file.boot, Boot::default());
+        Boot {
+            manage: boot.manage.unwrap_or(otherwise.manage),
+            reboot: boot.reboot.map_or(otherwise.reboot, Into::into),
+        }
+    }
+
     fn swarm_name(&mut self) -> String {
         let Some(name) = &self.file.name else { return DEFAULT_NAME.to_owned() };
         let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
