@@ -41,3 +41,5 @@ pub mod report;
 pub mod ssh;
 #[cfg(feature = "controller")]
 pub mod swarm;
+#[cfg(feature = "controller")]
+mod words;

@@ -14,7 +14,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use super::{Judgement, Subject};
+use super::{Case, Judgement, Subject, Verdict};
 use crate::facts::inspection::nfs::rpc::{PORT, Server};
 use crate::facts::inspection::nfs::{Nfs, Wanted};
 use crate::inventory::model::{Inventory, NodeName, Share, ShareMount};
@@ -111,6 +111,11 @@ impl<'a> Subject<'a> {
     }
 }
 
+/// Judges each file server.
+fn each_server(case: &Case<'_>, judge: fn(&Subject<'_>) -> Vec<Judgement>) -> Vec<Verdict> {
+    case.each(|subject| if subject.is_server() { judge(subject) } else { Vec::new() })
+}
+
 fn unseen(fault: &Fault) -> Judgement {
     Judgement::unknown(fault.to_string()).remedy(fault.help.clone().unwrap_or_default())
 }
@@ -118,9 +123,4 @@ fn unseen(fault: &Fault) -> Judgement {
 /// The judgements, or that all is well where there are none.
 fn or_ok(judgements: Vec<Judgement>, ok: impl FnOnce() -> Judgement) -> Vec<Judgement> {
     if judgements.is_empty() { vec![ok()] } else { judgements }
-}
-
-/// `1 export`, `2 exports`.
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
