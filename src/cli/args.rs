@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCandidates;
+use ipnet::IpNet;
 
 use super::complete;
 use crate::inventory::import::Format;
@@ -113,6 +114,11 @@ pub(super) enum Command {
     /// Check an inventory, show what was understood of it, or make one of another tool's
     #[command(subcommand)]
     Inventory(Inventory),
+    /// Find hosts that answer SSH, and propose inventory lines for new ones; logs in nowhere
+    #[command(
+        after_help = "Examples:\n  skep scan                       the networks that this computer is in\n  skep scan 192.168.2.0/24\n  skep scan 192.168.2.7 --timeout 5\n  skep scan --json | jq -r 'select(.node == null).address'"
+    )]
+    Scan(Scan),
     /// Add nodes
     #[command(subcommand)]
     Node(Node),
@@ -273,6 +279,19 @@ pub(super) enum Inventory {
         #[arg(long)]
         force: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Scan {
+    /// Networks with their prefix, or single addresses; the private ones that this computer is in where absent
+    #[arg(value_name = "NETWORK", value_parser = crate::scan::parse)]
+    pub(super) networks: Vec<IpNet>,
+    /// Where SSH servers listen
+    #[arg(long, default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) port: u16,
+    /// How many seconds to wait for an answer
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub(super) timeout: Duration,
 }
 
 #[derive(Debug, Subcommand)]
