@@ -9,13 +9,14 @@ use super::in_turn;
 use super::reboot;
 use super::storage;
 use super::templates::{TemplateError, Texts};
-use super::validate::{self, list};
+use super::validate;
 use super::view::{Host, View};
 use super::{Action, Finding, Origin, Phase, PhaseName, Plan, Step, VERSION};
 use crate::facts::Support;
 use crate::inventory::model::{Node, NodeName};
 use crate::resource::{Problem, Resource};
 use crate::swarm::steps;
+use crate::words::list;
 
 /// The plan that makes what was seen into what is wanted.
 pub fn make(view: &View<'_>) -> Plan {

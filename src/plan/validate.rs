@@ -1,7 +1,6 @@
 //! What has to hold before anything is changed.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 
 use super::twins::Identity;
 use super::view::{Host, View};
@@ -88,16 +87,4 @@ pub(crate) fn nothing_to_keep(inventory: &Inventory, host: &Host) -> Option<Prob
         message: "no Docker engine, and `engine.source` is `keep`".to_owned(),
         help: "install one, or set `engine.source: distro`".to_owned(),
     })
-}
-
-/// `n1, n2 and n3`.
-pub(crate) fn list<T: Display>(items: &[T]) -> String {
-    match items {
-        [] => String::new(),
-        [only] => only.to_string(),
-        [firsts @ .., last] => {
-            let firsts: Vec<_> = firsts.iter().map(T::to_string).collect();
-            format!("{} and {last}", firsts.join(", "))
-        }
-    }
 }
