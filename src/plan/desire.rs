@@ -10,7 +10,6 @@ use super::templates::{TemplateError, Texts};
 use super::view::{Choices, Host};
 use crate::facts::{Facts, Support};
 use crate::inventory::model::{Inventory, Node, NodeName, Share, ShareMount};
-use crate::resource::iptables::Backend;
 use crate::resource::{
     Key, Problem, Resource, daemon, directory, dropin, exports, iptables, module, mount, packages, sysctl,
     unit,
@@ -71,20 +70,8 @@ impl Traits {
             apparmor: facts.kernel.apparmor,
             nfs: missing_nfs(inventory, node, facts).is_empty(),
             modules: MODULES.iter().filter(|(_, option)| loadable(option)).map(|(name, _)| *name).collect(),
-            iptables: backends(facts),
+            iptables: iptables::Desired::of(&facts.kernel.options),
         }
-    }
-}
-
-/// Which iptables a kernel goes with, as far as that is to be told.
-fn backends(facts: &Facts) -> iptables::Desired {
-    let support = |option: &str| facts.kernel.options.get(option).copied().unwrap_or(Support::Unknown);
-    let has = |option: &&str| matches!(support(option), Support::BuiltIn | Support::Module);
-    let lacks = |option: &&str| matches!(support(option), Support::Missing | Support::ModuleMissing);
-    let all = Backend::ALL.into_iter();
-    iptables::Desired {
-        works: all.clone().filter(|backend| backend.options().iter().all(has)).collect(),
-        fails: all.filter(|backend| backend.options().iter().any(lacks)).collect(),
     }
 }
 

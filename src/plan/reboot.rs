@@ -6,7 +6,6 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::in_turn::{in_the_way, record, stays_away};
-use super::validate::list;
 use super::view::{Host, View};
 use super::{Action, Finding, PhaseName, Plan, Step};
 use crate::facts::Engine;
@@ -16,6 +15,7 @@ use crate::resource::boot::{self, SWITCHED, controllers_named};
 use crate::resource::{Change, Key, Observed, Resource, reboot};
 use crate::swarm::membership::{Membership, Standing};
 use crate::swarm::{AVAILABILITY_LABEL, SwarmAction};
+use crate::words::list;
 
 /// The controllers of cgroups that each host should have; none where boot settings are left alone.
 pub(super) fn wanted(manage: bool) -> Option<Resource> {

@@ -13,7 +13,7 @@ mod edit;
 pub(crate) mod outlook;
 pub(crate) mod place;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use outlook::Outlook;
 pub use place::{Loader, Place};

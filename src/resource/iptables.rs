@@ -1,11 +1,13 @@
 //! Which program `iptables` stands for: the engine writes its rules by it, and the kernel has to go with it.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use serde::{Deserialize, Serialize};
 
 use super::daemon::engine;
 use super::{Description, Fault, Host, Kind, Problem, Progress, Rest};
+use crate::facts::Support;
 use crate::facts::engine::process;
 
 /// The program that `iptables` and `ip6tables` stand for, by update-alternatives(1).
@@ -58,6 +60,20 @@ pub struct Desired {
     pub works: Vec<Backend>,
     /// Those that it is known to lack something for.
     pub fails: Vec<Backend>,
+}
+
+impl Desired {
+    /// What the options of a kernel tell; nothing where its configuration is not to be seen.
+    pub fn of(options: &BTreeMap<String, Support>) -> Self {
+        let support = |option: &str| options.get(option).copied().unwrap_or(Support::Unknown);
+        let has = |option: &&str| matches!(support(option), Support::BuiltIn | Support::Module);
+        let lacks = |option: &&str| matches!(support(option), Support::Missing | Support::ModuleMissing);
+        let all = Backend::ALL.into_iter();
+        Self {
+            works: all.clone().filter(|backend| backend.options().iter().all(has)).collect(),
+            fails: all.filter(|backend| backend.options().iter().any(lacks)).collect(),
+        }
+    }
 }
 
 /// What is there.
@@ -159,5 +175,67 @@ impl Kind for Iptables {
             None => "leave it to the distribution what iptables is".to_owned(),
         };
         Description { disrupts: change.restart.then(engine::restarts), ..Description::line(title) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::boot::tests::program;
+    use super::*;
+
+    #[test]
+    fn a_kernel_goes_with_what_it_has_all_options_for() {
+        use Backend::{Legacy, Nft};
+        let of = |built_in: &[&str], missing: &[&str]| {
+            let each = |names: &[&str], support| {
+                names.iter().map(|name| ((*name).to_owned(), support)).collect::<Vec<_>>()
+            };
+            let options = [each(built_in, Support::BuiltIn), each(missing, Support::Missing)].concat();
+            let Desired { works, fails } = Desired::of(&options.into_iter().collect());
+            (works, fails)
+        };
+        let all = ["NF_TABLES", "NFT_COMPAT", "IP_NF_FILTER", "IP_NF_NAT"];
+        assert_eq!(of(&all, &[]), (vec![Nft, Legacy], vec![]));
+        assert_eq!(of(&all[..2], &all[2..]), (vec![Nft], vec![Legacy]));
+        assert_eq!(of(&all[..3], &all[3..]), (vec![Nft], vec![Legacy]));
+        assert_eq!(of(&[], &all), (vec![], vec![Nft, Legacy]));
+        assert_eq!(of(&[], &[]), (vec![], vec![]), "what is not known is neither");
+        assert_eq!(of(&all[..1], &[]), (vec![], vec![]));
+    }
+
+    /// A host whose update-alternatives sets links as the real one does.
+    fn host() -> (tempfile::TempDir, Host) {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::at(root.path());
+        let script = "mkdir -p etc/alternatives var/lib/dpkg/alternatives\n\
+                      case $1 in --set) to=$3 mode=manual ;; --auto) to=/usr/sbin/$2-nft mode=auto ;; *) exit 2 ;; esac\n\
+                      ln -sfn $to etc/alternatives/$2; echo $mode >var/lib/dpkg/alternatives/$2";
+        program(&host, "update-alternatives", script);
+        (root, host)
+    }
+
+    #[test]
+    fn both_programs_are_changed_and_left_to_the_distribution_again() {
+        let (_root, host) = host();
+        let look = || Iptables::observe(&[()], &host).unwrap().remove(0);
+        assert_eq!(look(), Observed::default());
+        let desired = Desired { works: vec![Backend::Legacy], fails: vec![Backend::Nft] };
+        let change = Iptables::diff(&desired, &look()).unwrap().unwrap();
+        let receipt = Iptables::apply(&change, &host, &mut |_| ()).unwrap();
+        assert_eq!(look(), Observed { backend: Some(Backend::Legacy), chosen: true, running: false });
+        let link = fs::read_link(host.path("/etc/alternatives/ip6tables")).unwrap();
+        assert_eq!(link.to_str(), Some("/usr/sbin/ip6tables-legacy"));
+        assert_eq!(Iptables::diff(&desired, &look()), Ok(None));
+        assert_eq!(Iptables::rest(&change, &look()), Rest::of(None));
+        let undo = Iptables::undo(&receipt).unwrap();
+        assert_eq!(Iptables::rest(&undo, &look()), Rest::of(Some(undo.clone())));
+        Iptables::apply(&undo, &host, &mut |_| ()).unwrap();
+        assert_eq!(look(), Observed { backend: Some(Backend::Nft), chosen: false, running: false });
+        program(&host, "update-alternatives", "echo 'error: no alternatives for iptables' >&2; exit 2");
+        let fault = Iptables::apply(&change, &host, &mut |_| ()).unwrap_err();
+        assert!(fault.cause.contains("no alternatives"), "{fault}");
+        // Somebody has chosen otherwise since.
+        let theirs = Observed { backend: Some(Backend::Nft), chosen: true, running: false };
+        assert_eq!(Iptables::rest(&undo, &theirs).foreign, ["iptables was made iptables-nft since"]);
     }
 }

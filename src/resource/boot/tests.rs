@@ -130,7 +130,7 @@ fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
 
 /// Written by a process of its own: what this one has open for writing, a fork of another test's would hold open too, and
 /// then it cannot be run.
-fn program(host: &Host, name: &str, script: &str) {
+pub(in crate::resource) fn program(host: &Host, name: &str, script: &str) {
     let path = host.path(format!("/usr/sbin/{name}"));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let text = format!("#!/bin/sh\ncd '{}'\n{script}\n", host.path("/").display());
