@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::boot;
 use super::model;
 use super::secret::Secret;
 use super::spot::{Entries, Spot};
@@ -38,7 +39,7 @@ pub struct File {
     pub swarm: Swarm,
     /// The boards' boot settings that containers depend on.
     #[serde(default)]
-    pub boot: Boot,
+    pub boot: boot::Section,
     /// Folder of templates of your own, which stand for those of the same name that skep brings; relative to the
     /// inventory's folder. `skep templates` lists them. Default: none.
     pub templates: Option<Spot<PathBuf>>,
@@ -293,38 +294,6 @@ pub struct Swarm {
     pub subnet_size: Option<Spot<u8>>,
     /// How many finished tasks a slot keeps. Default: Docker's own, 5.
     pub task_history: Option<i64>,
-}
-
-/// The boards' boot settings that containers depend on: controllers of cgroups on the kernel's command line.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Boot {
-    /// Whether the boot file of a node is changed whose running kernel lacks the memory or cpuset controller. Default: true.
-    pub manage: Option<bool>,
-    /// Whether nodes are rebooted that have to be for that, one after another. Default: `ask`.
-    pub reboot: Option<WhenDue>,
-}
-
-/// What is done where a reboot is due.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum WhenDue {
-    /// You are asked on a terminal; elsewhere `--reboot` says yes beforehand.
-    Ask,
-    /// It is part of every plan.
-    Auto,
-    /// You are told, and do it yourself.
-    Never,
-}
-
-impl From<WhenDue> for model::WhenDue {
-    fn from(when: WhenDue) -> Self {
-        match when {
-            WhenDue::Ask => Self::Ask,
-            WhenDue::Auto => Self::Auto,
-            WhenDue::Never => Self::Never,
-        }
-    }
 }
 
 /// A command of your own that runs before or after a phase. It may run more than once; it sees `SKEP_NODE`, `SKEP_PHASE`

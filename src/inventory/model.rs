@@ -13,6 +13,7 @@ use ipnet::{IpNet, Ipv4Net};
 use serde::Serialize;
 
 pub use super::attached::{OwnTemplate, Templates};
+pub use super::boot::{Boot, WhenDue};
 use super::host_arg::HostArg;
 use super::secret::SecretSource;
 
@@ -299,33 +300,6 @@ impl Swarm {
     pub fn pools(&self) -> Vec<IpNet> {
         if self.address_pool.is_empty() { vec![Self::DEFAULT_POOL] } else { self.address_pool.clone() }
     }
-}
-
-/// What becomes of boot settings that containers depend on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Boot {
-    /// Whether boot files are changed where the running kernel lacks a controller of cgroups.
-    pub manage: bool,
-    /// Whether a host is rebooted that has to be.
-    pub reboot: WhenDue,
-}
-
-impl Default for Boot {
-    fn default() -> Self {
-        Self { manage: true, reboot: WhenDue::Ask }
-    }
-}
-
-/// What is done where a reboot is due.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum WhenDue {
-    /// The user is asked, or says so beforehand.
-    #[default]
-    Ask,
-    /// It is part of the plan.
-    Auto,
-    /// The user is told.
-    Never,
 }
 
 /// A command of the user's own that runs before or after a phase.

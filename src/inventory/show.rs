@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::document::{Entry, Value};
 use super::file::{self, File};
 use super::model::{
-    Boot, Engine, EngineSource, Hook, HookPhase, Inventory, Jump, Login, Node, NodeName, Proxy, Repository,
-    RepositoryKey, Share, ShareMount, Sudo, Swarm, WhenDue,
+    Engine, EngineSource, Hook, HookPhase, Inventory, Jump, Login, Node, NodeName, Proxy, Repository,
+    RepositoryKey, Share, ShareMount, Sudo, Swarm,
 };
 use super::secret::SecretSource;
 use crate::mask::masked;
@@ -26,7 +26,7 @@ pub struct Show<'a> {
 
 /// Where a value comes from, for what a node does not say itself.
 const FROM_DEFAULTS: &str = "from `defaults`";
-const DEFAULT: &str = "default";
+pub(super) const DEFAULT: &str = "default";
 /// Every node, every phase.
 const ALL: &str = "all";
 
@@ -45,7 +45,7 @@ impl Show<'_> {
             sections.push(Entry::new("shares", Value::Map(shares.collect())));
         }
         sections.push(Entry::new("swarm", self::swarm(swarm)));
-        sections.push(Entry::new("boot", self.boot(*boot)));
+        sections.push(Entry::new("boot", self.file.boot.show(*boot)));
         if let Some(folder) = &templates.folder {
             sections.push(Entry::new("templates", Value::text(self.path(folder))));
         }
@@ -280,20 +280,6 @@ impl Show<'_> {
             entries.push(Entry::new("mount", Value::Map(inner)));
         }
         Value::Map(entries)
-    }
-
-    fn boot(&self, boot: Boot) -> Value {
-        let (Boot { manage, reboot }, written) = (boot, &self.file.boot);
-        let reboot = match reboot {
-            WhenDue::Ask => "ask",
-            WhenDue::Auto => "auto",
-            WhenDue::Never => "never",
-        };
-        Value::Map(vec![
-            Entry::new("manage", Value::Plain(manage.into()))
-                .beside(written.manage.is_none().then_some(DEFAULT)),
-            Entry::new("reboot", Value::text(reboot)).beside(written.reboot.is_none().then_some(DEFAULT)),
-        ])
     }
 
     fn path(&self, path: &Path) -> String {

@@ -116,7 +116,7 @@ pub(super) fn check(file: &File, path: &Path, surroundings: &Surroundings) -> (I
         engine: checker.engine(),
         shares: checker.shares(),
         swarm: checker.swarm(),
-        boot: checker.boot(),
+        boot: Boot::from(&file.boot),
         templates: checker.templates(),
         hooks: checker.hooks(),
     };
@@ -133,14 +133,6 @@ fn each_once(problems: Vec<Problem>) -> Vec<Problem> {
 }
 
 impl Checker<'_> {
-    fn boot(&self) -> Boot {
-        let (boot, otherwise) = (&self.file.boot, Boot::default());
-        Boot {
-            manage: boot.manage.unwrap_or(otherwise.manage),
-            reboot: boot.reboot.map_or(otherwise.reboot, Into::into),
-        }
-    }
-
     fn swarm_name(&mut self) -> String {
         let Some(name) = &self.file.name else { return DEFAULT_NAME.to_owned() };
         let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
