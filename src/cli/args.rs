@@ -108,7 +108,7 @@ pub(super) enum Command {
     Status,
     /// Say whether each host can be what the inventory wants, and what to do if not; changes nothing
     #[command(
-        after_help = "Examples:\n  skep audit\n  skep audit --no-ports --limit n3\n  skep audit --html audit.html      a page for the browser\n  skep audit --save --since last    what changed since the last one that was saved\n  skep audit --explain clock        what is behind a check\n  skep audit --kernel-config .config   a kernel that is yet to be built\n  skep audit --quiet || mail …      exit code 4: it found errors"
+        after_help = "Examples:\n  skep audit\n  skep audit --no-ports --limit n3\n  skep audit --deep                 use the shares, too\n  skep audit --html audit.html      a page for the browser\n  skep audit --save --since last    what changed since the last one that was saved\n  skep audit --explain clock        what is behind a check\n  skep audit --kernel-config .config   a kernel that is yet to be built\n  skep audit --quiet || mail …      exit code 4: it found errors"
     )]
     Audit(Audit),
     /// Check an inventory, show what was understood of it, or make one of another tool's
@@ -227,8 +227,11 @@ pub(super) struct Audit {
     /// Do not try the ports and packet sizes between the nodes
     #[arg(long)]
     pub(super) no_ports: bool,
+    /// Use the mounted shares as well: write, lock, rename and remove a small file in each
+    #[arg(long)]
+    pub(super) deep: bool,
     /// Judge the configuration of a kernel that is only a file, as of a manager that serves and mounts; asks no host
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_ports", "html", "save", "since", "explain"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_ports", "deep", "html", "save", "since", "explain"])]
     pub(super) kernel_config: Option<PathBuf>,
     /// Which kernel that configuration is of, such as 6.1.0, where it does not say so itself
     #[arg(long, value_name = "VERSION", requires = "kernel_config")]
@@ -243,7 +246,7 @@ pub(super) struct Audit {
     #[arg(long, value_name = "FILE")]
     pub(super) since: Option<PathBuf>,
     /// Tell what is behind a check, without a look at any host; without ID list all checks
-    #[arg(long, value_name = "ID", num_args = 0..=1, conflicts_with_all = ["no_ports", "html", "save", "since"], add = ArgValueCandidates::new(complete::checks))]
+    #[arg(long, value_name = "ID", num_args = 0..=1, conflicts_with_all = ["no_ports", "deep", "html", "save", "since"], add = ArgValueCandidates::new(complete::checks))]
     pub(super) explain: Option<Option<String>>,
 }
 
