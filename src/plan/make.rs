@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::architecture;
+use super::clocks;
 use super::desire;
 use super::hooks;
 use super::in_turn;
@@ -14,7 +15,7 @@ use super::view::{Host, View};
 use super::{Action, Finding, Origin, Phase, PhaseName, Plan, Step, VERSION};
 use crate::facts::Support;
 use crate::inventory::model::{Node, NodeName};
-use crate::resource::{Problem, Resource};
+use crate::resource::{Change, Problem, Resource};
 use crate::swarm::steps;
 use crate::words::list;
 
@@ -83,6 +84,11 @@ fn plan_host(
         // A host that has an engine does the rest with that one; without any there is nothing to do it with.
         let findings = if host.facts.engine.is_installed() { &mut plan.problems } else { &mut plan.refusals };
         findings.push(about((message, help)));
+    }
+    // Before anything is fetched: signatures and certificates are judged by the clock.
+    if let Some(change) = clocks::set_right(host, view) {
+        let action = Action::Change(Change::Clock(change));
+        phases.entry(PhaseName::Packages).or_default().push(Step { node: node.name.clone(), action });
     }
     for (phase, resource) in resources {
         match change(&resource, host) {
