@@ -8,6 +8,7 @@ mod history;
 mod journal;
 mod leave;
 mod local;
+mod reboot;
 mod recover;
 mod stop;
 mod swarm;
@@ -31,7 +32,7 @@ use crate::event::{Event, Sink};
 use crate::fleet::HostSession;
 use crate::inventory::model::{NodeName, Role, When};
 use crate::plan::{Action, Phase, PhaseName, Plan, Step};
-use crate::resource::{Change, Fault, Receipt};
+use crate::resource::{Change, Fault, Receipt, boot};
 use crate::swarm::{SwarmAction, SwarmReceipt};
 
 /// The agents of all nodes that answered.
@@ -195,6 +196,10 @@ impl Executor<'_> {
 
     async fn act(&self, step: &Step) -> Result<Done, Fault> {
         match &step.action {
+            Action::Change(Change::Reboot(change)) => {
+                let receipt = self.reboot(&step.node, change).await?;
+                Ok(Done { receipt: Some(receipt), swarm: None })
+            }
             Action::Change(change) => {
                 let receipt = self.change(&step.node, change).await?;
                 if sort(step) == Sort::Restart && comes_back(change) {
@@ -233,13 +238,22 @@ impl Executor<'_> {
 
     /// What the failure of a step means for the steps of other nodes.
     fn hold_back_others(&self, failed: &Step) {
-        let (node, sort) = (&failed.node, sort(failed));
+        let (node, mut sort) = (&failed.node, sort(failed));
         let (cause, culprit) = match (&failed.action, sort) {
+            (Action::Change(Change::Reboot(_)), _) => (
+                format!("{node} did not come back from its reboot, so this one keeps running"),
+                node.to_string(),
+            ),
+            // It is back, but in vain: what did not help there need not be tried on the next one.
+            (Action::Change(Change::Boot(boot::Change::Check { .. })), _) => {
+                sort = Sort::Restart;
+                (format!("the reboot of {node} did not help, so this one keeps running"), node.to_string())
+            }
             (Action::Swarm(SwarmAction::Init { .. }), _) => {
                 (format!("{node} did not make the swarm"), node.to_string())
             }
             (Action::Swarm(SwarmAction::Drain { .. }), _) => {
-                (format!("{node} could not be drained, so this one keeps its engine"), node.to_string())
+                (format!("{node} could not be drained, so this one keeps running"), node.to_string())
             }
             (Action::Local(hook), _) => {
                 (format!("hook {} of this computer failed", hook.id.name), "the hook".to_owned())
@@ -298,7 +312,7 @@ fn sort(step: &Step) -> Sort {
 /// Whether the engine runs again after a change that disrupts it: an undo may take it away for good.
 fn comes_back(change: &Change) -> bool {
     match change {
-        Change::Daemon(_) | Change::Dropin(_) => true,
+        Change::Daemon(_) | Change::Dropin(_) | Change::Iptables(_) => true,
         Change::Packages(packages) => !packages.install.is_empty(),
         _ => false,
     }

@@ -101,7 +101,7 @@ pub(super) enum Command {
     Plan(Plan),
     /// Make the hosts what the inventory says: show the plan, ask, do it, verify it
     #[command(
-        after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --replace-engine     engines from another source go, node by node\n  skep up --json --yes | jq .\n  skep up --take-over          from a run that sleeps or hangs"
+        after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --replace-engine     engines from another source go, node by node\n  skep up --reboot             nodes whose boot settings changed, one after another\n  skep up --json --yes | jq .\n  skep up --take-over          from a run that sleeps or hangs"
     )]
     Up(Changing),
     /// Draw the cluster: nodes, roles, leader, quorum, and how many losses it survives
@@ -211,6 +211,9 @@ pub(super) struct Changing {
     /// Replace engines from another source than `engine.source`, or newer than `engine.version`
     #[arg(long)]
     pub(super) replace_engine: bool,
+    /// Reboot nodes that have to be, one after another
+    #[arg(long)]
+    pub(super) reboot: bool,
 }
 
 #[derive(Debug, Default, Args)]

@@ -10,7 +10,7 @@ use super::run::{Observation, Run};
 use super::{ask, exit};
 use crate::apply::{self, Accounts, Means};
 use crate::event::Event;
-use crate::inventory::model::{Inventory, NodeName};
+use crate::inventory::model::{Inventory, NodeName, WhenDue};
 use crate::plan::{self, Choices, Finding, Plan};
 use crate::swarm::health::Health;
 use crate::swarm::membership::{self, Membership};
@@ -33,11 +33,21 @@ pub(super) async fn bring_up(
     inventory: &Inventory,
     choices: Choices,
 ) -> Result<u8, Failure> {
-    let run = Run::begin(common, inventory, choices, "up", true)?;
+    let mut run = Run::begin(common, inventory, choices, "up", true)?;
     let mut observation = run.observe(true).await?;
+    run.choices.reboot |= may_reboot(&run, &observation);
     let code = carry_out(&run, &mut observation).await;
     run.leave(&observation.sessions).await;
     Ok(code)
+}
+
+/// Asks about reboots that are due, where the inventory says so; before the plan, which is made accordingly.
+fn may_reboot(run: &Run<'_>, observation: &Observation) -> bool {
+    if observation.busy || run.choices.reboot || run.inventory.boot.reboot != WhenDue::Ask {
+        return false;
+    }
+    let due: Vec<_> = plan::reboots_due(&run.view(observation)).into_keys().map(|node| node.0).collect();
+    !due.is_empty() && ask::reboots(run, &due)
 }
 
 /// Plan, ask, apply, verify, with the run locks held.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::boot;
 use super::model;
 use super::secret::Secret;
 use super::spot::{Entries, Spot};
@@ -36,6 +37,9 @@ pub struct File {
     /// Options of the swarm itself.
     #[serde(default)]
     pub swarm: Swarm,
+    /// The boards' boot settings that containers depend on.
+    #[serde(default)]
+    pub boot: boot::Section,
     /// Folder of templates of your own, which stand for those of the same name that skep brings; relative to the
     /// inventory's folder. `skep templates` lists them. Default: none.
     pub templates: Option<Spot<PathBuf>>,

@@ -13,6 +13,7 @@ use ipnet::{IpNet, Ipv4Net};
 use serde::Serialize;
 
 pub use super::attached::{OwnTemplate, Templates};
+pub use super::boot::{Boot, WhenDue};
 use super::host_arg::HostArg;
 use super::secret::SecretSource;
 
@@ -31,6 +32,8 @@ pub struct Inventory {
     pub shares: Vec<Share>,
     /// Options of the swarm.
     pub swarm: Swarm,
+    /// What becomes of the boards' boot settings.
+    pub boot: Boot,
     /// Templates of the user's own.
     pub templates: Templates,
     /// Commands of the user's own, in the order of the file.

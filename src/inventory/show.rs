@@ -26,14 +26,15 @@ pub struct Show<'a> {
 
 /// Where a value comes from, for what a node does not say itself.
 const FROM_DEFAULTS: &str = "from `defaults`";
-const DEFAULT: &str = "default";
+pub(super) const DEFAULT: &str = "default";
 /// Every node, every phase.
 const ALL: &str = "all";
 
 impl Show<'_> {
     /// The whole inventory. As YAML it loads again and means the same, but for what is hidden.
     pub fn all(&self) -> Value {
-        let Inventory { path: _, name, nodes, engine, shares, swarm, templates, hooks } = self.inventory;
+        let Inventory { path: _, name, nodes, engine, shares, swarm, boot, templates, hooks } =
+            self.inventory;
         let mut sections = vec![
             Entry::new("name", Value::text(name)).beside(self.file.name.is_none().then_some(DEFAULT)),
             Entry::new("nodes", Value::Map(nodes.iter().map(|node| self.named(node)).collect())),
@@ -44,6 +45,7 @@ impl Show<'_> {
             sections.push(Entry::new("shares", Value::Map(shares.collect())));
         }
         sections.push(Entry::new("swarm", self::swarm(swarm)));
+        sections.push(Entry::new("boot", self.file.boot.show(*boot)));
         if let Some(folder) = &templates.folder {
             sections.push(Entry::new("templates", Value::text(self.path(folder))));
         }

@@ -5,12 +5,14 @@ use serde_json::json;
 use super::PhaseName;
 use super::distribution;
 use super::engine::{self, Part, UNIT};
+use super::reboot;
 use super::templates::{TemplateError, Texts};
 use super::view::{Choices, Host};
 use crate::facts::{Facts, Support};
 use crate::inventory::model::{Inventory, Node, NodeName, Share, ShareMount};
 use crate::resource::{
-    Key, Problem, Resource, daemon, directory, dropin, exports, module, mount, packages, sysctl, unit,
+    Key, Problem, Resource, daemon, directory, dropin, exports, iptables, module, mount, packages, sysctl,
+    unit,
 };
 
 /// Modules that Docker and Swarm need, each with the kernel option that brings it.
@@ -43,13 +45,21 @@ pub(super) struct Traits {
     nfs: bool,
     /// Modules to load, of [`MODULES`].
     modules: Vec<&'static str>,
+    /// What iptables may be with this kernel.
+    iptables: iptables::Desired,
 }
 
 impl Traits {
     /// Those of a host that has nothing and lacks nothing, of which everything may be wanted.
     fn bare() -> Self {
         let modules = MODULES.iter().map(|(name, _)| *name).collect();
-        Self { engine_present: false, apparmor: true, nfs: true, modules }
+        Self {
+            engine_present: false,
+            apparmor: true,
+            nfs: true,
+            modules,
+            iptables: iptables::Desired::default(),
+        }
     }
 
     /// Those of a host.
@@ -60,6 +70,7 @@ impl Traits {
             apparmor: facts.kernel.apparmor,
             nfs: missing_nfs(inventory, node, facts).is_empty(),
             modules: MODULES.iter().filter(|(_, option)| loadable(option)).map(|(name, _)| *name).collect(),
+            iptables: iptables::Desired::of(&facts.kernel.options),
         }
     }
 }
@@ -147,6 +158,7 @@ fn want(
     let engine = part.packages.map(Resource::Packages).into_iter().chain(part.kept).chain(after);
     wanted.extend(engine.map(phase(engine_phase)));
     wanted.extend(kernel(traits).into_iter().map(phase(PhaseName::Kernel)));
+    wanted.extend(reboot::wanted(inventory.boot.manage).map(phase(PhaseName::Kernel)));
     wanted.push((PhaseName::Engine, running(UNIT)));
     wanted.extend(part.users.map(phase(PhaseName::Engine)));
     if traits.nfs {
@@ -177,7 +189,7 @@ fn kernel(traits: &Traits) -> Vec<Resource> {
         .map(|name| Resource::Module(module::Desired { name: (*name).to_owned(), at_boot: true }));
     // The engine sets it when it starts; in a file of its own it survives a later `sysctl --system`.
     let forwarding = sysctl::Desired { key: "net.ipv4.ip_forward".to_owned(), value: "1".to_owned() };
-    modules.chain([Resource::Sysctl(forwarding)]).collect()
+    modules.chain([Resource::Sysctl(forwarding), Resource::Iptables(traits.iptables.clone())]).collect()
 }
 
 fn running(name: &str) -> Resource {

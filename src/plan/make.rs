@@ -7,6 +7,7 @@ use super::clocks;
 use super::desire;
 use super::hooks;
 use super::in_turn;
+use super::reboot;
 use super::storage;
 use super::templates::{TemplateError, Texts};
 use super::validate;
@@ -36,7 +37,8 @@ pub fn make(view: &View<'_>) -> Plan {
         };
         plan.refusals.extend(storage::refusal(node, host, has_steps));
     }
-    in_turn::arrange(view, &mut phases, &mut plan);
+    let given_back = reboot::arrange(view, &mut phases, &mut plan);
+    in_turn::arrange(view, &given_back, &mut phases, &mut plan);
     plan.warnings.extend(kernel_warnings(view));
     plan.warnings.extend(architecture::warnings(view));
     plan.problems.extend(nfs_problems(view));

@@ -10,6 +10,7 @@ mod engine;
 mod hooks;
 mod in_turn;
 mod make;
+mod reboot;
 pub(crate) mod storage;
 #[cfg(test)]
 mod systems;
@@ -33,6 +34,7 @@ pub(crate) use engine::package_problem;
 pub use hooks::CONTROLLER;
 pub(crate) use make::WITHOUT_IP_VS;
 pub use make::make;
+pub use reboot::due as reboots_due;
 pub(crate) use validate::nothing_to_keep;
 pub use view::{Choices, Host, View};
 

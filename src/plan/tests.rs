@@ -7,8 +7,8 @@ use crate::inventory::model::{Inventory, NodeName, Owner, Place, Share, ShareMou
 use crate::plan::templates::Texts;
 use crate::plan::{Host, PhaseName, Plan, desire, make};
 use crate::resource::{
-    Change, Key, Observed, Resource, clock, daemon, directory, dropin, exports, file, hold, hook, member,
-    module, mount, packages, repository,
+    Change, Key, Observed, Resource, boot, clock, daemon, directory, dropin, exports, file, hold, hook,
+    iptables, member, module, mount, packages, reboot, repository,
 };
 use crate::resource::{Kind, sysctl, unit};
 use crate::swarm::world::World;
@@ -58,6 +58,9 @@ pub(super) fn bare(key: &Key) -> Observed {
         }),
         Key::Clock(()) => Observed::Clock(clock::Moment { boot_ms: 1000, unix_ms: 0 }),
         Key::Hook(_) => Observed::Hook(hook::Observed::default()),
+        Key::Boot(_) => Observed::Boot(boot::Observed::default()),
+        Key::Reboot(()) => Observed::Reboot(reboot::Observed { boot_id: "a".to_owned() }),
+        Key::Iptables(()) => Observed::Iptables(iptables::Observed::default()),
     }
 }
 
@@ -133,12 +136,15 @@ pub(super) fn settled(resource: &Resource) -> Observed {
             stale: false,
             reload_pending: false,
         }),
+        Resource::Boot(_) => Observed::Boot(boot::Observed::default()),
+        Resource::Iptables(_) => Observed::Iptables(iptables::Observed::default()),
         // Written files are compared byte for byte in their own rooms.
         Resource::File(_)
         | Resource::Module(_)
         | Resource::Sysctl(_)
         | Resource::Clock(_)
-        | Resource::Hook(_) => {
+        | Resource::Hook(_)
+        | Resource::Reboot(_) => {
             unreachable!("settled by what a plan would write: {resource:?}")
         }
     }
@@ -159,7 +165,7 @@ pub(super) fn on_bare_hosts(mut world: World) -> World {
 }
 
 /// Every host of the world is as wanted, so far as packages, engine, exports and mounts go.
-fn on_settled_hosts(mut world: World) -> World {
+pub(super) fn on_settled_hosts(mut world: World) -> World {
     for node in &world.inventory.nodes {
         let host = world.hosts.get_mut(&node.name).unwrap();
         let texts = Texts::new(&world.inventory.templates, node);

@@ -41,6 +41,8 @@ pub struct Choices {
     pub assume_new: BTreeSet<NodeName>,
     /// Whether an engine may be replaced by one of another source, or by an older one.
     pub replace_engine: bool,
+    /// Whether hosts may be rebooted that have to be.
+    pub reboot: bool,
 }
 
 impl Choices {

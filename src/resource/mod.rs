@@ -301,4 +301,10 @@ kinds! {
     Clock = clock,
     /// A command of the user's own.
     Hook = hook,
+    /// The kernel's command line.
+    Boot = boot,
+    /// A reboot.
+    Reboot = reboot,
+    /// Which program iptables is.
+    Iptables = iptables,
 }

@@ -41,6 +41,7 @@ impl World {
             engine,
             shares: Vec::new(),
             swarm: model::Swarm::default(),
+            boot: model::Boot::default(),
             templates: model::Templates::default(),
             hooks: Vec::new(),
         };

@@ -9,6 +9,7 @@ mod audit_kernel;
 mod audit_network;
 mod audit_nfs;
 mod bare;
+mod boot;
 mod engine;
 mod faults;
 mod hooks;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         audit_network::trials(),
         audit_kernel::trials(),
         bare::trials(),
+        boot::trials(),
         swarm::trials(),
         faults::trials(),
         interrupted::trials(),
