@@ -189,6 +189,7 @@ impl<'a> Run<'a> {
             ask_secret: ask::secret(self.common, &self.reporter),
             identities: Arc::clone(&self.identities),
             agent_dir: self.common.agent_dir.clone(),
+            first_logins: false,
         };
         let survey = |node: &'a Node, session| async move {
             let name = node.name.clone();
