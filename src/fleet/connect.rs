@@ -26,6 +26,9 @@ use crate::ssh::{
     SshConfig, Target,
 };
 
+/// How long the SSH server of a host in its first boot may take over a restart.
+const RESTART: Duration = Duration::from_secs(10);
+
 /// How hosts are connected to.
 #[derive(Clone)]
 pub struct Options {
@@ -207,10 +210,17 @@ impl Door<'_> {
         // Nobody is asked for a password that a first login is about to make useless.
         let keys_only = target.password.is_none();
         let target = Target { pin_later: Some(PinLater::default()), keys_only, ..target };
-        let session = match ssh::connect(&target, self.ssh).await {
-            Ok(session) => session,
-            Err(error) if error.is_refused_login() => return Err(NoSession::Fresh(unreachable(&error))),
-            Err(error) => return Err(unreachable(&error).into()),
+        let begun = Instant::now();
+        let session = loop {
+            match ssh::connect(&target, self.ssh).await {
+                Ok(session) => break session,
+                Err(error) if error.is_refused_login() => return Err(NoSession::Fresh(unreachable(&error))),
+                // The first boot restarts the server.
+                Err(error) if error.is_restart() && begun.elapsed() < RESTART => {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                Err(error) => return Err(unreachable(&error).into()),
+            }
         };
         let session = match session.unpinned() {
             Some(_) => settle(session, &target, self.ssh, self.sink).await?.0,

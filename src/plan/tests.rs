@@ -7,8 +7,8 @@ use crate::inventory::model::{Inventory, NodeName, Owner, Place, Share, ShareMou
 use crate::plan::templates::Texts;
 use crate::plan::{Host, PhaseName, Plan, desire, make};
 use crate::resource::{
-    Change, Key, Observed, Resource, daemon, directory, dropin, exports, file, hold, hook, member, module,
-    mount, packages, repository,
+    Change, Key, Observed, Resource, account, basics, daemon, directory, dropin, exports, file, hold, hook,
+    member, module, mount, packages, repository, sshd, wizard,
 };
 use crate::resource::{Kind, sysctl, unit};
 use crate::swarm::world::World;
@@ -57,6 +57,12 @@ pub(super) fn bare(key: &Key) -> Observed {
             reload_pending: false,
         }),
         Key::Hook(_) => Observed::Hook(hook::Observed::default()),
+        Key::Account(_) => Observed::Account(account::Observed { has_sudo: true, ..Default::default() }),
+        Key::Basics(()) => Observed::Basics(basics::Observed { running: "board".into(), ..Default::default() }),
+        Key::Sshd(_) => Observed::Sshd(sshd::Observed { text: None, included: true, stale: false }),
+        Key::Wizard(()) => {
+            Observed::Wizard(wizard::Observed { armbian: true, marker: true, ..Default::default() })
+        }
     }
 }
 
@@ -133,7 +139,14 @@ pub(super) fn settled(resource: &Resource) -> Observed {
             reload_pending: false,
         }),
         // Written files are compared byte for byte in their own rooms.
-        Resource::File(_) | Resource::Module(_) | Resource::Sysctl(_) | Resource::Hook(_) => {
+        Resource::File(_)
+        | Resource::Module(_)
+        | Resource::Sysctl(_)
+        | Resource::Hook(_)
+        | Resource::Account(_)
+        | Resource::Basics(_)
+        | Resource::Sshd(_)
+        | Resource::Wizard(()) => {
             unreachable!("settled by what a plan would write: {resource:?}")
         }
     }

@@ -299,4 +299,12 @@ kinds! {
     Member = member,
     /// A command of the user's own.
     Hook = hook,
+    /// A user who may become root.
+    Account = account,
+    /// What a host is called, its time zone, its language.
+    Basics = basics,
+    /// Settings of the SSH server.
+    Sshd = sshd,
+    /// What Armbian's wizard leaves undone where nobody goes through it.
+    Wizard = wizard,
 }

@@ -11,6 +11,7 @@ mod audit_nfs;
 mod bare;
 mod engine;
 mod faults;
+mod first_login;
 mod hooks;
 mod interrupted;
 mod privilege;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         bare::trials(),
         swarm::trials(),
         faults::trials(),
+        first_login::trials(),
         interrupted::trials(),
         privilege::trials(),
         survive::trials(),

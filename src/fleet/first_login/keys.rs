@@ -6,7 +6,7 @@ use crate::ssh::Session;
 
 /// Tells later runs that the password has yet to be changed: they log in by key and would not notice. In the home of the
 /// image's user.
-pub(crate) const PENDING: &str = ".ssh/skep-first-login";
+pub(super) use crate::plan::PENDING;
 
 /// Reads keys, one a line, and adds those that are not there. A file in the making is nobody's key.
 const INSTALL: &str = "sh -c 'set -e; umask 077; cd; mkdir -p .ssh; cd .ssh; : > skep-first-login; \

@@ -25,15 +25,15 @@ const LOOK: &str = "sh -c 'for u in armbian-firstrun cloud-init cloud-config clo
 
 /// How far a host is in its first boot.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Look {
+pub(in crate::fleet) struct Look {
     /// What is still at work.
     pending: Option<String>,
     /// Its public host keys.
     keys: Vec<String>,
     /// The boot's ID.
-    pub(super) boot: String,
+    pub(in crate::fleet) boot: String,
     /// Whether its file system is enlarged by another boot.
-    pub(super) resize_reboot: bool,
+    pub(in crate::fleet) resize_reboot: bool,
 }
 
 impl Look {
