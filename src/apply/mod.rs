@@ -215,7 +215,9 @@ impl Executor<'_> {
                 Ok(Done { receipt: None, swarm: None })
             }
             // Taken in before anything of a plan is done: there is no agent yet.
-            Action::FirstLogin(_) => Err(Fault::new(&step.node, "it was not taken in").help("run `skep up` again")),
+            Action::FirstLogin(_) => {
+                Err(Fault::new(&step.node, "it was not taken in").help("run `skep up` again"))
+            }
         }
     }
 

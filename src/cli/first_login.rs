@@ -32,11 +32,7 @@ pub(super) async fn take_in(run: &Run<'_>, observation: &mut Observation) -> Res
     })
 }
 
-async fn carry_out(
-    run: &Run<'_>,
-    plan: &Plan,
-    observation: &mut Observation,
-) -> Result<Accounts, Fault> {
+async fn carry_out(run: &Run<'_>, plan: &Plan, observation: &mut Observation) -> Result<Accounts, Fault> {
     let places: BTreeMap<NodeName, usize> =
         plan.steps().enumerate().map(|(place, (_, step))| (step.node.clone(), place)).collect();
     for phase in &plan.phases {
@@ -68,7 +64,14 @@ async fn carry_out(
                 observation.sessions.insert(node.clone(), session);
                 observation.hosts.insert(node.clone(), host);
                 let ms = millis(time);
-                (run.sink)(Event::StepDone { node: node.clone(), phase, step, ms, receipt: None, swarm: None });
+                (run.sink)(Event::StepDone {
+                    node: node.clone(),
+                    phase,
+                    step,
+                    ms,
+                    receipt: None,
+                    swarm: None,
+                });
                 done(time)
             }
             Err(missed) => {

@@ -197,7 +197,8 @@ impl Door<'_> {
             HostSession::open(node.name.clone(), Box::new(session), agents, privilege, &mut on_push).await;
         let opened = opened.map_err(|error| {
             let expired = matches!(error, Bootstrap::Exec(ExecError::PasswordExpired { .. }));
-            let none = if expired && node.first_login.is_some() { NoSession::Fresh } else { NoSession::Failed };
+            let none =
+                if expired && node.first_login.is_some() { NoSession::Fresh } else { NoSession::Failed };
             none(error.fault(&node.name.0))
         })?;
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);

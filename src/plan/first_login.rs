@@ -52,9 +52,10 @@ pub(super) fn key(node: &Node) -> Option<Key> {
 /// What a node that was freshly flashed should be, in this order: what starts the image's own wizard goes last.
 pub(super) fn wanted(node: &Node) -> Vec<Resource> {
     let Some(first) = &node.first_login else { return Vec::new() };
-    let account = first.account.as_ref().map(|name| {
-        Resource::Account(account::Desired { name: name.clone(), keys_of: first.user.clone() })
-    });
+    let account = first
+        .account
+        .as_ref()
+        .map(|name| Resource::Account(account::Desired { name: name.clone(), keys_of: first.user.clone() }));
     let basics = basics::Desired {
         hostname: first.hostname.clone(),
         time_zone: first.time_zone.clone(),
@@ -63,8 +64,9 @@ pub(super) fn wanted(node: &Node) -> Vec<Resource> {
     let basics = (basics != basics::Desired::default()).then_some(Resource::Basics(basics));
     // Where the inventory itself logs in by password, that is not taken away.
     let keys_only = first.keys_only && node.login.password.is_none();
-    let sshd = keys_only
-        .then(|| Resource::Sshd(sshd::Desired { name: "00-skep.conf".to_owned(), text: KEYS_ONLY.to_owned() }));
+    let sshd = keys_only.then(|| {
+        Resource::Sshd(sshd::Desired { name: "00-skep.conf".to_owned(), text: KEYS_ONLY.to_owned() })
+    });
     account.into_iter().chain(basics).chain(sshd).chain([Resource::Wizard(())]).collect()
 }
 
@@ -167,7 +169,10 @@ mod tests {
         }));
         let host = world.hosts.get_mut(&node.name).unwrap();
         host.observed.insert(key(&node).unwrap(), Ok(pending));
-        assert_eq!(titles(&first_logins(&world.view())), ["first login n1: finish the first login as root: change the password"]);
+        assert_eq!(
+            titles(&first_logins(&world.view())),
+            ["first login n1: finish the first login as root: change the password"]
+        );
         let mut limited = world.view();
         limited.choices.limit = Some([NodeName::from("n2")].into());
         assert!(first_logins(&limited).is_empty());

@@ -58,7 +58,9 @@ pub(super) fn bare(key: &Key) -> Observed {
         }),
         Key::Hook(_) => Observed::Hook(hook::Observed::default()),
         Key::Account(_) => Observed::Account(account::Observed { has_sudo: true, ..Default::default() }),
-        Key::Basics(()) => Observed::Basics(basics::Observed { running: "board".into(), ..Default::default() }),
+        Key::Basics(()) => {
+            Observed::Basics(basics::Observed { running: "board".into(), ..Default::default() })
+        }
         Key::Sshd(_) => Observed::Sshd(sshd::Observed { text: None, included: true, stale: false }),
         Key::Wizard(()) => {
             Observed::Wizard(wizard::Observed { armbian: true, marker: true, ..Default::default() })

@@ -121,11 +121,7 @@ mod tests {
             &[Asked::Current, Asked::New, Asked::Again],
             Some("BAD PASSWORD: it is too short"),
         ),
-        (
-            "Current password: \r\nCurrent password: ",
-            &[Asked::Current],
-            Some(""),
-        ),
+        ("Current password: \r\nCurrent password: ", &[Asked::Current], Some("")),
         ("Last login: yesterday\r\nVerification code: ", &[], None),
     ];
 
@@ -143,7 +139,10 @@ mod tests {
     fn a_program_that_fails_leaves_its_last_words() {
         let mut dialogue = Dialogue::default();
         dialogue.hear(b"Current password: \r\npasswd: Authentication token manipulation error\r\npasswd: password unchanged\r\n");
-        assert_eq!(dialogue.last_words(), "passwd: Authentication token manipulation error passwd: password unchanged");
+        assert_eq!(
+            dialogue.last_words(),
+            "passwd: Authentication token manipulation error passwd: password unchanged"
+        );
     }
 
     proptest! {

@@ -41,12 +41,7 @@ pub struct Output {
 }
 
 impl Session {
-    pub(super) fn new(
-        node: String,
-        handle: Handle<Watcher>,
-        seen: Seen,
-        standing: PasswordStanding,
-    ) -> Self {
+    pub(super) fn new(node: String, handle: Handle<Watcher>, seen: Seen, standing: PasswordStanding) -> Self {
         Self { node, handle, seen, standing }
     }
 

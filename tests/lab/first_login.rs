@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use super::support::{Bench, Run, Test};
 
@@ -12,6 +13,9 @@ pub(crate) fn trials() -> Vec<Test> {
 
 /// The image's password: not Armbian's own, so that it can be looked for.
 const IMAGE: &str = "open-sesame-4711";
+
+/// What `new_password` leads to.
+const NEW: &str = "Barbarossa-0815";
 
 /// What Armbian's image has besides Debian's, and its service for the first boot, which makes new keys.
 const ARMBIAN: &str = r#"set -e
@@ -24,7 +28,8 @@ printf '#!/bin/sh\n' > /etc/update-motd.d/10-armbian-header; chmod 644 /etc/upda
 sed -i 's/^AcceptEnv/#AcceptEnv/' /etc/ssh/sshd_config
 cat > /usr/local/sbin/firstrun <<'END'
 #!/bin/sh
-sleep 4; rm /etc/ssh/ssh_host*; ssh-keygen -qA; systemctl restart ssh; systemctl disable armbian-firstrun
+while [ ! -e /run/go-on ]; do sleep 0.2; done
+rm /etc/ssh/ssh_host*; ssh-keygen -qA; systemctl restart ssh; systemctl disable armbian-firstrun
 END
 chmod 755 /usr/local/sbin/firstrun
 printf '[Unit]\nAfter=ssh.service\n[Service]\nExecStart=/usr/local/sbin/firstrun\n[Install]\nWantedBy=multi-user.target\n' \
@@ -45,13 +50,17 @@ fn boards() {
         flash(&bench, node, user, settings);
     }
     bench.on("n1", ARMBIAN);
+    // sudo wants the user's password there, so that a random one would be of no use.
+    bench.on("n2", "echo 'pi ALL=(ALL) ALL' > /etc/sudoers.d/pi");
     fs::write(bench.file("image"), format!("{IMAGE}\n")).unwrap();
+    fs::write(bench.file("new"), format!("{NEW}\n")).unwrap();
     inventory(&bench, "");
     plan_changes_no_password(&bench);
     killed_between_the_passwords(&bench);
     killed_before_the_last_password(&bench);
     taken_in(&bench);
     as_the_new_user(&bench);
+    found_at_another_address(&bench);
 }
 
 /// Makes a node what a flashed card is: one name, one password that has to be changed, no keys.
@@ -80,7 +89,10 @@ fn inventory(bench: &Bench, user_of_n1: &str) {
                 "  n1: {{address: {address}, role: manager, first_login: {{account: berry}}{user_of_n1}}}\n"
             ),
             (_, "root") => format!("  {node}: {{address: {address}}}\n"),
-            _ => format!("  {node}: {{address: {address}, user: {user}, first_login: {{user: {user}}}}}\n"),
+            _ => format!(
+                "  {node}: {{address: {address}, user: {user}, sudo_password: {{file: new}}, \
+                 first_login: {{user: {user}, new_password: {{file: new}}}}}}\n"
+            ),
         };
     }
     fs::write(bench.inventory_path(), text).unwrap();
@@ -126,7 +138,7 @@ fn killed_between_the_passwords(bench: &Bench) {
     bench.on("n1", "systemctl start --no-block armbian-firstrun");
     killed_at(bench, "waiting for armbian-firstrun");
     assert_ne!(shadow(bench, "n1", "root"), before);
-    bench.on("n1", "test ! -e /root/.ssh");
+    bench.on("n1", "test ! -e /root/.ssh; touch /run/go-on");
 }
 
 /// Keys open it, so that later runs would not notice the password.
@@ -146,7 +158,10 @@ fn taken_in(bench: &Bench) {
     assert_ne!(shadow(bench, "n1", "root"), before);
     for (node, user, _) in BOARDS {
         let home = if user == "root" { "/root" } else { "/home/pi" };
-        bench.on(node, &format!("test -s {home}/.ssh/authorized_keys && test ! -e {home}/.ssh/skep-first-login"));
+        bench.on(
+            node,
+            &format!("test -s {home}/.ssh/authorized_keys && test ! -e {home}/.ssh/skep-first-login"),
+        );
         bench.on(node, &format!("test $(hostname) = {node} && grep -qx {node} /etc/hostname"));
         bench.on(node, "sshd -T | grep -qx 'passwordauthentication no'");
         bench.on(node, "sshd -T | grep -qx 'kbdinteractiveauthentication no'");
@@ -157,11 +172,18 @@ fn taken_in(bench: &Bench) {
     }
     bench.on("n1", "test ! -e /root/.not_logged_in_yet && test -x /etc/update-motd.d/10-armbian-header");
     bench.on("n1", "! ls /etc/systemd/system/*getty@.service.d/override.conf 2>/dev/null");
-    bench.on("n1", "grep -q '^AcceptEnv LANG' /etc/ssh/sshd_config && grep -qx LANG=C.UTF-8 /etc/default/locale");
+    bench.on(
+        "n1",
+        "grep -q '^AcceptEnv LANG' /etc/ssh/sshd_config && grep -qx LANG=C.UTF-8 /etc/default/locale",
+    );
     assert_eq!(bench.members("n1"), ["n1 Ready Leader", "n2 Ready", "n3 Ready", "n4 Ready"]);
-    let journal = std::process::Command::new("grep").arg("-rlE").arg(format!("{IMAGE}|looked-for-9")).arg(bench.state()).output();
+    let journal = Command::new("grep")
+        .arg("-rlE")
+        .arg(format!("{IMAGE}|{NEW}|looked-for-9"))
+        .arg(bench.state())
+        .output();
     assert_eq!(String::from_utf8_lossy(&journal.unwrap().stdout), "", "passwords in the journal");
-    assert!(![IMAGE, "looked-for-9"].iter().any(|word| stdout.contains(word) || stderr.contains(word)));
+    assert!(![IMAGE, NEW, "looked-for-9"].iter().any(|word| stdout.contains(word) || stderr.contains(word)));
     bench.skep(&["plan", "--exit-code"]).exits(0);
 }
 
@@ -170,4 +192,30 @@ fn as_the_new_user(bench: &Bench) {
     inventory(bench, ", user: berry");
     bench.skep(&["plan", "--exit-code"]).exits(0);
     bench.on("n1", "id -nG berry | grep -qw sudo");
+}
+
+/// A board that has another address after its first boot is found by its name, which is looked up at each try.
+fn found_at_another_address(bench: &Bench) {
+    let text = fs::read_to_string(bench.inventory_path()).unwrap();
+    let address = bench.address("n1");
+    fs::write(bench.inventory_path(), text.replace(&format!("address: {address},"), "address: board.test,"))
+        .unwrap();
+    let hosts = bench.file("hosts");
+    // Nobody has that address in the lab's network.
+    let nobody = address.rsplit_once('.').unwrap().0.to_owned() + ".250";
+    fs::write(&hosts, format!("{nobody} board.test\n")).unwrap();
+    // A view of /etc/hosts of its own.
+    let script = "mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]).arg(&hosts).arg(env!("CARGO_BIN_EXE_skep"));
+    command.arg("--inventory").arg(bench.inventory_path());
+    command.args(["plan", "--json", "--exit-code", "--wait", "60", "--accept-new-host-keys"]);
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("util-linux has unshare");
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut seen = Vec::new();
+    seen.extend(lines.by_ref().take_while(|line| !line.contains("\"retrying\"")));
+    fs::write(&hosts, format!("{address} board.test\n")).unwrap();
+    seen.extend(lines);
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{seen:#?}");
 }

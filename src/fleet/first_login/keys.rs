@@ -26,7 +26,13 @@ pub(super) async fn forget(session: &Session, node: &NodeName) -> Result<(), Fau
     run(session, node, &command, "", "the first login could not be ended").await
 }
 
-async fn run(session: &Session, node: &NodeName, command: &str, input: &str, what: &str) -> Result<(), Fault> {
+async fn run(
+    session: &Session,
+    node: &NodeName,
+    command: &str,
+    input: &str,
+    what: &str,
+) -> Result<(), Fault> {
     let output = session.run(command, input.as_bytes()).await.map_err(|error| Fault::new(node, error))?;
     match output.status.success() {
         true => Ok(()),

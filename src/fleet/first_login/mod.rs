@@ -182,7 +182,8 @@ impl Entrance<'_> {
             }
             last = Some(change);
         }
-        Err(last.map_or_else(|| self.fault("the password cannot be changed"), |change| self.not_taken(&change)))
+        Err(last
+            .map_or_else(|| self.fault("the password cannot be changed"), |change| self.not_taken(&change)))
     }
 
     /// Reboots a host that asks for it, to have its file system enlarged; there is nothing on it yet that this disturbs.
@@ -200,7 +201,9 @@ impl Entrance<'_> {
             let session = ssh::connect(target, &ssh).await.map_err(|error| unreachable(&error))?;
             match settle::look(&session).await {
                 Ok(now) if now.boot != look.boot => return Ok(session),
-                _ if left.is_zero() => return Err(self.fault("it does not reboot").help("reboot it by hand")),
+                _ if left.is_zero() => {
+                    return Err(self.fault("it does not reboot").help("reboot it by hand"));
+                }
                 _ => {}
             }
         }

@@ -47,7 +47,9 @@ fn spell(bytes: &[u8]) -> SecretString {
     let mut text = Zeroizing::new(String::with_capacity(KINDS.len() + 2 * bytes.len()));
     text.push_str(KINDS);
     for byte in bytes {
-        text.extend([byte >> 4, byte & 15].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)));
+        text.extend(
+            [byte >> 4, byte & 15].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)),
+        );
     }
     SecretString::from(text.as_str())
 }
@@ -122,7 +124,8 @@ mod tests {
 
     #[test]
     fn the_one_in_between_can_be_computed_again_and_differs_for_each() {
-        let of = |user: &str, image: &str| transition(user, &SecretString::from(image)).expose_secret().to_owned();
+        let of =
+            |user: &str, image: &str| transition(user, &SecretString::from(image)).expose_secret().to_owned();
         // Fixed for ever: another version of skep has to carry on with it.
         assert_eq!(of("root", "1234"), of("root", ARMBIAN));
         assert_eq!(of("root", "1234").len(), 36);

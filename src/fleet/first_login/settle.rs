@@ -155,7 +155,11 @@ mod tests {
         );
         assert_eq!(look.pending.as_deref(), Some("armbian-firstrun"));
         assert_eq!((look.boot.as_str(), look.resize_reboot), ("12-34", true));
-        assert!(!look.replaced("ssh-ed25519 AAAA") && !look.replaced("ssh-rsa BBBB ") && look.replaced("ssh-ed25519 CC"));
+        assert!(
+            !look.replaced("ssh-ed25519 AAAA")
+                && !look.replaced("ssh-rsa BBBB ")
+                && look.replaced("ssh-ed25519 CC")
+        );
         let settled = Look::read("unit armbian-firstrun/disabled/inactive\nboot x\n");
         assert_eq!((settled.pending, settled.resize_reboot), (None, false));
         assert!(!Look::read("").replaced("ssh-ed25519 AAAA"), "keys that cannot be read are no others");

@@ -60,7 +60,11 @@ impl Checker<'_> {
     ) -> Option<String> {
         if let Some(shared) = shared.hostname.as_ref().filter(|hostname| hostname.value != KEEP) {
             let message = format!("each node would have the host name `{}`", shared.escape_debug());
-            self.error(shared, message, "leave it out: each has its own name then; or write `hostname: keep`");
+            self.error(
+                shared,
+                message,
+                "leave it out: each has its own name then; or write `hostname: keep`",
+            );
         }
         let Some(hostname) = own.hostname.as_ref().or(shared.hostname.as_ref()) else {
             return Some(name.value.clone());
@@ -80,7 +84,11 @@ impl Checker<'_> {
         let fits = |c: char| c.is_ascii_alphanumeric() || "_+-".contains(c);
         if !zone.split('/').all(|part| !part.is_empty() && part.chars().all(fits)) {
             let message = format!("`{}` cannot be a time zone", zone.escape_debug());
-            self.error(zone, message, "write its name: `Europe/Berlin`, `Etc/UTC`; `timedatectl list-timezones`");
+            self.error(
+                zone,
+                message,
+                "write its name: `Europe/Berlin`, `Etc/UTC`; `timedatectl list-timezones`",
+            );
         }
     }
 

@@ -206,7 +206,10 @@ fn no_password(target: &Target) -> Unsigned {
 
 /// A new password, or the old one, that the server asks for once more.
 fn not_taken(prompt: &Prompt) -> Unsigned {
-    Unsigned::new(format!("its password is to be changed, and it does not take the answers: {}", printable(&prompt.prompt)))
+    Unsigned::new(format!(
+        "its password is to be changed, and it does not take the answers: {}",
+        printable(&prompt.prompt)
+    ))
 }
 
 fn answered_late(question: String) -> Unsigned {
