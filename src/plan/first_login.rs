@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::validate::list;
 use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION, View};
 use crate::inventory::model::{Node, NodeName};
 use crate::resource::{Description, Key, Observed, Resource, account, basics, file, sshd};
+use crate::words::list;
 
 /// A freshly flashed host is taken in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

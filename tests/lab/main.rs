@@ -16,6 +16,7 @@ mod hooks;
 mod interrupted;
 mod privilege;
 mod repository;
+mod scan;
 mod support;
 mod survive;
 mod swarm;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         undo::trials(),
         engine::trials(),
         systems::trials(),
+        scan::trials(),
         hooks::trials(),
         audit_nfs::trials(),
         audit_host::trials(),
