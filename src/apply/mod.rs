@@ -219,6 +219,10 @@ impl Executor<'_> {
                 local::run(hook, report).await?;
                 Ok(Done { receipt: None, swarm: None })
             }
+            // Taken in before anything of a plan is done: there is no agent yet.
+            Action::FirstLogin(_) => {
+                Err(Fault::new(&step.node, "it was not taken in").help("run `skep up` again"))
+            }
         }
     }
 
@@ -296,6 +300,7 @@ fn goes_along(step: &Step) -> bool {
             matches!(action, SwarmAction::Join { role: Role::Worker, .. } | SwarmAction::Label { .. })
         }
         Action::Local(_) => false,
+        Action::FirstLogin(_) => true,
     }
 }
 
@@ -304,6 +309,7 @@ fn sort(step: &Step) -> Sort {
         Action::Swarm(SwarmAction::Drain { .. } | SwarmAction::Undrain { .. }) => Sort::Restart,
         Action::Swarm(_) => Sort::Swarm,
         Action::Local(_) => Sort::Alone,
+        Action::FirstLogin(_) => Sort::Harmless,
         Action::Change(change) if change.describe().disrupts.is_some() => Sort::Restart,
         Action::Change(_) => Sort::Harmless,
     }

@@ -9,6 +9,7 @@ mod complete;
 mod demo;
 mod end;
 mod failure;
+mod first_login;
 mod hidden;
 mod init;
 mod inputs;

@@ -7,7 +7,7 @@ use super::end::End;
 use super::failure::Failure;
 use super::inputs::{choices, load};
 use super::run::{Observation, Run};
-use super::{ask, exit};
+use super::{ask, exit, first_login};
 use crate::apply::{self, Accounts, Means};
 use crate::event::Event;
 use crate::inventory::model::{Inventory, NodeName, WhenDue};
@@ -55,6 +55,10 @@ async fn carry_out(run: &Run<'_>, observation: &mut Observation) -> u8 {
     let mut accounts = Accounts::new();
     if observation.busy {
         return finish(run, observation, &accounts, &[], Some(exit::REFUSED));
+    }
+    match first_login::take_in(run, observation).await {
+        Ok(taken_in) => apply::add(&mut accounts, taken_in),
+        Err(code) => return finish(run, observation, &accounts, &[], Some(code)),
     }
     let mut next = Some(plan_at_rest(run, observation).await);
     while let Some(plan) = next {

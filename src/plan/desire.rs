@@ -5,6 +5,7 @@ use serde_json::json;
 use super::PhaseName;
 use super::distribution;
 use super::engine::{self, Part, UNIT};
+use super::first_login;
 use super::reboot;
 use super::templates::{TemplateError, Texts};
 use super::view::{Choices, Host};
@@ -80,6 +81,7 @@ pub fn keys(inventory: &Inventory, node: &Node) -> Vec<Key> {
     let bare = Traits::bare();
     let texts = Texts::new(&inventory.templates, node);
     let mut keys = engine::keys(inventory, &texts);
+    keys.extend(first_login::key(node));
     for (_, resource) in want(inventory, node, &bare, Part::default(), &texts) {
         let key = resource.key();
         if !keys.contains(&key) {
@@ -143,7 +145,9 @@ fn want(
     let (before, after) = if traits.engine_present { (Vec::new(), settings) } else { (settings, Vec::new()) };
 
     let fetching = part.ways.into_iter().chain(before);
-    let mut wanted: Vec<_> = fetching.map(phase(PhaseName::Packages)).collect();
+    let mut wanted: Vec<_> =
+        first_login::wanted(node).into_iter().map(phase(PhaseName::FirstLogin)).collect();
+    wanted.extend(fetching.map(phase(PhaseName::Packages)));
     let mut packages = packages(inventory, node, traits);
     // Where nothing has to come in between, all are installed in one go.
     if !traits.engine_present

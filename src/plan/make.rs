@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::architecture;
 use super::clocks;
 use super::desire;
+use super::first_login;
 use super::hooks;
 use super::in_turn;
 use super::reboot;
@@ -43,12 +44,18 @@ pub fn make(view: &View<'_>) -> Plan {
     plan.warnings.extend(architecture::warnings(view));
     plan.problems.extend(nfs_problems(view));
 
-    let swarm = steps::steps(view);
-    phases.insert(PhaseName::Swarm, swarm.steps);
-    phases.insert(PhaseName::Labels, swarm.labels);
-    plan.refusals.extend(swarm.refusals);
-    plan.problems.extend(swarm.problems);
-    plan.warnings.extend(swarm.warnings);
+    let taken_in = first_login::steps(view);
+    if taken_in.is_empty() {
+        let swarm = steps::steps(view);
+        phases.insert(PhaseName::Swarm, swarm.steps);
+        phases.insert(PhaseName::Labels, swarm.labels);
+        plan.refusals.extend(swarm.refusals);
+        plan.problems.extend(swarm.problems);
+        plan.warnings.extend(swarm.warnings);
+    } else {
+        plan.warnings.push(first_login::more_later(&taken_in));
+        phases.entry(PhaseName::FirstLogin).or_default().splice(..0, taken_in);
+    }
 
     keep_to_limit(view, &mut phases, &mut plan);
     hooks::insert(view.inventory, view.run, &mut phases);

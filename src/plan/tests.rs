@@ -7,8 +7,8 @@ use crate::inventory::model::{Inventory, NodeName, Owner, Place, Share, ShareMou
 use crate::plan::templates::Texts;
 use crate::plan::{Host, PhaseName, Plan, desire, make};
 use crate::resource::{
-    Change, Key, Observed, Resource, boot, clock, daemon, directory, dropin, exports, file, hold, hook,
-    iptables, member, module, mount, packages, reboot, repository,
+    Change, Key, Observed, Resource, account, basics, boot, clock, daemon, directory, dropin, exports, file,
+    hold, hook, iptables, member, module, mount, packages, reboot, repository, sshd, wizard,
 };
 use crate::resource::{Kind, sysctl, unit};
 use crate::swarm::world::World;
@@ -61,6 +61,14 @@ pub(super) fn bare(key: &Key) -> Observed {
         Key::Boot(_) => Observed::Boot(boot::Observed::default()),
         Key::Reboot(()) => Observed::Reboot(reboot::Observed { boot_id: "a".to_owned() }),
         Key::Iptables(()) => Observed::Iptables(iptables::Observed::default()),
+        Key::Account(_) => Observed::Account(account::Observed { has_sudo: true, ..Default::default() }),
+        Key::Basics(()) => {
+            Observed::Basics(basics::Observed { running: "board".into(), ..Default::default() })
+        }
+        Key::Sshd(_) => Observed::Sshd(sshd::Observed { text: None, included: true, stale: false }),
+        Key::Wizard(()) => {
+            Observed::Wizard(wizard::Observed { armbian: true, marker: true, ..Default::default() })
+        }
     }
 }
 
@@ -144,7 +152,11 @@ pub(super) fn settled(resource: &Resource) -> Observed {
         | Resource::Sysctl(_)
         | Resource::Clock(_)
         | Resource::Hook(_)
-        | Resource::Reboot(_) => {
+        | Resource::Reboot(_)
+        | Resource::Account(_)
+        | Resource::Basics(_)
+        | Resource::Sshd(_)
+        | Resource::Wizard(()) => {
             unreachable!("settled by what a plan would write: {resource:?}")
         }
     }

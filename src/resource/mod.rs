@@ -307,4 +307,12 @@ kinds! {
     Reboot = reboot,
     /// Which program iptables is.
     Iptables = iptables,
+    /// A user who may become root.
+    Account = account,
+    /// What a host is called, its time zone, its language.
+    Basics = basics,
+    /// Settings of the SSH server.
+    Sshd = sshd,
+    /// What Armbian's wizard leaves undone where nobody goes through it.
+    Wizard = wizard,
 }

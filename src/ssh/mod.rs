@@ -7,6 +7,7 @@ mod ask;
 mod auth;
 mod config;
 mod connect;
+pub mod dialogue;
 mod error;
 mod exec;
 mod exec_error;
@@ -23,7 +24,7 @@ mod session;
 mod target;
 
 pub use ask::{AskSecret, Question};
-pub use auth::Attempt;
+pub use auth::{Attempt, PasswordStanding};
 pub use config::{ConfigError, Given, HopSpec, Jump, SshConfig};
 pub use connect::connect;
 pub use error::{ConnectError, ConnectFailure, Unreachable};
@@ -35,5 +36,5 @@ pub use jump::Jumps;
 pub use known_hosts::KnownHostsError;
 pub use session::{Output, Session};
 pub use target::{
-    AskHostKey, KnownHosts, NewHostKeys, OnRetry, Options, Route, Target, UnknownKey, WhichAgent,
+    AskHostKey, KnownHosts, NewHostKeys, OnRetry, Options, PinLater, Route, Target, UnknownKey, WhichAgent,
 };

@@ -53,6 +53,7 @@ impl World {
         View {
             inventory: &self.inventory,
             hosts: self.hosts.clone(),
+            fresh: std::collections::BTreeSet::new(),
             choices: self.choices.clone(),
             run: "r1",
         }
@@ -255,6 +256,7 @@ fn node(name: &str, role: Role, place: usize) -> Node {
         address: ip(place).to_string(),
         role,
         login: Login::default(),
+        first_login: None,
         advertise: None,
         labels: BTreeMap::new(),
     }

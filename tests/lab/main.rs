@@ -12,6 +12,7 @@ mod bare;
 mod boot;
 mod engine;
 mod faults;
+mod first_login;
 mod hooks;
 mod interrupted;
 mod privilege;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         boot::trials(),
         swarm::trials(),
         faults::trials(),
+        first_login::trials(),
         interrupted::trials(),
         privilege::trials(),
         survive::trials(),

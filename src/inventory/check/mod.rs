@@ -7,6 +7,7 @@ pub(super) mod clients;
 mod engine;
 mod engine_source;
 mod export_options;
+mod first_login;
 mod hooks;
 mod nodes;
 mod paths;
