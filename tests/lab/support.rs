@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use skep::lab::{self, Lab, Login, Spec};
+use skep::lab::{self, Arch, Lab, Login, Spec};
 use tempfile::TempDir;
 
 /// Labs of tests are named after the test process, so that those of a killed one can be told.
@@ -36,17 +36,18 @@ pub(crate) struct Bench {
 impl Bench {
     /// Bare nodes, as freshly flashed.
     pub(crate) fn bare(test: &str, nodes: usize) -> Self {
-        Self::boot(test, nodes, false)
+        Self::boot(test, nodes, Vec::new(), false)
     }
 
     /// Nodes with Docker installed, in no swarm.
     pub(crate) fn with_engine(test: &str, nodes: usize) -> Self {
-        Self::boot(test, nodes, true)
+        Self::boot(test, nodes, Vec::new(), true)
     }
 
-    fn boot(test: &str, nodes: usize, engine: bool) -> Self {
+    /// Nodes, then machines, with or without Docker.
+    pub(crate) fn boot(test: &str, nodes: usize, machines: Vec<Arch>, engine: bool) -> Self {
         let name = format!("{PREFIX}{}-{test}", std::process::id());
-        let spec = Spec { name, nodes, engine, login: Login::Root, release: None };
+        let spec = Spec { name, nodes, machines, engine, login: Login::Root, release: None };
         let lab = lab::up(&spec, &mut |_| {}).expect("the lab comes up");
         Self { lab: Some(lab), folder: TempDir::new().expect("a folder for the test") }
     }
@@ -63,7 +64,7 @@ impl Bench {
 
     fn grow_to(&mut self, nodes: usize, engine: bool, release: Option<String>) {
         let name = self.lab().name().to_owned();
-        let spec = Spec { name, nodes, engine, login: Login::Root, release };
+        let spec = Spec { name, nodes, machines: Vec::new(), engine, login: Login::Root, release };
         self.lab = Some(lab::up(&spec, &mut |_| {}).expect("the lab grows"));
     }
 
