@@ -9,6 +9,7 @@ mod engine;
 mod hooks;
 mod in_turn;
 mod make;
+mod mounting;
 pub(crate) mod storage;
 #[cfg(test)]
 mod systems;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -103,12 +103,7 @@ impl Bench {
 
     /// Runs skep to its end.
     pub(crate) fn skep(&self, arguments: &[&str]) -> Run {
-        let output = self.command(arguments).stdin(Stdio::null()).output().expect("skep runs");
-        Run {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Run::of(&self.command(arguments).stdin(Stdio::null()).output().expect("skep runs"))
     }
 
     /// Starts skep, its events on the child's standard output.
@@ -147,9 +142,14 @@ impl Bench {
         members
     }
 
-    /// Waits until a shell command prints what is wanted.
+    /// Waits a minute until a shell command prints what is wanted.
     pub(crate) fn settles_to(&self, node: &str, script: &str, wanted: &str) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        self.settles_within(Duration::from_secs(60), node, script, wanted);
+    }
+
+    /// Waits until a shell command prints what is wanted.
+    pub(crate) fn settles_within(&self, limit: Duration, node: &str, script: &str, wanted: &str) {
+        let deadline = Instant::now() + limit;
         while self.on(node, script).trim() != wanted {
             assert!(
                 Instant::now() < deadline,
@@ -189,6 +189,14 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    pub(crate) fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Asserts the exit code, showing everything where it differs.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
