@@ -69,7 +69,8 @@ fn share() {
     bench.lab().start_node("n1").unwrap();
     beats(&bench);
     eprintln!("server alone: the service goes on");
-    bench.skep(&["plan", "--exit-code", "--wait", "300"]).exits(0);
+    bench.settles_within(BOOT, "n1", "systemctl is-active docker || true", "active");
+    bench.skep(&["plan", "--exit-code"]).exits(0);
 
     // Without a root of its own the share is mounted by its whole path.
     bench.inventory(&NODES, &shares(&bench, ""));
