@@ -13,6 +13,7 @@ use super::complete;
 use crate::inventory::import::Format;
 use crate::inventory::model::{NodeName, Role};
 use crate::inventory::{DEFAULT_PATH, HostArg};
+use crate::lab::Arch;
 use crate::report::Printer;
 
 const EXAMPLES: &str = "Examples:
@@ -338,14 +339,18 @@ pub(super) enum Templates {
 pub(super) enum Lab {
     /// Boot throwaway nodes and write an inventory for them
     #[command(
-        after_help = "Examples:\n  skep -i \"$(skep lab up -n 3)\" up\n  skep lab up -n 1 --release trixie"
+        after_help = "Examples:\n  skep -i \"$(skep lab up -n 3)\" up\n  skep lab up -n 1 --release trixie\n  \
+                      skep lab up -n 1 --machines arm64,amd64"
     )]
     Up {
         #[command(flatten)]
         which: WhichLab,
-        /// How many nodes
-        #[arg(short, long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=50))]
-        nodes: u8,
+        /// How many nodes that share this computer's kernel; 3, or none beside machines
+        #[arg(short, long, value_parser = clap::value_parser!(u8).range(0..=50))]
+        nodes: Option<u8>,
+        /// Nodes with Debian's own kernel, emulated: amd64 and arm64, with commas between
+        #[arg(long, value_name = "ARCH", value_delimiter = ',')]
+        machines: Vec<Arch>,
         /// With Docker installed, but in no swarm
         #[arg(long)]
         engine: bool,

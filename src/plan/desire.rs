@@ -6,6 +6,7 @@ use super::PhaseName;
 use super::distribution;
 use super::engine::{self, Part, UNIT};
 use super::first_login;
+use super::mounting;
 use super::reboot;
 use super::templates::{TemplateError, Texts};
 use super::view::{Choices, Host};
@@ -167,7 +168,7 @@ fn want(
     wanted.extend(part.users.map(phase(PhaseName::Engine)));
     if traits.nfs {
         wanted.extend(exporting(inventory, node, texts).into_iter().map(phase(PhaseName::Exports)));
-        wanted.extend(mounting(inventory, node, texts).into_iter().map(phase(PhaseName::Mounts)));
+        wanted.extend(mounted_shares(inventory, node, texts).into_iter().map(phase(PhaseName::Mounts)));
     }
     wanted
 }
@@ -253,14 +254,19 @@ pub(crate) fn entries(share: &Share) -> impl Iterator<Item = exports::Entry> {
     })
 }
 
-fn mounting(inventory: &Inventory, node: &Node, texts: &Texts<'_>) -> Vec<Resource> {
+fn mounted_shares(inventory: &Inventory, node: &Node, texts: &Texts<'_>) -> Vec<Resource> {
     let mounts: Vec<_> = mounts(inventory, &node.name).collect();
     let units: Vec<_> = mounts.iter().map(|(_, mount)| mount::unit_name(&mount.at)).collect();
+    let variables = json!({
+        "mounts": units.join(" "),
+        "clear": mounting::clear(&mounts),
+        "again": mounting::again(inventory, &mounts),
+    });
     let after = (!units.is_empty()).then(|| {
         Resource::Dropin(dropin::Desired {
             unit: UNIT.to_owned(),
             name: "10-skep-mounts.conf".to_owned(),
-            text: texts.render("docker-after-mounts.conf.j2", json!({ "mounts": units.join(" ") })),
+            text: texts.render("docker-after-mounts.conf.j2", variables),
             restart: false,
         })
     });
