@@ -13,6 +13,8 @@ pub(crate) struct Arch {
     pub(crate) debian: &'static str,
     /// The compiler that Debian's cross packages install.
     pub(crate) gcc: &'static str,
+    /// The same with musl, of Debian's package `musl-dev` for that architecture; it runs [`Self::gcc`].
+    pub(crate) musl_gcc: &'static str,
     /// The package that holds that compiler.
     pub(crate) gcc_package: &'static str,
 }
@@ -27,6 +29,7 @@ pub(crate) const X86_64: Arch = Arch {
     musl: "x86_64-unknown-linux-musl",
     debian: "amd64",
     gcc: "x86_64-linux-gnu-gcc",
+    musl_gcc: "x86_64-linux-musl-gcc",
     gcc_package: "gcc-x86-64-linux-gnu",
 };
 
@@ -37,6 +40,7 @@ pub(crate) const AARCH64: Arch = Arch {
     musl: "aarch64-unknown-linux-musl",
     debian: "arm64",
     gcc: "aarch64-linux-gnu-gcc",
+    musl_gcc: "aarch64-linux-musl-gcc",
     gcc_package: "gcc-aarch64-linux-gnu",
 };
 

@@ -6,7 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::failure::{Failure, Result};
+use crate::smallest;
 use crate::toolchain::Toolchain;
+
+/// The agent is one file for any host of its architecture, at a fixed address, and without the tables that unwinding
+/// needs: its panics end it.
+const AGENT: &str = "-C target-feature=+crt-static -C relocation-model=static -C force-unwind-tables=no";
 
 /// What is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +62,9 @@ impl Build {
         if self.product == Product::Agent {
             arguments.push("--no-default-features");
         }
+        if self.toolchain.with_std {
+            arguments.extend(smallest::ARGUMENTS);
+        }
         let mut arguments: Vec<_> = arguments.into_iter().map(str::to_owned).collect();
         arguments.push(format!("--target-dir={}", directory.display()));
         arguments
@@ -67,7 +75,11 @@ impl Build {
         match &self.product {
             Product::Agent => {
                 let target = self.toolchain.target.replace('-', "_").to_uppercase();
-                let flags = "-C target-feature=+crt-static".to_owned();
+                let flags = if self.toolchain.with_std {
+                    format!("{AGENT} {}", smallest::FLAGS)
+                } else {
+                    AGENT.to_owned()
+                };
                 environment.push((format!("CARGO_TARGET_{target}_RUSTFLAGS"), flags));
             }
             Product::Controller { agents } => {
@@ -133,7 +145,7 @@ mod tests {
     use crate::arch::{AARCH64, X86_64};
 
     fn build(product: Product, rustc: Option<&'static str>, target: &'static str) -> Build {
-        let toolchain = Toolchain { target, rustc, linker: None, cc: None };
+        let toolchain = Toolchain { target, rustc, linker: None, cc: None, with_std: false };
         Build { product, toolchain, target_dir: PathBuf::from("/src/target") }
     }
 
@@ -143,9 +155,24 @@ mod tests {
         let arguments = "--locked --package=skep --bin skep-agent --profile agent \
                          --target x86_64-unknown-linux-gnu --no-default-features --target-dir=/src/target/";
         assert_eq!(build.arguments().join(" "), arguments);
-        let flags = ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static");
+        let flags = ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", AGENT);
         assert_eq!(build.environment(), [(flags.0.to_owned(), flags.1.to_owned())]);
         assert_eq!(build.binary(), Path::new("/src/target/x86_64-unknown-linux-gnu/agent/skep-agent"));
+    }
+
+    #[test]
+    fn the_smallest_agent_brings_its_standard_library() {
+        let mut build = build(Product::Agent, Some("/usr/bin/rustc"), AARCH64.musl);
+        build.toolchain.with_std = true;
+        let arguments = build.arguments().join(" ");
+        assert!(arguments.contains(" -Zbuild-std=std,panic_abort "), "{arguments}");
+        let environment = build.environment();
+        let flags = environment.iter().find(|(name, _)| name.ends_with("_RUSTFLAGS")).expect("it has flags");
+        assert_eq!(flags.0, "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUSTFLAGS");
+        assert!(flags.1.starts_with(AGENT) && flags.1.contains("_Unwind_Backtrace=abort"), "{}", flags.1);
+        // An empty archive.
+        let library = repository().join("xtask/no-unwinder/libunwind.a");
+        assert_eq!(std::fs::read(library).expect("it is in the repository"), b"!<arch>\n");
     }
 
     #[test]

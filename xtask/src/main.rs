@@ -11,6 +11,7 @@ mod fuzz;
 mod policy;
 mod release;
 mod sbom;
+mod smallest;
 mod spdx;
 mod toolchain;
 

@@ -1,8 +1,9 @@
 //! Which compiler, target and linker build for an architecture, chosen from what this computer has.
 //!
-//! Three ways lead to a binary for another architecture: rustup's musl target with the linker that comes with
-//! Rust (the agent only: it holds no C), rustup's glibc target with Debian's cross compiler, and Debian's own
-//! `rustc-web` with the standard library of the other architecture and the same cross compiler.
+//! Four ways lead to a binary for another architecture: the standard library's source with Debian's musl and cross
+//! compiler, and rustup's musl target with the linker that comes with Rust (both for the agent only: it holds no C);
+//! rustup's glibc target with Debian's cross compiler; and Debian's own `rustc-web` with the standard library of the
+//! other architecture and the same cross compiler.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::process::Command;
 
 use crate::arch::{self, Arch};
 use crate::failure::{Failure, Result};
+use crate::smallest;
 
 /// Where Debian's `rustc-web` puts its compiler: rustup's own comes first in the `PATH`.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
@@ -23,6 +25,8 @@ pub(crate) struct Machine {
     pub(crate) targets: Vec<&'static str>,
     /// Targets that Debian's rustc has a standard library for; empty where the usual one is Debian's.
     pub(crate) debian_targets: Vec<&'static str>,
+    /// Whether Debian's rustc has the source of its standard library.
+    pub(crate) source: bool,
     /// Cross compilers in the `PATH`.
     pub(crate) compilers: Vec<&'static str>,
 }
@@ -38,6 +42,8 @@ pub(crate) struct Toolchain {
     pub(crate) linker: Option<&'static str>,
     /// The compiler of C code, when not the target's default.
     pub(crate) cc: Option<&'static str>,
+    /// Whether the standard library is compiled along, see [`smallest`].
+    pub(crate) with_std: bool,
 }
 
 impl Toolchain {
@@ -51,7 +57,9 @@ impl Toolchain {
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let lower = self.target.replace('-', "_");
         let linker = format!("CARGO_TARGET_{}_LINKER", lower.to_uppercase());
-        [("RUSTC".to_owned(), self.rustc), (linker, self.linker), (format!("CC_{lower}"), self.cc)]
+        let (bootstrap, value) = smallest::ENVIRONMENT;
+        let bootstrap = (bootstrap.to_owned(), self.with_std.then_some(value));
+        [("RUSTC".to_owned(), self.rustc), (linker, self.linker), (format!("CC_{lower}"), self.cc), bootstrap]
             .into_iter()
             .filter_map(|(name, value)| Some((name, value?.to_owned())))
             .collect()
@@ -64,20 +72,30 @@ impl Machine {
         let host = arch::named(env::consts::ARCH).ok_or(Failure::UnknownHost(env::consts::ARCH))?;
         let usual = sysroot(&env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned()))?;
         let debian = if Path::new(DEBIAN_RUSTC).exists() { Some(sysroot(DEBIAN_RUSTC)?) } else { None };
+        let source = debian.as_deref().is_some_and(smallest::has_source);
         let debian = debian.filter(|debian| *debian != usual);
         Ok(Self {
             host,
             targets: targets(&usual),
             debian_targets: debian.as_deref().map(targets).unwrap_or_default(),
-            compilers: arch::ALL.map(|arch| arch.gcc).into_iter().filter(|gcc| in_path(gcc)).collect(),
+            source,
+            compilers: arch::ALL
+                .into_iter()
+                .flat_map(|arch| [arch.gcc, arch.musl_gcc])
+                .filter(|gcc| in_path(gcc))
+                .collect(),
         })
     }
 
-    /// The way to an agent for `arch`. musl comes first where it is installed: its binaries are smaller, and
-    /// glibc's name lookups want shared libraries of the host even in a static program.
+    /// The way to an agent for `arch`. The smaller its result the earlier it is tried.
     pub(crate) fn agent(&self, arch: &'static Arch) -> Option<Toolchain> {
-        if self.targets.contains(&arch.musl) {
-            return Some(Toolchain { target: arch.musl, rustc: None, linker: Some("rust-lld"), cc: None });
+        let (target, cc) = (arch.musl, None);
+        if self.source && [arch.gcc, arch.musl_gcc].iter().all(|gcc| self.compilers.contains(gcc)) {
+            let (rustc, linker) = (Some(DEBIAN_RUSTC), Some(arch.musl_gcc));
+            return Some(Toolchain { target, rustc, linker, cc, with_std: true });
+        }
+        if self.targets.contains(&target) {
+            return Some(Toolchain { target, rustc: None, linker: Some("rust-lld"), cc, with_std: false });
         }
         self.controller(arch)
     }
@@ -93,10 +111,10 @@ impl Machine {
             return None;
         };
         if arch == self.host {
-            return Some(Toolchain { target, rustc, linker: None, cc: None });
+            return Some(Toolchain { target, rustc, linker: None, cc: None, with_std: false });
         }
         let gcc = self.compilers.iter().copied().find(|gcc| *gcc == arch.gcc)?;
-        Some(Toolchain { target, rustc, linker: Some(gcc), cc: Some(gcc) })
+        Some(Toolchain { target, rustc, linker: Some(gcc), cc: Some(gcc), with_std: false })
     }
 }
 
@@ -132,6 +150,7 @@ mod tests {
             host: &X86_64,
             targets: targets.to_vec(),
             debian_targets: debian_targets.to_vec(),
+            source: false,
             compilers: compilers.to_vec(),
         }
     }
@@ -139,7 +158,7 @@ mod tests {
     #[test]
     fn a_plain_rustup_builds_for_the_host_alone() {
         let machine = machine(&[X86_64.gnu], &[], &[AARCH64.gcc]);
-        let host = Toolchain { target: X86_64.gnu, rustc: None, linker: None, cc: None };
+        let host = Toolchain { target: X86_64.gnu, rustc: None, linker: None, cc: None, with_std: false };
         assert_eq!(machine.agent(&X86_64), Some(host.clone()));
         assert_eq!(machine.controller(&X86_64), Some(host));
         assert_eq!(machine.agent(&AARCH64), None);
@@ -154,6 +173,7 @@ mod tests {
             rustc: Some("/usr/bin/rustc"),
             linker: Some("aarch64-linux-gnu-gcc"),
             cc: Some("aarch64-linux-gnu-gcc"),
+            with_std: false,
         };
         assert_eq!(machine.agent(&AARCH64), Some(cross.clone()));
         assert_eq!(machine.controller(&AARCH64), Some(cross));
@@ -176,14 +196,40 @@ mod tests {
     #[test]
     fn musl_builds_the_agent_but_never_the_controller() {
         let machine = machine(&[X86_64.gnu, AARCH64.musl], &[], &[]);
-        let agent = Toolchain { target: AARCH64.musl, rustc: None, linker: Some("rust-lld"), cc: None };
+        let agent = Toolchain {
+            target: AARCH64.musl,
+            rustc: None,
+            linker: Some("rust-lld"),
+            cc: None,
+            with_std: false,
+        };
         assert_eq!(machine.agent(&AARCH64), Some(agent));
         assert_eq!(machine.controller(&AARCH64), None);
     }
 
     #[test]
+    fn the_standard_librarys_source_makes_the_smallest_agent_where_musls_compiler_is_too() {
+        let machine = machine(&[AARCH64.musl], &[AARCH64.gnu], &[AARCH64.gcc, AARCH64.musl_gcc]);
+        let machine = Machine { source: true, ..machine };
+        let agent = Toolchain {
+            target: AARCH64.musl,
+            rustc: Some("/usr/bin/rustc"),
+            linker: Some("aarch64-linux-musl-gcc"),
+            cc: None,
+            with_std: true,
+        };
+        assert_eq!(machine.agent(&AARCH64), Some(agent));
+        assert_eq!(machine.controller(&AARCH64).map(|controller| controller.target), Some(AARCH64.gnu));
+        // musl's compiler runs the other one.
+        let lacking = Machine { compilers: vec![AARCH64.musl_gcc], ..machine };
+        assert_eq!(lacking.agent(&AARCH64).map(|agent| agent.with_std), Some(false));
+        let lacking = Machine { source: false, ..lacking };
+        assert_eq!(lacking.agent(&AARCH64).map(|agent| agent.with_std), Some(false));
+    }
+
+    #[test]
     fn only_what_differs_from_the_default_is_set_in_the_environment() {
-        let host = Toolchain { target: X86_64.gnu, rustc: None, linker: None, cc: None };
+        let host = Toolchain { target: X86_64.gnu, rustc: None, linker: None, cc: None, with_std: false };
         assert_eq!((host.environment(), host.directory()), (vec![], ""));
 
         let cross = Toolchain {
@@ -191,6 +237,7 @@ mod tests {
             rustc: Some("/usr/bin/rustc"),
             linker: Some(AARCH64.gcc),
             cc: Some(AARCH64.gcc),
+            with_std: false,
         };
         let expected = [
             ("RUSTC", "/usr/bin/rustc"),
@@ -199,5 +246,9 @@ mod tests {
         ];
         assert_eq!(cross.environment(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert_eq!(cross.directory(), "cross");
+
+        let bootstrap = |(name, _): &(String, String)| name == "RUSTC_BOOTSTRAP";
+        assert!(!cross.environment().iter().any(bootstrap));
+        assert!(Toolchain { with_std: true, ..cross }.environment().iter().any(bootstrap));
     }
 }
