@@ -35,7 +35,7 @@ pub(super) fn arrange(
 /// One node's steps.
 fn turn(
     node: &NodeName,
-    steps: Vec<Step>,
+    mut steps: Vec<Step>,
     given_back: bool,
     membership: &Membership,
     plan: &mut Plan,
@@ -44,6 +44,10 @@ fn turn(
     let drained = record.is_some_and(|record| record.labels.contains_key(AVAILABILITY_LABEL));
     let swarm = |action| Step { node: node.clone(), action: Action::Swarm(action) };
     let undrain = |record: &SwarmNode| swarm(SwarmAction::Undrain { node_id: record.id.clone() });
+    if steps.iter().any(stops_engine) && waits_for_key(node, membership) {
+        plan.problems.push(locked(node, "'s engine is not restarted"));
+        steps.retain(|step| !stops_engine(step) && !concerns_packages(step));
+    }
     if !steps.iter().any(replaces_engine) {
         let back = record.filter(|_| drained && !given_back).map(undrain);
         return steps.into_iter().chain(back).collect();
@@ -75,6 +79,28 @@ pub(super) fn record<'m>(node: &NodeName, membership: &'m Membership) -> Option<
 /// Whether a step stops a running engine for a while to put another in its place.
 fn replaces_engine(step: &Step) -> bool {
     matches!(&step.action, Action::Change(Change::Packages(change)) if change.service.is_some())
+}
+
+/// Whether a step stops a running engine, be it only to start it again.
+fn stops_engine(step: &Step) -> bool {
+    step.action.describe().disrupts.is_some()
+}
+
+/// Whether a node is a manager that waits for the swarm's unlock key whenever its engine starts.
+pub(super) fn waits_for_key(node: &NodeName, membership: &Membership) -> bool {
+    let locks = membership.ours.as_ref().is_some_and(|roster| roster.cluster.autolock);
+    locks && matches!(membership.standing(node), Standing::Member { role: Role::Manager, .. })
+}
+
+/// Why such a manager is left as it is; `not` as in [`stays_away::Words`].
+pub(super) fn locked(node: &NodeName, not: &str) -> Finding {
+    Finding {
+        nodes: vec![node.clone()],
+        message: format!("{node}{not}: the swarm is locked, and it would wait for the unlock key"),
+        help: "run `docker swarm update --autolock=false` on a manager, then `skep up` again; `--autolock=true` afterwards \
+               makes a new key"
+            .to_owned(),
+    }
 }
 
 fn concerns_packages(step: &Step) -> bool {

@@ -5,7 +5,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::in_turn::{in_the_way, record, stays_away};
+use super::in_turn::{in_the_way, locked, record, stays_away, waits_for_key};
 use super::view::{Host, View};
 use super::{Action, Finding, PhaseName, Plan, Step};
 use crate::facts::Engine;
@@ -117,18 +117,8 @@ fn turn(node: &Node, host: &Host, controllers: &[String], membership: &Membershi
 /// Whether a host may be rebooted now; with a warning where the swarm is without managers meanwhile.
 fn may_go(node: &Node, membership: &Membership) -> Result<Option<Finding>, Finding> {
     let name = &node.name;
-    let locks = membership.ours.as_ref().is_some_and(|roster| roster.cluster.autolock);
-    if locks && matches!(membership.standing(name), Standing::Member { role: Role::Manager, .. }) {
-        return Err(Finding {
-            nodes: vec![name.clone()],
-            message: format!(
-                "{name} is not rebooted: the swarm is locked, and it would wait for the unlock key"
-            ),
-            help: format!(
-                "reboot it yourself, then `docker swarm unlock` on it, one manager at a time; or \
-                 `docker swarm update --autolock=false` before `skep up --reboot`, with {name} among them"
-            ),
-        });
+    if waits_for_key(name, membership) {
+        return Err(locked(name, stays_away::REBOOT.not));
     }
     in_the_way(name, membership, &stays_away::REBOOT)
 }

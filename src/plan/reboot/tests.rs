@@ -162,7 +162,7 @@ fn managers_that_the_quorum_needs_and_locked_ones_stay_up() {
     assert_eq!(rebooted(&locked), ["kernel n4"]);
     let [(message, help), ..] = told(&locked.problems)[..] else { panic!("{locked:?}") };
     assert!(
-        message.starts_with("n1 is not rebooted: the swarm is locked") && help.contains("unlock"),
+        message.starts_with("n1 is not rebooted: the swarm is locked") && help.contains("--autolock=false"),
         "{help}"
     );
 }
