@@ -9,7 +9,7 @@ use super::in_turn::{in_the_way, locked, record, stays_away, waits_for_key};
 use super::view::{Host, View};
 use super::{Action, Finding, PhaseName, Plan, Step};
 use crate::facts::Engine;
-use crate::inventory::model::{Node, NodeName, Role, WhenDue};
+use crate::inventory::model::{Node, NodeName, WhenDue};
 use crate::resource::boot::outlook::{Outlook, outlook};
 use crate::resource::boot::{self, SWITCHED, controllers_named};
 use crate::resource::{Change, Key, Observed, Resource, reboot};
