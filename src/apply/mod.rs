@@ -8,6 +8,7 @@ mod history;
 mod journal;
 mod leave;
 mod local;
+mod reboot;
 mod recover;
 mod stop;
 mod swarm;
@@ -31,7 +32,7 @@ use crate::event::{Event, Sink};
 use crate::fleet::HostSession;
 use crate::inventory::model::{NodeName, Role, When};
 use crate::plan::{Action, Phase, PhaseName, Plan, Step};
-use crate::resource::{Change, Fault, Receipt};
+use crate::resource::{Change, Fault, Receipt, boot};
 use crate::swarm::{SwarmAction, SwarmReceipt};
 
 /// The agents of all nodes that answered.
@@ -195,6 +196,10 @@ impl Executor<'_> {
 
     async fn act(&self, step: &Step) -> Result<Done, Fault> {
         match &step.action {
+            Action::Change(Change::Reboot(change)) => {
+                let receipt = self.reboot(&step.node, change).await?;
+                Ok(Done { receipt: Some(receipt), swarm: None })
+            }
             Action::Change(change) => {
                 let receipt = self.change(&step.node, change).await?;
                 if sort(step) == Sort::Restart && comes_back(change) {
@@ -213,6 +218,10 @@ impl Executor<'_> {
                 let report = move |progress| sink(Event::StepProgress { node: node.clone(), progress });
                 local::run(hook, report).await?;
                 Ok(Done { receipt: None, swarm: None })
+            }
+            // Taken in before anything of a plan is done: there is no agent yet.
+            Action::FirstLogin(_) => {
+                Err(Fault::new(&step.node, "it was not taken in").help("run `skep up` again"))
             }
         }
     }
@@ -233,13 +242,22 @@ impl Executor<'_> {
 
     /// What the failure of a step means for the steps of other nodes.
     fn hold_back_others(&self, failed: &Step) {
-        let (node, sort) = (&failed.node, sort(failed));
+        let (node, mut sort) = (&failed.node, sort(failed));
         let (cause, culprit) = match (&failed.action, sort) {
+            (Action::Change(Change::Reboot(_)), _) => (
+                format!("{node} did not come back from its reboot, so this one keeps running"),
+                node.to_string(),
+            ),
+            // It is back, but in vain: what did not help there need not be tried on the next one.
+            (Action::Change(Change::Boot(boot::Change::Check { .. })), _) => {
+                sort = Sort::Restart;
+                (format!("the reboot of {node} did not help, so this one keeps running"), node.to_string())
+            }
             (Action::Swarm(SwarmAction::Init { .. }), _) => {
                 (format!("{node} did not make the swarm"), node.to_string())
             }
             (Action::Swarm(SwarmAction::Drain { .. }), _) => {
-                (format!("{node} could not be drained, so this one keeps its engine"), node.to_string())
+                (format!("{node} could not be drained, so this one keeps running"), node.to_string())
             }
             (Action::Local(hook), _) => {
                 (format!("hook {} of this computer failed", hook.id.name), "the hook".to_owned())
@@ -282,6 +300,7 @@ fn goes_along(step: &Step) -> bool {
             matches!(action, SwarmAction::Join { role: Role::Worker, .. } | SwarmAction::Label { .. })
         }
         Action::Local(_) => false,
+        Action::FirstLogin(_) => true,
     }
 }
 
@@ -290,6 +309,7 @@ fn sort(step: &Step) -> Sort {
         Action::Swarm(SwarmAction::Drain { .. } | SwarmAction::Undrain { .. }) => Sort::Restart,
         Action::Swarm(_) => Sort::Swarm,
         Action::Local(_) => Sort::Alone,
+        Action::FirstLogin(_) => Sort::Harmless,
         Action::Change(change) if change.describe().disrupts.is_some() => Sort::Restart,
         Action::Change(_) => Sort::Harmless,
     }
@@ -298,7 +318,7 @@ fn sort(step: &Step) -> Sort {
 /// Whether the engine runs again after a change that disrupts it: an undo may take it away for good.
 fn comes_back(change: &Change) -> bool {
     match change {
-        Change::Daemon(_) | Change::Dropin(_) => true,
+        Change::Daemon(_) | Change::Dropin(_) | Change::Iptables(_) => true,
         Change::Packages(packages) => !packages.install.is_empty(),
         _ => false,
     }

@@ -13,6 +13,7 @@ mod root;
 mod server;
 #[cfg(test)]
 mod tests;
+mod used;
 
 use super::{Case, Judgement, Subject, Verdict};
 use crate::facts::inspection::nfs::rpc::{PORT, Server};
@@ -31,6 +32,7 @@ pub(super) use files::EXPORT_FILES;
 pub(super) use mounts::MOUNTS;
 pub(super) use root::ROOT;
 pub(super) use server::SERVER;
+pub(super) use used::USED;
 
 /// What helps where `skep up` has yet to do its work.
 const SKEP_UP: &str = "skep up";
@@ -56,7 +58,7 @@ fn server_of(inventory: &Inventory, share: &Share, mount: &ShareMount) -> Option
 }
 
 impl<'a> Subject<'a> {
-    fn nfs(&self) -> &'a Nfs {
+    pub(super) fn nfs(&self) -> &'a Nfs {
         &self.inspection.nfs
     }
 
@@ -106,7 +108,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The mounts that it shall have.
-    fn mounting(&self) -> impl Iterator<Item = (&'a Share, &'a ShareMount)> {
+    pub(super) fn mounting(&self) -> impl Iterator<Item = (&'a Share, &'a ShareMount)> {
         desire::mounts(self.inventory, &self.node.name)
     }
 }

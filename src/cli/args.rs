@@ -7,11 +7,13 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCandidates;
+use ipnet::IpNet;
 
 use super::complete;
 use crate::inventory::import::Format;
 use crate::inventory::model::{NodeName, Role};
 use crate::inventory::{DEFAULT_PATH, HostArg};
+use crate::lab::Arch;
 use crate::report::Printer;
 
 const EXAMPLES: &str = "Examples:
@@ -100,19 +102,24 @@ pub(super) enum Command {
     Plan(Plan),
     /// Make the hosts what the inventory says: show the plan, ask, do it, verify it
     #[command(
-        after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --replace-engine     engines from another source go, node by node\n  skep up --json --yes | jq .\n  skep up --take-over          from a run that sleeps or hangs"
+        after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --replace-engine     engines from another source go, node by node\n  skep up --reboot             nodes whose boot settings changed, one after another\n  skep up --json --yes | jq .\n  skep up --take-over          from a run that sleeps or hangs"
     )]
     Up(Changing),
     /// Draw the cluster: nodes, roles, leader, quorum, and how many losses it survives
     Status,
     /// Say whether each host can be what the inventory wants, and what to do if not; changes nothing
     #[command(
-        after_help = "Examples:\n  skep audit\n  skep audit --no-ports --limit n3\n  skep audit --html audit.html      a page for the browser\n  skep audit --save --since last    what changed since the last one that was saved\n  skep audit --explain clock        what is behind a check\n  skep audit --kernel-config .config   a kernel that is yet to be built\n  skep audit --quiet || mail …      exit code 4: it found errors"
+        after_help = "Examples:\n  skep audit\n  skep audit --no-ports --limit n3\n  skep audit --deep                 use the shares, too\n  skep audit --html audit.html      a page for the browser\n  skep audit --save --since last    what changed since the last one that was saved\n  skep audit --explain clock        what is behind a check\n  skep audit --kernel-config .config   a kernel that is yet to be built\n  skep audit --quiet || mail …      exit code 4: it found errors"
     )]
     Audit(Audit),
     /// Check an inventory, show what was understood of it, or make one of another tool's
     #[command(subcommand)]
     Inventory(Inventory),
+    /// Find hosts that answer SSH, and propose inventory lines for new ones; logs in nowhere
+    #[command(
+        after_help = "Examples:\n  skep scan                       the networks that this computer is in\n  skep scan 192.168.2.0/24\n  skep scan 192.168.2.7 --timeout 5\n  skep scan --json | jq -r 'select(.node == null).address'"
+    )]
+    Scan(Scan),
     /// Add nodes
     #[command(subcommand)]
     Node(Node),
@@ -205,6 +212,9 @@ pub(super) struct Changing {
     /// Replace engines from another source than `engine.source`, or newer than `engine.version`
     #[arg(long)]
     pub(super) replace_engine: bool,
+    /// Reboot nodes that have to be, one after another
+    #[arg(long)]
+    pub(super) reboot: bool,
 }
 
 #[derive(Debug, Default, Args)]
@@ -221,8 +231,11 @@ pub(super) struct Audit {
     /// Do not try the ports and packet sizes between the nodes
     #[arg(long)]
     pub(super) no_ports: bool,
+    /// Use the mounted shares as well: write, lock, rename and remove a small file in each
+    #[arg(long)]
+    pub(super) deep: bool,
     /// Judge the configuration of a kernel that is only a file, as of a manager that serves and mounts; asks no host
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_ports", "html", "save", "since", "explain"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_ports", "deep", "html", "save", "since", "explain"])]
     pub(super) kernel_config: Option<PathBuf>,
     /// Which kernel that configuration is of, such as 6.1.0, where it does not say so itself
     #[arg(long, value_name = "VERSION", requires = "kernel_config")]
@@ -237,7 +250,7 @@ pub(super) struct Audit {
     #[arg(long, value_name = "FILE")]
     pub(super) since: Option<PathBuf>,
     /// Tell what is behind a check, without a look at any host; without ID list all checks
-    #[arg(long, value_name = "ID", num_args = 0..=1, conflicts_with_all = ["no_ports", "html", "save", "since"], add = ArgValueCandidates::new(complete::checks))]
+    #[arg(long, value_name = "ID", num_args = 0..=1, conflicts_with_all = ["no_ports", "deep", "html", "save", "since"], add = ArgValueCandidates::new(complete::checks))]
     pub(super) explain: Option<Option<String>>,
 }
 
@@ -273,6 +286,19 @@ pub(super) enum Inventory {
         #[arg(long)]
         force: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Scan {
+    /// Networks with their prefix, or single addresses; the private ones that this computer is in where absent
+    #[arg(value_name = "NETWORK", value_parser = crate::scan::parse)]
+    pub(super) networks: Vec<IpNet>,
+    /// Where SSH servers listen
+    #[arg(long, default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) port: u16,
+    /// How many seconds to wait for an answer
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub(super) timeout: Duration,
 }
 
 #[derive(Debug, Subcommand)]
@@ -313,14 +339,18 @@ pub(super) enum Templates {
 pub(super) enum Lab {
     /// Boot throwaway nodes and write an inventory for them
     #[command(
-        after_help = "Examples:\n  skep -i \"$(skep lab up -n 3)\" up\n  skep lab up -n 1 --release trixie"
+        after_help = "Examples:\n  skep -i \"$(skep lab up -n 3)\" up\n  skep lab up -n 1 --release trixie\n  \
+                      skep lab up -n 1 --machines arm64,amd64"
     )]
     Up {
         #[command(flatten)]
         which: WhichLab,
-        /// How many nodes
-        #[arg(short, long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=50))]
-        nodes: u8,
+        /// How many nodes that share this computer's kernel; 3, or none beside machines
+        #[arg(short, long, value_parser = clap::value_parser!(u8).range(0..=50))]
+        nodes: Option<u8>,
+        /// Nodes with Debian's own kernel, emulated: amd64 and arm64, with commas between
+        #[arg(long, value_name = "ARCH", value_delimiter = ',')]
+        machines: Vec<Arch>,
         /// With Docker installed, but in no swarm
         #[arg(long)]
         engine: bool,

@@ -32,6 +32,15 @@ pub(super) fn go_ahead(run: &Run<'_>, question: &str) -> bool {
     yes
 }
 
+/// Asks whether nodes are rebooted; no where nobody can be asked, and where `--yes` means what is planned without.
+pub(super) fn reboots(run: &Run<'_>, nodes: &[String]) -> bool {
+    let question = format!(
+        "{} must be rebooted before memory limits hold there. Plan that too, one node after another?",
+        nodes.join(", ")
+    );
+    !run.common.yes && can_ask(run.common) && confirm(&run.reporter, &question)
+}
+
 /// Asks where no live lines are shown.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use super::args::{Changing, Common, Plan};
 use super::failure::Failure;
 use super::{exit, lab, plan, status, up};
 use crate::inventory::write_atomically;
-use crate::lab::Lab;
+use crate::lab::{Lab, Login, Spec};
 
 /// A share for nodes whose kernel can do NFS.
 const SHARE: &str = "
@@ -23,8 +23,16 @@ shares:
 pub(super) async fn run(common: &Common, name: &str, nodes: u8) -> Result<u8, Failure> {
     let printer = common.printer();
     printer.note(&format!("$ skep lab up -n {nodes} --name {name}"));
-    let (blocking, lab_name) = (common.clone(), name.to_owned());
-    let lab = tokio::task::spawn_blocking(move || lab::up(&blocking, &lab_name, nodes, false, None));
+    let spec = Spec {
+        name: name.to_owned(),
+        nodes: nodes.into(),
+        machines: Vec::new(),
+        engine: false,
+        login: Login::Root,
+        release: None,
+    };
+    let blocking = common.clone();
+    let lab = tokio::task::spawn_blocking(move || lab::up(&blocking, &spec));
     let lab = lab.await.map_err(|error| Failure::new(exit::FAILED, error))??;
     printer.note(&share(&lab)?);
 

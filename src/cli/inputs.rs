@@ -49,5 +49,6 @@ pub(super) fn choices(common: &Common, changing: &Changing) -> Choices {
         adopt: changing.adopt.clone(),
         assume_new: changing.assume_new.iter().cloned().collect(),
         replace_engine: changing.replace_engine,
+        reboot: changing.reboot,
     }
 }

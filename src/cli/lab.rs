@@ -15,8 +15,11 @@ pub(super) async fn run(common: &Common, command: Arguments) -> Result<u8, Failu
         return demo::run(&common, &name, nodes).await;
     }
     let done = tokio::task::spawn_blocking(move || match command {
-        Arguments::Up { which, nodes, engine, release } => {
-            up(&common, &which.name, nodes, engine, release).map(|_| ())
+        Arguments::Up { which, nodes, machines, engine, release } => {
+            let nodes = nodes.unwrap_or(if machines.is_empty() { 3 } else { 0 });
+            let (name, login) = (which.name, Login::Root);
+            let spec = Spec { name, nodes: nodes.into(), machines, engine, login, release };
+            up(&common, &spec).map(|_| ())
         }
         Arguments::Ls => ls(&common),
         Arguments::Ssh { which, node, command } => ssh(&which.name, &node.0, &command),
@@ -34,18 +37,11 @@ impl From<LabError> for Failure {
 }
 
 /// Boots the nodes, after installing what that needs; prints the path of the inventory.
-pub(super) fn up(
-    common: &Common,
-    name: &str,
-    nodes: u8,
-    engine: bool,
-    release: Option<String>,
-) -> Result<Lab, Failure> {
+pub(super) fn up(common: &Common, spec: &Spec) -> Result<Lab, Failure> {
     let printer = common.printer();
-    install_missing(common, &printer)?;
-    let spec = Spec { name: name.to_owned(), nodes: usize::from(nodes), engine, login: Login::Root, release };
-    let lab = lab::up(&spec, &mut |progress| printer.note(&tell(&progress)))?;
-    printer.note(&format!("lab {name} is up; its inventory:"));
+    install_missing(common, spec, &printer)?;
+    let lab = lab::up(spec, &mut |progress| printer.note(&tell(&progress)))?;
+    printer.note(&format!("lab {} is up; its inventory:", spec.name));
     match common.json {
         true => printer.result(&json(&lab)),
         false => printer.result(&lab.inventory().display().to_string()),
@@ -54,8 +50,9 @@ pub(super) fn up(
 }
 
 /// Installs the packages that labs need, after asking.
-fn install_missing(common: &Common, printer: &Printer) -> Result<(), Failure> {
-    let missing = lab::missing();
+fn install_missing(common: &Common, spec: &Spec, printer: &Printer) -> Result<(), Failure> {
+    let mut missing = lab::missing();
+    missing.extend(lab::missing_for(&spec.machines));
     if missing.is_empty() {
         return Ok(());
     }
@@ -104,7 +101,7 @@ fn ls(common: &Common) -> Result<(), Failure> {
         printer.note("no labs; `skep lab up` makes one");
         return Ok(());
     }
-    let mut table = Table::new(&["lab", "node", "address", "state", "inventory"]);
+    let mut table = Table::new(&["lab", "node", "address", "machine", "state", "inventory"]);
     for lab in labs {
         for node in lab.nodes() {
             let (state, tone) = if node.running { ("running", Tone::Good) } else { ("off", Tone::Dim) };
@@ -112,6 +109,7 @@ fn ls(common: &Common) -> Result<(), Failure> {
                 Cell::from(lab.name()),
                 Cell::from(&node.name),
                 Cell::from(node.address.to_string()),
+                Cell::new(node.machine.map_or_else(|| "-".into(), |arch| arch.to_string()), Tone::Dim),
                 Cell::new(state, tone),
                 Cell::new(lab.inventory().display().to_string(), Tone::Dim),
             ]);

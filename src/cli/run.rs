@@ -1,6 +1,6 @@
 //! One run of a command over the hosts of an inventory: its events, its journal, its agents, what they saw.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use super::{ask, exit};
 use crate::apply::{Journal, Sessions, Stop, state_dir};
 use crate::audit;
 use crate::event::{Event, Sink};
-use crate::fleet::{self, HostSession, Locked, SessionError};
+use crate::fleet::{self, HostSession, Locked, NoSession, SessionError};
 use crate::inventory::Surroundings;
 use crate::inventory::model::{Inventory, Node, NodeName};
 use crate::plan::undo::Deeds;
@@ -49,7 +49,9 @@ pub(super) struct Run<'a> {
 }
 
 /// Why nothing is known of a host.
-enum Missed {
+pub(super) enum Missed {
+    /// It refuses the login as a freshly flashed one does.
+    Fresh(Fault),
     /// It could not be reached, or not be asked.
     Failed(Fault),
     /// Another run is at work there.
@@ -66,8 +68,15 @@ impl From<SessionError> for Missed {
 }
 
 impl Missed {
-    fn fault(self, node: &NodeName) -> Fault {
+    pub(super) fn fault(self, node: &NodeName) -> Fault {
         match self {
+            Self::Fresh(fault) => {
+                let help = format!(
+                    "where it is freshly flashed, `skep up --limit {node}` takes it in (`first_login`); else: {}",
+                    fault.help.as_deref().unwrap_or("check user and keys")
+                );
+                fault.help(help)
+            }
             Self::Failed(fault) => fault,
             Self::Busy(owner) => fleet::busy(node, &owner),
         }
@@ -80,6 +89,8 @@ pub(super) struct Observation {
     pub(super) sessions: Sessions,
     pub(super) hosts: BTreeMap<NodeName, plan::Host>,
     pub(super) unreachable: BTreeMap<NodeName, Fault>,
+    /// Those that refuse the login as freshly flashed ones do, and may be taken in.
+    pub(super) fresh: BTreeSet<NodeName>,
     /// Whether another run is at work on any of them.
     pub(super) busy: bool,
 }
@@ -179,8 +190,9 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn look(&self, lock: bool) -> Result<Observation, Failure> {
-        let options = fleet::Options {
+    /// How hosts are connected to.
+    pub(super) fn fleet_options(&self) -> fleet::Options {
+        fleet::Options {
             forks: usize::from(self.common.forks),
             connect_timeout: self.common.connect_timeout,
             retry_for: self.common.wait,
@@ -189,15 +201,34 @@ impl<'a> Run<'a> {
             ask_secret: ask::secret(self.common, &self.reporter),
             identities: Arc::clone(&self.identities),
             agent_dir: self.common.agent_dir.clone(),
+            first_logins: false,
+        }
+    }
+
+    /// Whether this run is about taking in that node, if it is freshly flashed.
+    fn takes_in(&self, node: &NodeName) -> bool {
+        ["plan", "up"].contains(&self.command) && self.choices.includes(node)
+    }
+
+    /// Looks at a host that was connected to, and says when.
+    pub(super) async fn see(
+        &self,
+        node: &Node,
+        session: Result<HostSession, NoSession>,
+        lock: bool,
+    ) -> (NodeName, Result<(HostSession, plan::Host), Missed>, Instant) {
+        let name = node.name.clone();
+        let seen = match session {
+            Ok(session) => self.first_survey(&name, &session, lock).await.map(|host| (session, host)),
+            Err(NoSession::Fresh(fault)) => Err(Missed::Fresh(fault)),
+            Err(NoSession::Failed(fault)) => Err(Missed::Failed(fault)),
         };
-        let survey = |node: &'a Node, session| async move {
-            let name = node.name.clone();
-            let seen = match session {
-                Ok(session) => self.first_survey(&name, &session, lock).await.map(|host| (session, host)),
-                Err(fault) => Err(Missed::Failed(fault)),
-            };
-            (name, seen, Instant::now())
-        };
+        (name, seen, Instant::now())
+    }
+
+    async fn look(&self, lock: bool) -> Result<Observation, Failure> {
+        let options = self.fleet_options();
+        let survey = |node: &'a Node, session| self.see(node, session, lock);
         let surveys =
             fleet::connect_each(&self.inventory.nodes, &options, Arc::clone(&self.sink), survey).await;
         let surveys = surveys.map_err(|error| Failure::new(exit::USAGE, error))?;
@@ -209,6 +240,9 @@ impl<'a> Run<'a> {
                     observation.sessions.insert(name.clone(), session);
                     observation.hosts.insert(name, host);
                     first = first.min(at);
+                }
+                Err(Missed::Fresh(_)) if self.takes_in(&name) => {
+                    observation.fresh.insert(name);
                 }
                 Err(missed) => {
                     observation.busy |= matches!(missed, Missed::Busy(_));
@@ -388,6 +422,7 @@ impl<'a> Run<'a> {
         View {
             inventory: self.inventory,
             hosts: observation.hosts.clone(),
+            fresh: observation.fresh.clone(),
             choices: self.choices.clone(),
             run: &self.id,
         }

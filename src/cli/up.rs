@@ -7,10 +7,10 @@ use super::end::End;
 use super::failure::Failure;
 use super::inputs::{choices, load};
 use super::run::{Observation, Run};
-use super::{ask, exit};
+use super::{ask, exit, first_login};
 use crate::apply::{self, Accounts, Means};
 use crate::event::Event;
-use crate::inventory::model::{Inventory, NodeName};
+use crate::inventory::model::{Inventory, NodeName, WhenDue};
 use crate::plan::{self, Choices, Finding, Plan};
 use crate::swarm::health::Health;
 use crate::swarm::membership::{self, Membership};
@@ -33,11 +33,21 @@ pub(super) async fn bring_up(
     inventory: &Inventory,
     choices: Choices,
 ) -> Result<u8, Failure> {
-    let run = Run::begin(common, inventory, choices, "up", true)?;
+    let mut run = Run::begin(common, inventory, choices, "up", true)?;
     let mut observation = run.observe(true).await?;
+    run.choices.reboot |= may_reboot(&run, &observation);
     let code = carry_out(&run, &mut observation).await;
     run.leave(&observation.sessions).await;
     Ok(code)
+}
+
+/// Asks about reboots that are due, where the inventory says so; before the plan, which is made accordingly.
+fn may_reboot(run: &Run<'_>, observation: &Observation) -> bool {
+    if observation.busy || run.choices.reboot || run.inventory.boot.reboot != WhenDue::Ask {
+        return false;
+    }
+    let due: Vec<_> = plan::reboots_due(&run.view(observation)).into_keys().map(|node| node.0).collect();
+    !due.is_empty() && ask::reboots(run, &due)
 }
 
 /// Plan, ask, apply, verify, with the run locks held.
@@ -45,6 +55,10 @@ async fn carry_out(run: &Run<'_>, observation: &mut Observation) -> u8 {
     let mut accounts = Accounts::new();
     if observation.busy {
         return finish(run, observation, &accounts, &[], Some(exit::REFUSED));
+    }
+    match first_login::take_in(run, observation).await {
+        Ok(taken_in) => apply::add(&mut accounts, taken_in),
+        Err(code) => return finish(run, observation, &accounts, &[], Some(code)),
     }
     let mut next = Some(plan_at_rest(run, observation).await);
     while let Some(plan) = next {

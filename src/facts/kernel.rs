@@ -42,20 +42,27 @@ pub enum Support {
 }
 
 /// The options that plans depend on, without `CONFIG_`. An audit asks about more.
-pub const PLANNED: [&str; 9] =
-    ["NFS_FS", "NFS_V4", "NFSD", "NFSD_V4", "VXLAN", "BRIDGE_NETFILTER", "OVERLAY_FS", "IP_VS", "VETH"];
+pub const PLANNED: [&str; 13] = [
+    "NFS_FS",
+    "NFS_V4",
+    "NFSD",
+    "NFSD_V4",
+    "VXLAN",
+    "BRIDGE_NETFILTER",
+    "OVERLAY_FS",
+    "IP_VS",
+    "VETH",
+    "NF_TABLES",
+    "NFT_COMPAT",
+    "IP_NF_FILTER",
+    "IP_NF_NAT",
+];
 
 impl Kernel {
     /// Reads it, with these options besides [`PLANNED`]. What cannot be read is empty or [`Support::Unknown`].
     pub fn read(host: &Host, more: &[String]) -> Self {
         let release = text(host, "/proc/sys/kernel/osrelease").trim().to_owned();
-        let unified = text(host, "/sys/fs/cgroup/cgroup.controllers");
-        // Only the root of a version 2 hierarchy has this file; a hybrid host mounts that one a level deeper.
-        let cgroup = if host.path("/sys/fs/cgroup/cgroup.controllers").exists() { 2 } else { 1 };
-        let controllers = match cgroup {
-            2 => unified.split_whitespace().map(str::to_owned).collect(),
-            _ => controllers_v1(&text(host, "/proc/self/mounts")),
-        };
+        let (cgroup, controllers) = controllers(host);
         let names: BTreeSet<&str> = PLANNED.into_iter().chain(more.iter().map(String::as_str)).collect();
         let modules = Modules::read(host, &release, &names, &controllers);
         Self {
@@ -67,6 +74,16 @@ impl Kernel {
             machine: std::env::consts::ARCH.to_owned(),
             release,
         }
+    }
+}
+
+/// The version of cgroups and the controllers in force.
+pub(crate) fn controllers(host: &Host) -> (u8, Vec<String>) {
+    // Only the root of a version 2 hierarchy has this file; a hybrid host mounts that one a level deeper.
+    const UNIFIED: &str = "/sys/fs/cgroup/cgroup.controllers";
+    match host.path(UNIFIED).exists() {
+        true => (2, text(host, UNIFIED).split_whitespace().map(str::to_owned).collect()),
+        false => (1, controllers_v1(&text(host, "/proc/self/mounts"))),
     }
 }
 

@@ -9,18 +9,25 @@ use secrecy::SecretString;
 
 use super::agents::Agents;
 use super::elevation::Elevation;
+use super::failure::Bootstrap;
+use super::first_login::password::ARMBIAN;
+use super::first_login::{Entrance, settle};
 use super::password::{Keyring, Passwords};
 use super::place::PLACES;
 use super::reconnect::{LogIn, Refusal};
 use super::remote::Remote;
 use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
-use crate::inventory::model::{self, Login, Node, NodeName};
+use crate::inventory::model::{self, FirstLogin, Login, Node, NodeName};
 use crate::inventory::{HostArg, SecretSource};
 use crate::resource::Fault;
 use crate::ssh::{
-    self, AskHostKey, AskSecret, ConnectError, Given, HopSpec, Identities, OnRetry, SshConfig, Target,
+    self, AskHostKey, AskSecret, ConnectError, ExecError, Given, HopSpec, Identities, OnRetry, PinLater,
+    SshConfig, Target,
 };
+
+/// How long the SSH server of a host in its first boot may take over a restart.
+const RESTART: Duration = Duration::from_secs(10);
 
 /// How hosts are connected to.
 #[derive(Clone)]
@@ -41,6 +48,30 @@ pub struct Options {
     pub identities: Arc<Identities>,
     /// Where the user says that the agents are.
     pub agent_dir: Option<PathBuf>,
+    /// Whether hosts are taken in as freshly flashed ones, where the inventory tells how. Their passwords change.
+    pub first_logins: bool,
+}
+
+/// Why there is no session on a host.
+#[derive(Debug, Clone)]
+pub enum NoSession {
+    /// It could not be reached, or not be worked on.
+    Failed(Fault),
+    /// It refuses the login as a freshly flashed host does, and the inventory tells how such a one is taken in.
+    Fresh(Fault),
+}
+
+impl From<Fault> for NoSession {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault)
+    }
+}
+
+impl From<NoSession> for Fault {
+    fn from(none: NoSession) -> Self {
+        let (NoSession::Failed(fault) | NoSession::Fresh(fault)) = none;
+        fault
+    }
 }
 
 /// Connects to all of `nodes` and starts their agents. Each node that could not be reached or worked on comes with the
@@ -53,7 +84,12 @@ pub async fn connect(
     options: &Options,
     sink: Sink,
 ) -> Result<Vec<(NodeName, Result<HostSession, Fault>)>, std::io::Error> {
-    connect_each(nodes, options, sink, |node, session| async { (node.name.clone(), session) }).await
+    let named = |node: &Node, session: Result<_, NoSession>| {
+        let session = session.map_err(Fault::from);
+        let name = node.name.clone();
+        async { (name, session) }
+    };
+    connect_each(nodes, options, sink, named).await
 }
 
 /// As [`connect`], and does `work` on each host as soon as it is connected, without waiting for others. Answers in the
@@ -65,7 +101,7 @@ pub async fn connect_each<'n, T, W: Future<Output = T>>(
     nodes: &'n [Node],
     options: &Options,
     sink: Sink,
-    work: impl Fn(&'n Node, Result<HostSession, Fault>) -> W,
+    work: impl Fn(&'n Node, Result<HostSession, NoSession>) -> W,
 ) -> Result<Vec<T>, std::io::Error> {
     let agents = Arc::new(Agents::find(options.agent_dir.as_deref())?);
     let ssh = ssh::Options {
@@ -77,7 +113,7 @@ pub async fn connect_each<'n, T, W: Future<Output = T>>(
         ..ssh::Options::new(Arc::clone(&options.identities))
     };
     let config = SshConfig::of_user();
-    let secrets = Secrets::resolve(nodes).await;
+    let secrets = Secrets::resolve(nodes, options.first_logins).await;
     let keyring = Arc::new(Keyring::new(options.ask_secret.clone()));
     let (secrets, ssh, config, work) = (&secrets, &ssh, &config, &work);
     let opened = stream::iter(nodes.iter().enumerate()).map(|(place, node)| {
@@ -98,7 +134,8 @@ pub async fn connect_each<'n, T, W: Future<Output = T>>(
                     login: target.password.clone(),
                     ..Passwords::of(&node.name.0, &target.user, keyring)
                 };
-                open(node, target, passwords, ssh, agents, sink).await
+                let door = Door { node, options, secrets, ssh, sink };
+                door.open(target, passwords, agents).await
             };
             (place, work(node, session.await).await)
         }
@@ -115,31 +152,96 @@ fn tell_retries(sink: Sink) -> OnRetry {
     })
 }
 
-async fn open(
-    node: &Node,
-    target: Target,
-    mut passwords: Passwords,
-    ssh: &ssh::Options,
-    agents: Arc<Agents>,
-    sink: &Sink,
-) -> Result<HostSession, Fault> {
-    let begun = Instant::now();
-    sink(Event::Connecting { node: node.name.clone() });
-    let session = ssh::connect(&target, ssh).await.map_err(|error| unreachable(&error))?;
-    // What was typed for the login is what sudo wants as a rule.
-    passwords.login = passwords.login.or_else(|| ssh.identities.typed_password(&target));
-    let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
-    let privilege = Privilege {
-        elevation: Elevation::of(node.login.sudo, &target.user),
-        passwords,
-        places: PLACES.map(str::to_owned).to_vec(),
-    };
-    let opened =
-        HostSession::open(node.name.clone(), Box::new(session), agents, privilege, &mut on_push).await;
-    let opened = opened.map_err(|error| error.fault(&node.name.0))?;
-    let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    sink(Event::Connected { node: node.name.clone(), ms });
-    Ok(opened.reopened_by(again(target, ssh)))
+/// One host from without.
+struct Door<'a> {
+    node: &'a Node,
+    options: &'a Options,
+    secrets: &'a Secrets,
+    ssh: &'a ssh::Options,
+    sink: &'a Sink,
+}
+
+impl Door<'_> {
+    async fn open(
+        self,
+        target: Target,
+        mut passwords: Passwords,
+        agents: Arc<Agents>,
+    ) -> Result<HostSession, NoSession> {
+        let Self { node, ssh, sink, .. } = self;
+        let begun = Instant::now();
+        sink(Event::Connecting { node: node.name.clone() });
+        let (session, target) = match &node.first_login {
+            Some(first) if self.options.first_logins => {
+                let new = self.secrets.of(node, &first.new_password)?;
+                // What sudo wants from now on, where it wants any.
+                passwords.login = new.clone().or(passwords.login);
+                passwords.user.clone_from(&first.user);
+                self.take_in(first, target, new).await?
+            }
+            Some(_) => self.first_come(target).await?,
+            None => {
+                let session = ssh::connect(&target, ssh).await.map_err(|error| unreachable(&error))?;
+                (session, target)
+            }
+        };
+        // What was typed for the login is what sudo wants as a rule.
+        passwords.login = passwords.login.or_else(|| ssh.identities.typed_password(&target));
+        let mut on_push = |done, total| sink(Event::Pushing { node: node.name.clone(), done, total });
+        let privilege = Privilege {
+            elevation: Elevation::of(node.login.sudo, &target.user),
+            passwords,
+            places: PLACES.map(str::to_owned).to_vec(),
+        };
+        let opened =
+            HostSession::open(node.name.clone(), Box::new(session), agents, privilege, &mut on_push).await;
+        let opened = opened.map_err(|error| {
+            let expired = matches!(error, Bootstrap::Exec(ExecError::PasswordExpired { .. }));
+            let none =
+                if expired && node.first_login.is_some() { NoSession::Fresh } else { NoSession::Failed };
+            none(error.fault(&node.name.0))
+        })?;
+        let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        sink(Event::Connected { node: node.name.clone(), ms });
+        Ok(opened.reopened_by(again(target, ssh)))
+    }
+
+    /// Logs in to a host that may be a freshly flashed one: its key is recorded once it has the one that it keeps.
+    async fn first_come(&self, target: Target) -> Result<(ssh::Session, Target), NoSession> {
+        // Nobody is asked for a password that a first login is about to make useless.
+        let keys_only = target.password.is_none();
+        let target = Target { pin_later: Some(PinLater::default()), keys_only, ..target };
+        let begun = Instant::now();
+        let session = loop {
+            match ssh::connect(&target, self.ssh).await {
+                Ok(session) => break session,
+                Err(error) if error.is_refused_login() => return Err(NoSession::Fresh(unreachable(&error))),
+                // The first boot restarts the server.
+                Err(error) if error.is_restart() && begun.elapsed() < RESTART => {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                Err(error) => return Err(unreachable(&error).into()),
+            }
+        };
+        let session = match session.unpinned() {
+            Some(_) => settle(session, &target, self.ssh, self.sink).await?.0,
+            None => session,
+        };
+        Ok((session, Target { pin_later: None, ..target }))
+    }
+
+    /// Takes a freshly flashed host in.
+    async fn take_in(
+        &self,
+        first: &FirstLogin,
+        target: Target,
+        new: Option<SecretString>,
+    ) -> Result<(ssh::Session, Target), Fault> {
+        let image = self.secrets.of(self.node, &first.password)?;
+        let image = image.unwrap_or_else(|| SecretString::from(ARMBIAN));
+        let (node, ssh, sink) = (&self.node.name, self.ssh.clone(), self.sink);
+        Entrance { node, first, target, ssh, image, new, sink }.enter().await
+    }
 }
 
 /// Logs in once more, in the middle of a run: one try each time, and nobody is asked about keys that were settled.
@@ -192,16 +294,19 @@ fn unreachable(error: &ConnectError) -> Fault {
 #[derive(Default)]
 struct Secrets(Vec<(SecretSource, Result<SecretString, String>)>);
 
-/// Where the secrets of a login come from.
-fn sources(login: &Login) -> impl Iterator<Item = &SecretSource> {
-    [&login.password, &login.key_passphrase, &login.sudo_password].into_iter().flatten()
+/// Where the secrets of a node's logins come from.
+fn sources(node: &Node, first_logins: bool) -> impl Iterator<Item = &SecretSource> {
+    let Login { password, key_passphrase, sudo_password, .. } = &node.login;
+    let first = node.first_login.as_ref().filter(|_| first_logins);
+    let first = first.into_iter().flat_map(|first| [&first.password, &first.new_password]);
+    [password, key_passphrase, sudo_password].into_iter().chain(first).flatten()
 }
 
 impl Secrets {
     /// Fetches each once, one after the other: a command may ask the user for a passphrase.
-    async fn resolve(nodes: &[Node]) -> Self {
+    async fn resolve(nodes: &[Node], first_logins: bool) -> Self {
         let mut secrets = Self::default();
-        for source in nodes.iter().flat_map(|node| sources(&node.login)) {
+        for source in nodes.iter().flat_map(|node| sources(node, first_logins)) {
             if secrets.find(source).is_none() {
                 let secret = source.resolve().await.map_err(|error| error.to_string());
                 secrets.0.push((source.clone(), secret));

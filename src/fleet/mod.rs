@@ -9,6 +9,7 @@ mod connect;
 mod denied;
 mod elevation;
 mod failure;
+pub(crate) mod first_login;
 mod link;
 mod password;
 mod place;
@@ -21,7 +22,7 @@ mod session;
 mod tests;
 
 pub use agents::{Agents, Build};
-pub use connect::{Options, connect, connect_each};
+pub use connect::{NoSession, Options, connect, connect_each};
 pub use denied::Denied;
 pub use elevation::Elevation;
 pub use failure::{Bootstrap, SessionError};

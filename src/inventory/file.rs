@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::boot;
 use super::model;
 use super::secret::Secret;
 use super::spot::{Entries, Spot};
@@ -36,6 +37,9 @@ pub struct File {
     /// Options of the swarm itself.
     #[serde(default)]
     pub swarm: Swarm,
+    /// The boards' boot settings that containers depend on.
+    #[serde(default)]
+    pub boot: boot::Section,
     /// Folder of templates of your own, which stand for those of the same name that skep brings; relative to the
     /// inventory's folder. `skep templates` lists them. Default: none.
     pub templates: Option<Spot<PathBuf>>,
@@ -74,6 +78,8 @@ pub struct Defaults {
     pub sudo: Option<Sudo>,
     /// Where the password for sudo comes from; never the password itself. Default: asked for where sudo wants one.
     pub sudo_password: Option<Spot<Secret>>,
+    /// How freshly flashed machines are taken in; a node's own keys stand in for these, one by one.
+    pub first_login: Option<FirstLogin>,
     /// Labels of the swarm node; a node's own are added to these.
     #[serde(default)]
     pub labels: Entries<Spot<String>>,
@@ -115,9 +121,35 @@ pub struct Node {
     pub sudo: Option<Sudo>,
     /// Where the password for sudo comes from; never the password itself.
     pub sudo_password: Option<Spot<Secret>>,
+    /// How it is taken in when it is freshly flashed.
+    pub first_login: Option<FirstLogin>,
     /// Labels of the swarm node, added to those of `defaults`.
     #[serde(default)]
     pub labels: Entries<Spot<String>>,
+}
+
+/// How a freshly flashed machine is taken in, and what it is then. `first_login: {}` does for Armbian's images.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FirstLogin {
+    /// The image's own user. Default: `root`.
+    pub user: Option<Spot<String>>,
+    /// Where the image's password comes from; never the password itself. Default: that of Armbian's images.
+    pub password: Option<Spot<Secret>>,
+    /// Files with the public keys to install. Default: the public halves of the key files that skep logs in with.
+    pub keys: Option<Vec<Spot<PathBuf>>>,
+    /// Where the password comes from that takes the place of the image's. Default: a random one, which nobody knows.
+    pub new_password: Option<Spot<Secret>>,
+    /// User to make, with sudo and the same keys. Default: the node's `user`, where that is not the image's.
+    pub account: Option<Spot<String>>,
+    /// Time zone, such as `Europe/Berlin`. Default: as it is.
+    pub time_zone: Option<Spot<String>>,
+    /// Locale, such as `en_GB.UTF-8`. Default: as it is.
+    pub locale: Option<Spot<String>>,
+    /// Host name; `keep` leaves it as it is. Default: the node's name.
+    pub hostname: Option<Spot<String>>,
+    /// Whether only keys log in from then on, and no passwords. Default: true.
+    pub keys_only: Option<bool>,
 }
 
 /// A node's role in the swarm.

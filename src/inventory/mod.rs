@@ -17,6 +17,7 @@ pub mod show;
 
 mod address;
 mod attached;
+pub mod boot;
 mod check;
 mod host_arg;
 mod load;

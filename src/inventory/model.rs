@@ -13,6 +13,7 @@ use ipnet::{IpNet, Ipv4Net};
 use serde::Serialize;
 
 pub use super::attached::{OwnTemplate, Templates};
+pub use super::boot::{Boot, WhenDue};
 use super::host_arg::HostArg;
 use super::secret::SecretSource;
 
@@ -31,6 +32,8 @@ pub struct Inventory {
     pub shares: Vec<Share>,
     /// Options of the swarm.
     pub swarm: Swarm,
+    /// What becomes of the boards' boot settings.
+    pub boot: Boot,
     /// Templates of the user's own.
     pub templates: Templates,
     /// Commands of the user's own, in the order of the file.
@@ -87,6 +90,8 @@ pub struct Node {
     pub role: Role,
     /// How to log in.
     pub login: Login,
+    /// How it is taken in when it is freshly flashed; not at all where absent.
+    pub first_login: Option<FirstLogin>,
     /// The address other nodes reach it at; found out on the host where absent.
     pub advertise: Option<IpAddr>,
     /// Swarm node labels it shall have.
@@ -137,6 +142,29 @@ pub struct Login {
     pub sudo: Sudo,
     /// Where the password for sudo comes from, if it is not to be asked for.
     pub sudo_password: Option<SecretSource>,
+}
+
+/// How a freshly flashed machine is taken in, and what it is then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstLogin {
+    /// The image's own user.
+    pub user: String,
+    /// Where the image's password comes from; that of Armbian's images where absent.
+    pub password: Option<SecretSource>,
+    /// Files with public keys to install; the public halves of the login's key files where empty.
+    pub keys: Vec<PathBuf>,
+    /// Where the password comes from that takes the place of the image's; a random one where absent.
+    pub new_password: Option<SecretSource>,
+    /// User to make, with sudo and the same keys.
+    pub account: Option<String>,
+    /// Time zone, by its name below `/usr/share/zoneinfo`; as it is where absent.
+    pub time_zone: Option<String>,
+    /// Locale, as `LANG` names it; as it is where absent.
+    pub locale: Option<String>,
+    /// Host name; as it is where absent.
+    pub hostname: Option<String>,
+    /// Whether only keys log in from then on.
+    pub keys_only: bool,
 }
 
 /// The jump hosts on the way to a node.

@@ -1,6 +1,8 @@
 //! What was understood of an inventory: every default filled in, each value with where it comes from. A secret is
 //! shown by its source alone, as everywhere.
 
+mod first_login;
+
 use std::path::{Path, PathBuf};
 
 use super::document::{Entry, Value};
@@ -26,14 +28,15 @@ pub struct Show<'a> {
 
 /// Where a value comes from, for what a node does not say itself.
 const FROM_DEFAULTS: &str = "from `defaults`";
-const DEFAULT: &str = "default";
+pub(super) const DEFAULT: &str = "default";
 /// Every node, every phase.
 const ALL: &str = "all";
 
 impl Show<'_> {
     /// The whole inventory. As YAML it loads again and means the same, but for what is hidden.
     pub fn all(&self) -> Value {
-        let Inventory { path: _, name, nodes, engine, shares, swarm, templates, hooks } = self.inventory;
+        let Inventory { path: _, name, nodes, engine, shares, swarm, boot, templates, hooks } =
+            self.inventory;
         let mut sections = vec![
             Entry::new("name", Value::text(name)).beside(self.file.name.is_none().then_some(DEFAULT)),
             Entry::new("nodes", Value::Map(nodes.iter().map(|node| self.named(node)).collect())),
@@ -44,6 +47,7 @@ impl Show<'_> {
             sections.push(Entry::new("shares", Value::Map(shares.collect())));
         }
         sections.push(Entry::new("swarm", self::swarm(swarm)));
+        sections.push(Entry::new("boot", self.file.boot.show(*boot)));
         if let Some(folder) = &templates.folder {
             sections.push(Entry::new("templates", Value::text(self.path(folder))));
         }
@@ -70,7 +74,7 @@ impl Show<'_> {
         let unwritten = file::Node::default();
         let nodes = self.file.nodes.as_ref().map(|nodes| &nodes.value);
         let written = nodes.and_then(|nodes| nodes.get(&node.name.0)).unwrap_or(&unwritten);
-        let Node { name: _, place: _, address, role, login, advertise, labels } = node;
+        let Node { name: _, place: _, address, role, login, first_login, advertise, labels } = node;
         let mut entries = vec![
             Entry::new("address", Value::text(address)),
             Entry::new("role", Value::text(role.to_string()))
@@ -81,6 +85,8 @@ impl Show<'_> {
             None => Entry::comment("advertise: found out on the node"),
         });
         self.login(login, written, &mut entries);
+        let inherited = written.first_login.is_none().then_some(FROM_DEFAULTS);
+        entries.extend(first_login.as_ref().map(|first| self.first_login(first).beside(inherited)));
         if !labels.is_empty() {
             let own = |key: &str| written.labels.get(key).is_some();
             let inherited = labels.keys().any(|key| !own(key));
@@ -168,7 +174,7 @@ impl Show<'_> {
         (!keys.is_empty()).then(|| Value::texts(keys.iter().map(|key| self.path(key))))
     }
 
-    fn secret(&self, source: &SecretSource) -> Value {
+    pub(super) fn secret(&self, source: &SecretSource) -> Value {
         let (key, value) = match source {
             SecretSource::Env(name) => ("env", name.clone()),
             SecretSource::File(path) => ("file", self.path(path)),

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::arch::Arch;
 use super::command::{checked, short, tool};
 use super::error::{LabError, at};
 use super::lock::Lock;
 use super::release::Release;
-use super::{Progress, sources};
+use super::{Progress, machine::image, sources};
 
 /// Where built trees are kept; they may be removed whenever no lab exists.
 pub(super) const CACHE: &str = "/var/cache/skep/lab";
@@ -43,6 +44,8 @@ const ENGINE: [&str; 2] = ["docker.io", "iptables"];
 pub(super) struct Recipe {
     release: String,
     engine: bool,
+    /// The processor of an image for machines; a tree for namespaces otherwise.
+    machine: Option<Arch>,
     sources: Vec<String>,
     apt_options: Vec<String>,
     /// Units that nodes never start.
@@ -51,7 +54,7 @@ pub(super) struct Recipe {
 
 impl Recipe {
     /// Nodes of `release`, by code name or number, or of this computer's own where none is named.
-    pub(super) fn new(release: Option<&str>, engine: bool) -> Result<Self, LabError> {
+    pub(super) fn new(release: Option<&str>, engine: bool, machine: Option<Arch>) -> Result<Self, LabError> {
         let own = own_system()?;
         let dump = short("apt-config", &["dump"])?;
         // This computer's own is taken as it is, whether the table has it or not.
@@ -64,10 +67,15 @@ impl Recipe {
         let recipe = Self {
             release: own.code.clone(),
             engine,
+            machine,
             sources: Vec::new(),
             apt_options: fetch_options(&dump),
             masked: Vec::new(),
         };
+        let family = other.as_ref().map_or(own.family.as_str(), |other| other.family);
+        if machine.is_some() && family != "debian" {
+            return Err(LabError::MachineRelease(family.to_owned()));
+        }
         match other {
             None => Ok(Self { sources: sources::own(&own.code)?, ..recipe }),
             Some(other) => {
@@ -78,12 +86,21 @@ impl Recipe {
     }
 
     fn packages(&self) -> Vec<&'static str> {
-        BARE.into_iter().chain(ENGINE.into_iter().filter(|_| self.engine)).collect()
+        let mut packages = BARE.to_vec();
+        packages.extend(ENGINE.iter().filter(|_| self.engine));
+        if self.machine.is_some() {
+            packages.extend(image::PACKAGES);
+            packages.extend(image::ENGINE.iter().filter(|_| self.engine));
+        }
+        packages
     }
 
     /// Names the tree in the cache.
     fn hash(&self) -> String {
         let mut text = format!("{RECIPE_VERSION}\n{}\n{}\n", std::env::consts::ARCH, self.release);
+        if let Some(arch) = self.machine {
+            let _ = write!(text, "{arch} {}\n{}", arch.kernel_package(), image::RECIPE);
+        }
         for part in self.packages().into_iter().chain(self.lines()) {
             let _ = writeln!(text, "{part}");
         }
@@ -130,41 +147,65 @@ fn build(recipe: &Recipe, tree: &Path, progress: &mut dyn FnMut(Progress)) -> Re
     at(fs::create_dir_all(&inputs), "make", &inputs)?;
     write(&inputs.join("sources.list"), &(recipe.sources.join("\n") + "\n"))?;
     write(&inputs.join("apt.conf"), &(recipe.apt_options.join("\n") + "\n"))?;
-    let mut command = builder(recipe, &inputs, &partial);
+    let mut command = builder(recipe, &inputs, &partial)?;
     checked(&mut command, "", BUILD_LIMIT, &mut |line| progress(Progress::Base(line.to_owned())))
         .map_err(|cause| recipe.failed(cause))?;
-    customise(&partial, &recipe.masked)?;
+    customise(&partial)?;
+    let whole = if recipe.machine.is_some() {
+        let image = tree.with_extension("image");
+        remove(&image)?;
+        progress(Progress::Base("a disk is made of the tree".to_owned()));
+        image::make(&partial, &image)?;
+        image
+    } else {
+        fit_for_namespaces(&partial, &recipe.masked)?;
+        partial
+    };
     remove(&inputs)?;
-    at(fs::rename(&partial, tree), "rename", &partial)
+    at(fs::rename(&whole, tree), "rename", &whole)
 }
 
 /// mmdebstrap in namespaces of its own that the kernel ends with us, so that a killed build leaves no
 /// process and no mount behind.
-fn builder(recipe: &Recipe, inputs: &Path, target: &Path) -> std::process::Command {
+fn builder(recipe: &Recipe, inputs: &Path, target: &Path) -> Result<std::process::Command, LabError> {
     let mut command = tool("setpriv");
+    command.args([
+        "--pdeathsig",
+        "KILL",
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+    ]);
+    let scripts = recipe.machine.map(|arch| image::scripts(arch, inputs)).transpose()?;
+    command.args(scripts.as_ref().and_then(|scripts| scripts.emulate.as_ref()));
     command
-        .args([
-            "--pdeathsig",
-            "KILL",
-            "unshare",
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-        ])
         .args(["mmdebstrap", "--variant=minbase", "--mode=root", "--format=directory"])
         .arg("--skip=cleanup/apt/lists")
         .arg(format!("--aptopt={}", inputs.join("apt.conf").display()))
         .arg(format!("--include={}", recipe.packages().join(",")))
         .arg(r#"--customize-hook=chroot "$1" useradd --create-home --shell /bin/bash --groups sudo pi"#)
+        .args(machine_options(recipe.machine, scripts.as_ref()))
         .args([recipe.release.as_str()])
         .args([target, &inputs.join("sources.list")]);
-    command
+    Ok(command)
 }
 
-/// Takes out what must differ from node to node, puts in what makes a node fit for a namespace.
-fn customise(tree: &Path, masked: &[&str]) -> Result<(), LabError> {
+/// What mmdebstrap is told for a machine. It asks for a registered emulator before `emulate.sh` could tell it of one.
+fn machine_options(machine: Option<Arch>, scripts: Option<&image::Scripts>) -> Vec<String> {
+    let (Some(arch), Some(scripts)) = (machine, scripts) else { return Vec::new() };
+    vec![
+        format!("--architectures={arch}"),
+        "--skip=check/qemu".into(),
+        "--dpkgopt=force-unsafe-io".into(),
+        format!("--customize-hook={}", scripts.kernel.display()),
+    ]
+}
+
+/// Takes out what must differ from node to node, and lets the user in.
+fn customise(tree: &Path) -> Result<(), LabError> {
     for key in ["rsa", "ecdsa", "ed25519"] {
         for name in [format!("ssh_host_{key}_key"), format!("ssh_host_{key}_key.pub")] {
             remove(&tree.join("etc/ssh").join(name))?;
@@ -175,7 +216,11 @@ fn customise(tree: &Path, masked: &[&str]) -> Result<(), LabError> {
         write(&tree.join(empty), "")?;
     }
     write(&tree.join("etc/sudoers.d/pi"), "pi ALL=(ALL) NOPASSWD: ALL\n")?;
-    mode(&tree.join("etc/sudoers.d/pi"), 0o440)?;
+    mode(&tree.join("etc/sudoers.d/pi"), 0o440)
+}
+
+/// Puts in what makes a tree fit for a namespace.
+fn fit_for_namespaces(tree: &Path, masked: &[&str]) -> Result<(), LabError> {
     let units = tree.join("etc/systemd/system");
     let wants = units.join("sysinit.target.wants");
     write(&units.join("skep-lab-cgroup.service"), include_str!("cgroup.service"))?;
@@ -254,6 +299,7 @@ mod tests {
         Recipe {
             release: "bookworm".into(),
             engine: false,
+            machine: None,
             sources: vec!["deb http://a/d bookworm main".into()],
             apt_options: vec![],
             masked: vec![],
@@ -266,6 +312,8 @@ mod tests {
         let others = [
             Recipe { release: "trixie".into(), ..base.clone() },
             Recipe { engine: true, ..base.clone() },
+            Recipe { machine: Some(Arch::Amd64), ..base.clone() },
+            Recipe { machine: Some(Arch::Arm64), ..base.clone() },
             Recipe { masked: vec!["x.service"], ..base.clone() },
             Recipe { sources: vec!["deb http://b/d bookworm main".into()], ..base.clone() },
             Recipe { apt_options: vec!["Acquire::Check-Date \"false\";".into()], ..base.clone() },

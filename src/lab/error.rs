@@ -156,6 +156,20 @@ pub enum LabError {
         /// What the builder said.
         cause: Box<LabError>,
     },
+    /// A processor that no machine can have.
+    #[error("no machine can be `{0}`: `--machines` takes amd64 and arm64, several with commas between")]
+    UnknownArch(String),
+    /// A distribution whose kernels machines do not boot.
+    #[error(
+        "machines are Debian with Debian's kernel, and {0} is another's: ask for one with `--release bookworm`"
+    )]
+    MachineRelease(String),
+    /// Programs that machines need and this computer lacks.
+    #[error("machines need programs that this computer lacks: `apt-get install {}`", packages.join(" "))]
+    NoEmulator {
+        /// Their Debian packages.
+        packages: Vec<&'static str>,
+    },
     /// Every network a lab could use is taken.
     #[error("every network a lab could use overlaps an address or route of this computer: see `ip route`")]
     NoSubnet,

@@ -46,7 +46,8 @@ mod tests {
 
     fn state(nodes: u32, login: Login) -> State {
         let mut state = State::new("dev", Id::from_number(5), "172.16.5.0/24".parse().unwrap(), login);
-        state.nodes = (1..=nodes).map(|number| NodeState { number, base: "/base".into() }).collect();
+        state.nodes =
+            (1..=nodes).map(|number| NodeState { number, base: "/base".into(), machine: None }).collect();
         state
     }
 

@@ -7,6 +7,7 @@
 //!
 //! All of it is synchronous: call it from a thread that may block.
 
+mod arch;
 mod base;
 mod cgroup;
 mod command;
@@ -14,6 +15,7 @@ mod down;
 mod error;
 mod inventory;
 mod lock;
+mod machine;
 mod network;
 mod node;
 mod parameters;
@@ -32,8 +34,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use arch::Arch;
 pub use error::LabError;
-pub use prerequisites::{Package, install, missing, unavailable};
+pub use prerequisites::{Package, install, missing, missing_for, unavailable};
 pub use up::up;
 
 use lock::Lock;
@@ -52,8 +55,10 @@ const ENTER_LIMIT: Duration = Duration::from_secs(5 * 60);
 pub struct Spec {
     /// Its name: lower-case letters, digits and `-`.
     pub name: String,
-    /// How many nodes, 1 to 200.
+    /// How many nodes in namespaces; with the machines 1 to 200.
     pub nodes: usize,
+    /// The processors of those with kernels of their own.
+    pub machines: Vec<Arch>,
     /// Whether new nodes have Docker installed already (never set up: no swarm, no image).
     pub engine: bool,
     /// Which user the inventory names; a lab that exists keeps its own.
@@ -114,9 +119,12 @@ pub struct Node {
     pub name: String,
     /// Where its sshd listens.
     pub address: Ipv4Addr,
+    /// Its processor, if it has a kernel of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Arch>,
     /// Whether it runs.
     pub running: bool,
-    /// Its init, as this computer counts processes.
+    /// Its init, as this computer counts processes; a machine's emulator.
     pub pid: Option<u32>,
 }
 
@@ -202,8 +210,9 @@ impl Lab {
     pub fn nodes(&self) -> Vec<Node> {
         self.units()
             .map(|unit| {
-                let pid = unit.init();
-                Node { name: unit.name(), address: unit.address(), running: pid.is_some(), pid }
+                let pid = unit.pid();
+                let (name, address, machine) = (unit.name(), unit.address(), unit.machine());
+                Node { name, address, machine, running: pid.is_some(), pid }
             })
             .collect()
     }
@@ -219,24 +228,35 @@ impl Lab {
             Login::Root => "root",
             Login::Sudo => "pi",
         };
-        let option = |name: &str, value: String| ["-o".to_owned(), format!("{name}={value}")];
-        let mut command = vec!["ssh".to_owned(), "-i".to_owned(), self.key().display().to_string()];
-        command.extend(option("IdentitiesOnly", "yes".to_owned()));
-        command.extend(option("UserKnownHostsFile", self.known_hosts().display().to_string()));
+        let mut command = self.ssh();
         command.push(format!("{user}@{}", self.unit(node)?.address()));
         Ok(command)
     }
 
+    /// The system's own client, with the lab's key and its nodes' host keys.
+    fn ssh(&self) -> Vec<String> {
+        let option = |name: &str, value: String| ["-o".to_owned(), format!("{name}={value}")];
+        let mut command = vec!["ssh".to_owned(), "-i".to_owned(), self.key().display().to_string()];
+        command.extend(option("IdentitiesOnly", "yes".to_owned()));
+        command.extend(option("UserKnownHostsFile", self.known_hosts().display().to_string()));
+        command
+    }
+
     /// Runs a command inside a node without SSH, at most five minutes: an eye that does not depend on what
-    /// skep does there. The command's own failure is in the output's status.
+    /// skep does there. A machine is entered as root by the system's own client. The command's own failure is in the
+    /// output's status.
     pub fn enter(&self, node: &str, argv: &[&str]) -> Result<Output, LabError> {
         self.enter_within(node, argv, ENTER_LIMIT)
     }
 
     /// Like [`Lab::enter`], at most `limit`.
     pub fn enter_within(&self, node: &str, argv: &[&str], limit: Duration) -> Result<Output, LabError> {
-        let init = self
-            .unit(node)?
+        let unit = self.unit(node)?;
+        if unit.machine().is_some() {
+            let words = machine::remote(&self.ssh(), unit.address(), argv);
+            return command::run(command::tool(&words[0]).args(&words[1..]), "", limit, &mut |_| ());
+        }
+        let init = unit
             .init()
             .ok_or_else(|| LabError::NotRunning { lab: self.name().to_owned(), node: node.to_owned() })?;
         node::enter(init, argv, limit)

@@ -12,10 +12,10 @@ use super::command::{run, short, tail, tool};
 use super::error::{LabError, at};
 use super::network::{gateway, node_address, resolvers, veth};
 use super::state::{NodeState, State, remove_file, with_suffix, write_atomically};
-use super::{cgroup, network, process};
+use super::{arch::Arch, cgroup, machine, network, process};
 
 /// How long a node may take until sshd answers: it is 2 s where nothing else runs.
-pub(super) const BOOT_LIMIT: Duration = Duration::from_secs(120);
+const BOOT_LIMIT: Duration = Duration::from_secs(120);
 
 /// What lies in real directories instead of the overlay: overlay2 does not stack on overlayfs, and the kernel's
 /// NFS server does not export it.
@@ -43,13 +43,42 @@ impl<'a> Unit<'a> {
         node_address(&self.state.subnet, self.node.number)
     }
 
+    pub(super) fn number(&self) -> u32 {
+        self.node.number
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn state(&self) -> &State {
+        self.state
+    }
+
+    pub(super) fn subnet(&self) -> &ipnet::Ipv4Net {
+        &self.state.subnet
+    }
+
+    /// The tree it is layered on; a machine's image.
+    pub(super) fn base(&self) -> &Path {
+        &self.node.base
+    }
+
+    /// Its processor, if it has a kernel of its own.
+    pub(super) fn machine(&self) -> Option<Arch> {
+        self.node.machine
+    }
+
     pub(super) fn console(&self) -> PathBuf {
         self.dir.join("console.log")
     }
 
     /// The node's public host key, as made for it.
     pub(super) fn host_key(&self) -> PathBuf {
-        self.upper("etc/ssh/ssh_host_ed25519_key.pub")
+        match self.node.machine {
+            Some(_) => with_suffix(&self.machine_key(), ".pub"),
+            None => self.upper("etc/ssh/ssh_host_ed25519_key.pub"),
+        }
     }
 
     fn upper(&self, path: &str) -> PathBuf {
@@ -60,11 +89,11 @@ impl<'a> Unit<'a> {
         self.dir.join("root")
     }
 
-    fn launcher(&self) -> PathBuf {
+    pub(super) fn launcher(&self) -> PathBuf {
         self.dir.join("launch.sh")
     }
 
-    fn machine(&self) -> String {
+    fn machine_name(&self) -> String {
         self.state.id.machine(&self.name())
     }
 
@@ -73,7 +102,11 @@ impl<'a> Unit<'a> {
     }
 
     fn marks(&self) -> [String; 2] {
-        [self.launcher().display().to_string(), self.directory_mark()]
+        let second = match self.node.machine {
+            Some(_) => self.pid_file().display().to_string(),
+            None => self.directory_mark(),
+        };
+        [self.launcher().display().to_string(), second]
     }
 
     /// Whether any process of the node exists, be it only the one that starts it.
@@ -86,8 +119,16 @@ impl<'a> Unit<'a> {
         process::init_below(&self.directory_mark())
     }
 
+    /// The process whose end is the node's: its init, or what its machine is played by; none while it is off.
+    pub(super) fn pid(&self) -> Option<u32> {
+        if self.node.machine.is_some() { self.emulator_pid() } else { self.init() }
+    }
+
     /// Makes whatever the node's files still lack. What is there stays: it is the node's own by now.
     pub(super) fn prepare(&self, authorized_key: &str) -> Result<(), LabError> {
+        if self.node.machine.is_some() {
+            return self.prepare_machine(authorized_key);
+        }
         at(self.node.base.read_dir().map(drop), "find the tree of this node,", &self.node.base)?;
         let own = ["upper", "work", "root"].into_iter().chain(BOUND.map(|(name, _)| name));
         for path in own.map(|name| self.dir.join(name)) {
@@ -96,7 +137,8 @@ impl<'a> Unit<'a> {
         let name = self.name();
         self.place("etc/hostname", &format!("{name}\n"))?;
         self.place("etc/hosts", &hosts(&name))?;
-        self.place("etc/network/interfaces", &interfaces(self.address(), gateway(&self.state.subnet)))?;
+        let network = interfaces("host0", self.address(), gateway(&self.state.subnet));
+        self.place("etc/network/interfaces", &network)?;
         for home in ["root", "home/pi"] {
             self.authorize(home, authorized_key)?;
         }
@@ -152,11 +194,19 @@ impl<'a> Unit<'a> {
 
     /// Starts the node, detached from the caller: it lives on when skep ends.
     pub(super) fn start(&self) -> Result<(), LabError> {
+        if let Some(arch) = self.node.machine {
+            return self.start_machine(arch);
+        }
         let servers: String = resolvers().iter().map(|ip| format!("nameserver {ip}\n")).collect();
         write_atomically(&self.upper("etc/resolv.conf"), &servers, 0o644)?;
         let groups = cgroup::create(&self.state.id, &self.name())?;
-        network::remove_device(&veth(&self.machine()))?;
+        network::remove_device(&veth(&self.machine_name()))?;
         write_atomically(&self.launcher(), &self.launch_script(&groups), 0o755)?;
+        self.spawn_launcher()
+    }
+
+    /// Runs the launcher, with the console for its output.
+    pub(super) fn spawn_launcher(&self) -> Result<(), LabError> {
         let console = self.console();
         let log = at(OpenOptions::new().create(true).append(true).open(&console), "open", &console)?;
         let errors = at(log.try_clone(), "open", &console)?;
@@ -185,12 +235,12 @@ impl<'a> Unit<'a> {
     /// Ends the node as a power cut does; nothing happens to one that is off.
     pub(super) fn stop(&self) -> Result<(), LabError> {
         process::end(&self.marks(), self.init())?;
-        network::remove_device(&veth(&self.machine()))
+        network::remove_device(&veth(&self.machine_name()))
     }
 
     /// What systemd-nspawn left of the node under /run; it tidies up itself unless it is killed.
     pub(super) fn remove_leftovers(&self) -> Result<(), LabError> {
-        let dir = Path::new("/run/systemd/nspawn/propagate").join(self.machine());
+        let dir = Path::new("/run/systemd/nspawn/propagate").join(self.machine_name());
         if dir.is_dir() { at(fs::remove_dir_all(&dir), "remove", &dir) } else { Ok(()) }
     }
 
@@ -212,10 +262,15 @@ impl<'a> Unit<'a> {
             && &banner == b"SSH-"
     }
 
+    /// How long it may take until sshd answers.
+    pub(super) fn boot_limit(&self) -> Duration {
+        if self.node.machine.is_some() { machine::BOOT_LIMIT } else { BOOT_LIMIT }
+    }
+
     /// Whether it can still come up, `since` it was started: a node whose processes are gone cannot.
     pub(super) fn may_boot(&self, since: Instant) -> bool {
         let waited = since.elapsed();
-        waited < BOOT_LIMIT && (waited < Duration::from_secs(3) || self.is_alive())
+        waited < self.boot_limit() && (waited < Duration::from_secs(3) || self.is_alive())
     }
 
     fn launch_script(&self, groups: &[PathBuf]) -> String {
@@ -234,7 +289,7 @@ impl<'a> Unit<'a> {
         let mut arguments: Vec<String> = vec![
             "systemd-nspawn".into(),
             self.directory_mark(),
-            format!("--machine={}", self.machine()),
+            format!("--machine={}", self.machine_name()),
             format!("--hostname={}", self.name()),
             format!("--network-bridge={}", self.state.id.bridge()),
         ];
@@ -276,13 +331,13 @@ pub(super) fn make_key(path: &Path, comment: &str) -> Result<(), LabError> {
     at(fs::rename(&new_public, &public), "rename", &new_public)
 }
 
-fn hosts(name: &str) -> String {
+pub(super) fn hosts(name: &str) -> String {
     format!("127.0.0.1\tlocalhost\n127.0.1.1\t{name}\n::1\tlocalhost ip6-localhost ip6-loopback\n")
 }
 
-fn interfaces(address: Ipv4Addr, gateway: Ipv4Addr) -> String {
+pub(super) fn interfaces(device: &str, address: Ipv4Addr, gateway: Ipv4Addr) -> String {
     format!(
-        "auto lo\niface lo inet loopback\n\nauto host0\niface host0 inet static\n\
+        "auto lo\niface lo inet loopback\n\nauto {device}\niface {device} inet static\n\
          \taddress {address}/24\n\tgateway {gateway}\n"
     )
 }
@@ -308,7 +363,7 @@ mod tests {
 
     fn state() -> State {
         let mut state = State::new("dev", Id::from_number(5), "172.16.5.0/24".parse().unwrap(), Login::Root);
-        state.nodes.push(NodeState { number: 2, base: "/base".into() });
+        state.nodes.push(NodeState { number: 2, base: "/base".into(), machine: None });
         state
     }
 

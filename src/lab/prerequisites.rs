@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 
+use super::arch::Arch;
 use super::command::{checked, run, short, tool};
 use super::error::LabError;
 use super::{network, state};
@@ -34,12 +35,30 @@ pub struct Package {
 
 /// Debian packages that a lab needs and this computer lacks; empty when it is ready.
 pub fn missing() -> Vec<Package> {
-    packages_for(|program| !is_installed(program))
+    packages_for(&PROGRAMS, |program| !is_installed(program))
 }
 
-fn packages_for(lacks: impl Fn(&str) -> bool) -> Vec<Package> {
+/// Debian packages that machines with these processors need beside [`missing`] ones, and this computer lacks.
+pub fn missing_for(machines: &[Arch]) -> Vec<Package> {
+    packages_for(&machine_programs(machines), |program| !is_installed(program))
+}
+
+/// Each program that such machines take, and the Debian package that has it.
+fn machine_programs(machines: &[Arch]) -> Vec<(&'static str, &'static str)> {
+    if machines.is_empty() {
+        return Vec::new();
+    }
+    let mut programs = vec![("qemu-img", "qemu-utils"), ("mke2fs", "e2fsprogs")];
+    programs.extend(machines.iter().map(|arch| (arch.emulator(), arch.emulator_package())));
+    if machines.iter().any(|arch| !arch.is_own()) {
+        programs.push(("qemu-aarch64-static", "qemu-user-static"));
+    }
+    programs
+}
+
+fn packages_for(programs: &[(&'static str, &'static str)], lacks: impl Fn(&str) -> bool) -> Vec<Package> {
     let mut packages = Vec::new();
-    for (program, name) in PROGRAMS {
+    for &(program, name) in programs {
         if lacks(program) && !packages.contains(&Package { name }) {
             packages.push(Package { name });
         }
@@ -168,11 +187,28 @@ mod tests {
     #[test]
     fn a_package_is_wanted_once_however_many_programs_lack() {
         let names = |lacking: &[&str]| -> Vec<&str> {
-            packages_for(|program| lacking.contains(&program)).iter().map(|package| package.name).collect()
+            packages_for(&PROGRAMS, |program| lacking.contains(&program))
+                .iter()
+                .map(|package| package.name)
+                .collect()
         };
         assert!(names(&[]).is_empty());
         assert_eq!(names(&["ssh", "ssh-keygen"]), ["openssh-client"]);
         assert_eq!(names(&["systemd-nspawn", "ip"]), ["systemd-container", "iproute2"]);
+    }
+
+    #[test]
+    fn machines_want_their_emulator_and_none_wants_nothing() {
+        let names = |machines: &[Arch]| -> Vec<&str> {
+            packages_for(&machine_programs(machines), |_| true).iter().map(|package| package.name).collect()
+        };
+        assert!(names(&[]).is_empty());
+        let both = names(&[Arch::Arm64, Arch::Amd64, Arch::Arm64]);
+        assert!(
+            both.starts_with(&["qemu-utils", "e2fsprogs", "qemu-system-arm", "qemu-system-x86"]),
+            "{both:?}"
+        );
+        assert_eq!(both.contains(&"qemu-user-static"), true, "{both:?}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Login;
+use super::arch::Arch;
 use super::error::{LabError, at};
 use crate::atomic;
 
@@ -89,8 +90,11 @@ pub(super) struct State {
 pub(super) struct NodeState {
     /// Counted from 1; decides the address.
     pub(super) number: u32,
-    /// The tree it is layered on.
+    /// The tree it is layered on; a machine's image.
     pub(super) base: PathBuf,
+    /// The processor of a node with a kernel of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) machine: Option<Arch>,
 }
 
 impl NodeState {
@@ -221,7 +225,7 @@ mod tests {
 
     fn state() -> State {
         let mut state = State::new("dev", Id::from_number(5), "172.16.5.0/24".parse().unwrap(), Login::Sudo);
-        state.nodes.push(NodeState { number: 1, base: "/var/cache/skep/lab/0a".into() });
+        state.nodes.push(NodeState { number: 1, base: "/var/cache/skep/lab/0a".into(), machine: None });
         state
     }
 
@@ -238,6 +242,13 @@ mod tests {
         let text = r#"{"version":1,"name":"dev","id":"000005","subnet":"172.16.5.0/24","login":"sudo",
                        "nodes":[{"number":1,"base":"/var/cache/skep/lab/0a"}]}"#;
         assert_eq!(parse(text), Ok(state()));
+    }
+
+    #[test]
+    fn a_machine_reads_back() {
+        let text = r#"{"version":1,"name":"dev","id":"000005","subnet":"172.16.5.0/24","login":"sudo",
+                       "nodes":[{"number":1,"base":"/var/cache/skep/lab/0a","machine":"arm64"}]}"#;
+        assert_eq!(parse(text).unwrap().nodes[0].machine, Some(Arch::Arm64));
     }
 
     #[test]

@@ -5,17 +5,22 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::arch::Arch;
 use super::base::{self, Recipe};
 use super::error::{LabError, at};
-use super::node::{self, BOOT_LIMIT, Unit};
+use super::node::{self, Unit};
 use super::state::{self, Id, NodeState, State, with_suffix, write_atomically};
-use super::{Lab, Progress, Spec, inventory, lab_lock, list, network, network_lock, parameters, unavailable};
+use super::{
+    Lab, Progress, Spec, inventory, lab_lock, list, missing_for, network, network_lock, parameters,
+    unavailable,
+};
 
 /// Makes the lab, or completes it: missing nodes are added, stopped ones started, the rest is left alone.
 /// Returns when every node's sshd answers.
 pub fn up(spec: &Spec, progress: &mut dyn FnMut(Progress)) -> Result<Lab, LabError> {
-    if !(1..=state::MOST_NODES).contains(&spec.nodes) {
-        return Err(LabError::NodeCount { wanted: spec.nodes, most: state::MOST_NODES });
+    let wanted = spec.nodes + spec.machines.len();
+    if !(1..=state::MOST_NODES).contains(&wanted) {
+        return Err(LabError::NodeCount { wanted, most: state::MOST_NODES });
     }
     let folder = state::folder(&spec.name)?;
     if let Some(reason) = unavailable() {
@@ -23,11 +28,11 @@ pub fn up(spec: &Spec, progress: &mut dyn FnMut(Progress)) -> Result<Lab, LabErr
     }
     // Built before the lock is taken, so that nobody waits for it who need not; looked at again after, because a
     // `down` may have come between.
-    tree(spec, &folder, progress)?;
+    new_nodes(spec, &folder, progress)?;
     let _lock = lab_lock(&folder)?;
-    let tree = tree(spec, &folder, progress)?;
+    let new = new_nodes(spec, &folder, progress)?;
     let before = State::load(&folder)?;
-    let state = record(spec, &folder, tree.as_deref())?;
+    let state = record(spec, &folder, &new)?;
     let lab = Lab { folder, state };
     node::make_key(&lab.key(), &format!("skep lab {}", spec.name))?;
     lab.connect(progress)?;
@@ -35,27 +40,54 @@ pub fn up(spec: &Spec, progress: &mut dyn FnMut(Progress)) -> Result<Lab, LabErr
     Ok(lab)
 }
 
-/// The tree for new nodes, if the lab lacks any.
-fn tree(spec: &Spec, folder: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Option<PathBuf>, LabError> {
-    if State::load(folder)?.is_some_and(|state| state.nodes.len() >= spec.nodes) {
-        return Ok(None);
+/// A node that the lab lacks: what it is built from, and its processor if it gets a kernel of its own.
+type New = (PathBuf, Option<Arch>);
+
+/// The nodes that the lab lacks, in order, with their trees and images built.
+fn new_nodes(spec: &Spec, folder: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Vec<New>, LabError> {
+    let present = State::load(folder)?.map_or_else(Vec::new, |state| state.nodes);
+    let lacking = lacking(spec, &present);
+    let machines: Vec<Arch> = lacking.iter().copied().flatten().collect();
+    let packages: Vec<_> = missing_for(&machines).iter().map(|package| package.name).collect();
+    if !packages.is_empty() {
+        return Err(LabError::NoEmulator { packages });
     }
-    let recipe = Recipe::new(spec.release.as_deref(), spec.engine)?;
-    base::ensure(&recipe, progress).map(Some)
+    let mut build = |kind: Option<Arch>| {
+        let recipe = Recipe::new(spec.release.as_deref(), spec.engine, kind)?;
+        Ok((base::ensure(&recipe, progress)?, kind))
+    };
+    lacking.into_iter().map(&mut build).collect()
+}
+
+/// What of the wanted nodes is not there: those in namespaces first, then machines in the order they were asked for.
+fn lacking(spec: &Spec, present: &[NodeState]) -> Vec<Option<Arch>> {
+    let mut there: Vec<Option<Arch>> = present.iter().map(|node| node.machine).collect();
+    let wanted = std::iter::repeat_n(None, spec.nodes).chain(spec.machines.iter().copied().map(Some));
+    wanted
+        .filter(|kind| match there.iter().position(|found| found == kind) {
+            Some(place) => {
+                there.swap_remove(place);
+                false
+            }
+            None => true,
+        })
+        .collect()
 }
 
 /// Writes down what the lab will consist of, before any of it is made.
-fn record(spec: &Spec, folder: &Path, tree: Option<&Path>) -> Result<State, LabError> {
+fn record(spec: &Spec, folder: &Path, new: &[New]) -> Result<State, LabError> {
     let _lock = network_lock()?;
     let mut state = match State::load(folder)? {
         Some(state) => state,
         None => new_state(spec, folder)?,
     };
-    let present = state.nodes.len();
-    if let Some(tree) = tree {
-        let numbers = (present + 1..=spec.nodes).filter_map(|number| u32::try_from(number).ok());
-        state.nodes.extend(numbers.map(|number| NodeState { number, base: tree.to_owned() }));
-    }
+    let first = state.nodes.iter().map(|node| node.number).max().unwrap_or_default() + 1;
+    let nodes = (first..).zip(new);
+    state.nodes.extend(nodes.map(|(number, (base, machine))| NodeState {
+        number,
+        base: base.clone(),
+        machine: *machine,
+    }));
     state.save(folder)?;
     Ok(state)
 }
@@ -161,7 +193,7 @@ pub(super) fn wait_for(
             return Err(LabError::NoBoot {
                 node: unit.name(),
                 address: unit.address().to_string(),
-                limit: BOOT_LIMIT,
+                limit: unit.boot_limit(),
                 console: unit.console(),
                 tail: unit.console_tail(),
             });
@@ -170,4 +202,31 @@ pub(super) fn wait_for(
         thread::sleep(Duration::from_millis(50));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Login;
+    use super::*;
+
+    #[test]
+    fn only_what_is_missing_is_made() {
+        use Arch::{Amd64, Arm64};
+        let node = |machine| NodeState { number: 1, base: PathBuf::new(), machine };
+        let cases: [(usize, &[Arch], &[Option<Arch>], &[Option<Arch>]); 6] = [
+            (2, &[], &[], &[None, None]),
+            (2, &[], &[None, None], &[]),
+            (1, &[], &[None, None], &[]),
+            (1, &[Arm64, Amd64], &[], &[None, Some(Arm64), Some(Amd64)]),
+            (0, &[Amd64, Amd64], &[None, Some(Amd64)], &[Some(Amd64)]),
+            (3, &[Arm64], &[None, Some(Arm64)], &[None, None]),
+        ];
+        for (nodes, machines, present, expected) in cases {
+            let name = "dev".to_owned();
+            let (machines, login) = (machines.to_vec(), Login::Root);
+            let spec = Spec { name, nodes, machines, engine: false, login, release: None };
+            let present: Vec<_> = present.iter().copied().map(node).collect();
+            assert_eq!(lacking(&spec, &present), expected, "{spec:?}");
+        }
+    }
 }

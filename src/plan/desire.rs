@@ -5,12 +5,16 @@ use serde_json::json;
 use super::PhaseName;
 use super::distribution;
 use super::engine::{self, Part, UNIT};
+use super::first_login;
+use super::mounting;
+use super::reboot;
 use super::templates::{TemplateError, Texts};
 use super::view::{Choices, Host};
 use crate::facts::{Facts, Support};
 use crate::inventory::model::{Inventory, Node, NodeName, Share, ShareMount};
 use crate::resource::{
-    Key, Problem, Resource, daemon, directory, dropin, exports, module, mount, packages, sysctl, unit,
+    Key, Problem, Resource, daemon, directory, dropin, exports, iptables, module, mount, packages, sysctl,
+    unit,
 };
 
 /// Modules that Docker and Swarm need, each with the kernel option that brings it.
@@ -43,13 +47,21 @@ pub(super) struct Traits {
     nfs: bool,
     /// Modules to load, of [`MODULES`].
     modules: Vec<&'static str>,
+    /// What iptables may be with this kernel.
+    iptables: iptables::Desired,
 }
 
 impl Traits {
     /// Those of a host that has nothing and lacks nothing, of which everything may be wanted.
     fn bare() -> Self {
         let modules = MODULES.iter().map(|(name, _)| *name).collect();
-        Self { engine_present: false, apparmor: true, nfs: true, modules }
+        Self {
+            engine_present: false,
+            apparmor: true,
+            nfs: true,
+            modules,
+            iptables: iptables::Desired::default(),
+        }
     }
 
     /// Those of a host.
@@ -60,6 +72,7 @@ impl Traits {
             apparmor: facts.kernel.apparmor,
             nfs: missing_nfs(inventory, node, facts).is_empty(),
             modules: MODULES.iter().filter(|(_, option)| loadable(option)).map(|(name, _)| *name).collect(),
+            iptables: iptables::Desired::of(&facts.kernel.options),
         }
     }
 }
@@ -69,6 +82,7 @@ pub fn keys(inventory: &Inventory, node: &Node) -> Vec<Key> {
     let bare = Traits::bare();
     let texts = Texts::new(&inventory.templates, node);
     let mut keys = engine::keys(inventory, &texts);
+    keys.extend(first_login::key(node));
     for (_, resource) in want(inventory, node, &bare, Part::default(), &texts) {
         let key = resource.key();
         if !keys.contains(&key) {
@@ -132,7 +146,9 @@ fn want(
     let (before, after) = if traits.engine_present { (Vec::new(), settings) } else { (settings, Vec::new()) };
 
     let fetching = part.ways.into_iter().chain(before);
-    let mut wanted: Vec<_> = fetching.map(phase(PhaseName::Packages)).collect();
+    let mut wanted: Vec<_> =
+        first_login::wanted(node).into_iter().map(phase(PhaseName::FirstLogin)).collect();
+    wanted.extend(fetching.map(phase(PhaseName::Packages)));
     let mut packages = packages(inventory, node, traits);
     // Where nothing has to come in between, all are installed in one go.
     if !traits.engine_present
@@ -147,11 +163,12 @@ fn want(
     let engine = part.packages.map(Resource::Packages).into_iter().chain(part.kept).chain(after);
     wanted.extend(engine.map(phase(engine_phase)));
     wanted.extend(kernel(traits).into_iter().map(phase(PhaseName::Kernel)));
+    wanted.extend(reboot::wanted(inventory.boot.manage).map(phase(PhaseName::Kernel)));
     wanted.push((PhaseName::Engine, running(UNIT)));
     wanted.extend(part.users.map(phase(PhaseName::Engine)));
     if traits.nfs {
         wanted.extend(exporting(inventory, node, texts).into_iter().map(phase(PhaseName::Exports)));
-        wanted.extend(mounting(inventory, node, texts).into_iter().map(phase(PhaseName::Mounts)));
+        wanted.extend(mounted_shares(inventory, node, texts).into_iter().map(phase(PhaseName::Mounts)));
     }
     wanted
 }
@@ -177,7 +194,7 @@ fn kernel(traits: &Traits) -> Vec<Resource> {
         .map(|name| Resource::Module(module::Desired { name: (*name).to_owned(), at_boot: true }));
     // The engine sets it when it starts; in a file of its own it survives a later `sysctl --system`.
     let forwarding = sysctl::Desired { key: "net.ipv4.ip_forward".to_owned(), value: "1".to_owned() };
-    modules.chain([Resource::Sysctl(forwarding)]).collect()
+    modules.chain([Resource::Sysctl(forwarding), Resource::Iptables(traits.iptables.clone())]).collect()
 }
 
 fn running(name: &str) -> Resource {
@@ -237,14 +254,19 @@ pub(crate) fn entries(share: &Share) -> impl Iterator<Item = exports::Entry> {
     })
 }
 
-fn mounting(inventory: &Inventory, node: &Node, texts: &Texts<'_>) -> Vec<Resource> {
+fn mounted_shares(inventory: &Inventory, node: &Node, texts: &Texts<'_>) -> Vec<Resource> {
     let mounts: Vec<_> = mounts(inventory, &node.name).collect();
     let units: Vec<_> = mounts.iter().map(|(_, mount)| mount::unit_name(&mount.at)).collect();
+    let variables = json!({
+        "mounts": units.join(" "),
+        "clear": mounting::clear(&mounts),
+        "again": mounting::again(inventory, &mounts),
+    });
     let after = (!units.is_empty()).then(|| {
         Resource::Dropin(dropin::Desired {
             unit: UNIT.to_owned(),
             name: "10-skep-mounts.conf".to_owned(),
-            text: texts.render("docker-after-mounts.conf.j2", json!({ "mounts": units.join(" ") })),
+            text: texts.render("docker-after-mounts.conf.j2", variables),
             restart: false,
         })
     });

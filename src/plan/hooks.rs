@@ -13,6 +13,13 @@ pub const CONTROLLER: &str = "(controller)";
 /// Puts the hooks in, those of one place and time in the order of the inventory.
 pub(super) fn insert(inventory: &Inventory, run: &str, phases: &mut BTreeMap<PhaseName, Vec<Step>>) {
     phases.retain(|_, steps| !steps.is_empty());
+    // Those who are let in to look after a host come before whatever is done there.
+    let first = phases.remove(&PhaseName::FirstLogin);
+    insert_after(inventory, run, phases);
+    phases.extend(first.map(|steps| (PhaseName::FirstLogin, steps)));
+}
+
+fn insert_after(inventory: &Inventory, run: &str, phases: &mut BTreeMap<PhaseName, Vec<Step>>) {
     let busy: BTreeMap<PhaseName, BTreeSet<NodeName>> = phases
         .iter()
         .map(|(phase, steps)| (*phase, steps.iter().map(|step| step.node.clone()).collect()))

@@ -1,6 +1,7 @@
-//! Engines of a swarm's members are replaced in turn: drained, replaced, and back before the next one goes.
+//! Engines of a swarm's members are replaced in turn: drained, replaced, and back before the next one goes. When a member
+//! may be away at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Finding, PhaseName, Plan, Step, View};
 use crate::facts::SwarmNode;
@@ -11,15 +12,20 @@ use crate::swarm::quorum::{Managers, can_lose, quorum};
 use crate::swarm::{AVAILABILITY_LABEL, SwarmAction};
 
 /// Puts the steps that replace a member's engine between those that drain it and give it tasks again. A member that a
-/// former run left drained gets its tasks back, whatever else there is to do.
-pub(super) fn arrange(view: &View<'_>, phases: &mut BTreeMap<PhaseName, Vec<Step>>, plan: &mut Plan) {
+/// former run left drained gets its tasks back, whatever else there is to do, unless that is done in an earlier phase.
+pub(super) fn arrange(
+    view: &View<'_>,
+    given_back: &BTreeSet<NodeName>,
+    phases: &mut BTreeMap<PhaseName, Vec<Step>>,
+    plan: &mut Plan,
+) {
     let membership = Membership::read(view);
     let mut steps = phases.remove(&PhaseName::Engine).unwrap_or_default();
     let mut arranged = Vec::new();
     for node in view.inventory.nodes.iter().filter(|node| view.hosts.contains_key(&node.name)) {
         let (own, others) = steps.into_iter().partition(|step| step.node == node.name);
         steps = others;
-        arranged.extend(turn(&node.name, own, &membership, plan));
+        arranged.extend(turn(&node.name, own, given_back.contains(&node.name), &membership, plan));
     }
     if !arranged.is_empty() {
         phases.insert(PhaseName::Engine, arranged);
@@ -27,16 +33,26 @@ pub(super) fn arrange(view: &View<'_>, phases: &mut BTreeMap<PhaseName, Vec<Step
 }
 
 /// One node's steps.
-fn turn(node: &NodeName, steps: Vec<Step>, membership: &Membership, plan: &mut Plan) -> Vec<Step> {
+fn turn(
+    node: &NodeName,
+    mut steps: Vec<Step>,
+    given_back: bool,
+    membership: &Membership,
+    plan: &mut Plan,
+) -> Vec<Step> {
     let record = record(node, membership);
     let drained = record.is_some_and(|record| record.labels.contains_key(AVAILABILITY_LABEL));
     let swarm = |action| Step { node: node.clone(), action: Action::Swarm(action) };
     let undrain = |record: &SwarmNode| swarm(SwarmAction::Undrain { node_id: record.id.clone() });
+    if steps.iter().any(stops_engine) && waits_for_key(node, membership) {
+        plan.problems.push(locked(node, "'s engine is not restarted"));
+        steps.retain(|step| !stops_engine(step) && !concerns_packages(step));
+    }
     if !steps.iter().any(replaces_engine) {
-        let back = record.filter(|_| drained).map(undrain);
+        let back = record.filter(|_| drained && !given_back).map(undrain);
         return steps.into_iter().chain(back).collect();
     }
-    match in_the_way(node, membership) {
+    match in_the_way(node, membership, &stays_away::ENGINE) {
         Ok(warning) => plan.warnings.extend(warning),
         Err(problem) => {
             plan.problems.push(problem);
@@ -52,7 +68,7 @@ fn turn(node: &NodeName, steps: Vec<Step>, membership: &Membership, plan: &mut P
 }
 
 /// The node's record in our swarm, also where its engine does not run just now.
-fn record<'m>(node: &NodeName, membership: &'m Membership) -> Option<&'m SwarmNode> {
+pub(super) fn record<'m>(node: &NodeName, membership: &'m Membership) -> Option<&'m SwarmNode> {
     membership
         .ours
         .iter()
@@ -65,19 +81,65 @@ fn replaces_engine(step: &Step) -> bool {
     matches!(&step.action, Action::Change(Change::Packages(change)) if change.service.is_some())
 }
 
+/// Whether a step stops a running engine, be it only to start it again.
+fn stops_engine(step: &Step) -> bool {
+    step.action.describe().disrupts.is_some()
+}
+
+/// Whether a node is a manager that waits for the swarm's unlock key whenever its engine starts.
+pub(super) fn waits_for_key(node: &NodeName, membership: &Membership) -> bool {
+    let locks = membership.ours.as_ref().is_some_and(|roster| roster.cluster.autolock);
+    locks && matches!(membership.standing(node), Standing::Member { role: Role::Manager, .. })
+}
+
+/// Why such a manager is left as it is; `not` as in [`stays_away::Words`].
+pub(super) fn locked(node: &NodeName, not: &str) -> Finding {
+    Finding {
+        nodes: vec![node.clone()],
+        message: format!("{node}{not}: the swarm is locked, and it would wait for the unlock key"),
+        help: "run `docker swarm update --autolock=false` on a manager, then `skep up` again; `--autolock=true` afterwards \
+               makes a new key"
+            .to_owned(),
+    }
+}
+
 fn concerns_packages(step: &Step) -> bool {
     matches!(&step.action, Action::Change(Change::Packages(_) | Change::Hold(_)))
 }
 
-/// Whether a node's engine may be replaced; with a warning where the swarm is without managers meanwhile.
-fn in_the_way(node: &NodeName, membership: &Membership) -> Result<Option<Finding>, Finding> {
+/// Why a node is away for a while, in words.
+pub(super) mod stays_away {
+    /// What is done to it.
+    pub(in super::super) struct Words {
+        /// What is not done: `n1's engine is not replaced`.
+        pub(in super::super) not: &'static str,
+        /// Meanwhile: `while its engine is replaced`.
+        pub(in super::super) meanwhile: &'static str,
+    }
+
+    /// Its engine is replaced.
+    pub(in super::super) const ENGINE: Words =
+        Words { not: "'s engine is not replaced", meanwhile: "while its engine is replaced" };
+
+    /// It is rebooted.
+    pub(in super::super) const REBOOT: Words =
+        Words { not: " is not rebooted", meanwhile: "while it is rebooted" };
+}
+
+/// Whether a node may be away for a while; with a warning where the swarm is without managers meanwhile.
+pub(super) fn in_the_way(
+    node: &NodeName,
+    membership: &Membership,
+    words: &stays_away::Words,
+) -> Result<Option<Finding>, Finding> {
+    let stays_away::Words { not, meanwhile } = words;
     let finding = |message: String, help: String| Finding { nodes: vec![node.clone()], message, help };
     let role = match membership.standing(node) {
         Standing::Outside | Standing::Unknown(Unknown::Absent | Unknown::Stopped) => return Ok(None),
         Standing::Member { role, ready: true, .. } => *role,
         _ => {
             return Err(finding(
-                format!("{node}'s engine is not replaced: it is not known how the swarm fares without it"),
+                format!("{node}{not}: it is not known how the swarm fares without it"),
                 "see `skep status`; bring its swarm in order, then run `skep up` again".to_owned(),
             ));
         }
@@ -90,13 +152,13 @@ fn in_the_way(node: &NodeName, membership: &Membership) -> Result<Option<Finding
     match (role, managers.total) {
         (Role::Worker, _) => Ok(None),
         (Role::Manager, 1) => Ok(Some(finding(
-            format!("{node} is the only manager: while its engine is replaced, the swarm cannot be changed"),
+            format!("{node} is the only manager: {meanwhile}, the swarm cannot be changed"),
             "with 3 managers it could".to_owned(),
         ))),
         _ if can_lose(managers.reachable, managers.total) => Ok(None),
         _ => Err(finding(
             format!(
-                "{node}'s engine is not replaced: {} of {} managers answer, and {} are needed meanwhile without it",
+                "{node}{not}: {} of {} managers answer, and {} are needed meanwhile without it",
                 managers.reachable,
                 managers.total,
                 quorum(managers.total)

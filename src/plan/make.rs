@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::architecture;
+use super::clocks;
 use super::desire;
+use super::first_login;
 use super::hooks;
 use super::in_turn;
+use super::reboot;
 use super::storage;
 use super::templates::{TemplateError, Texts};
 use super::validate;
@@ -13,7 +16,7 @@ use super::view::{Host, View};
 use super::{Action, Finding, Origin, Phase, PhaseName, Plan, Step, VERSION};
 use crate::facts::Support;
 use crate::inventory::model::{Node, NodeName};
-use crate::resource::{Problem, Resource};
+use crate::resource::{Change, Problem, Resource};
 use crate::swarm::steps;
 use crate::words::list;
 
@@ -35,17 +38,24 @@ pub fn make(view: &View<'_>) -> Plan {
         };
         plan.refusals.extend(storage::refusal(node, host, has_steps));
     }
-    in_turn::arrange(view, &mut phases, &mut plan);
+    let given_back = reboot::arrange(view, &mut phases, &mut plan);
+    in_turn::arrange(view, &given_back, &mut phases, &mut plan);
     plan.warnings.extend(kernel_warnings(view));
     plan.warnings.extend(architecture::warnings(view));
     plan.problems.extend(nfs_problems(view));
 
-    let swarm = steps::steps(view);
-    phases.insert(PhaseName::Swarm, swarm.steps);
-    phases.insert(PhaseName::Labels, swarm.labels);
-    plan.refusals.extend(swarm.refusals);
-    plan.problems.extend(swarm.problems);
-    plan.warnings.extend(swarm.warnings);
+    let taken_in = first_login::steps(view);
+    if taken_in.is_empty() {
+        let swarm = steps::steps(view);
+        phases.insert(PhaseName::Swarm, swarm.steps);
+        phases.insert(PhaseName::Labels, swarm.labels);
+        plan.refusals.extend(swarm.refusals);
+        plan.problems.extend(swarm.problems);
+        plan.warnings.extend(swarm.warnings);
+    } else {
+        plan.warnings.push(first_login::more_later(&taken_in));
+        phases.entry(PhaseName::FirstLogin).or_default().splice(..0, taken_in);
+    }
 
     keep_to_limit(view, &mut phases, &mut plan);
     hooks::insert(view.inventory, view.run, &mut phases);
@@ -81,6 +91,11 @@ fn plan_host(
         // A host that has an engine does the rest with that one; without any there is nothing to do it with.
         let findings = if host.facts.engine.is_installed() { &mut plan.problems } else { &mut plan.refusals };
         findings.push(about((message, help)));
+    }
+    // Before anything is fetched: signatures and certificates are judged by the clock.
+    if let Some(change) = clocks::set_right(host, view) {
+        let action = Action::Change(Change::Clock(change));
+        phases.entry(PhaseName::Packages).or_default().push(Step { node: node.name.clone(), action });
     }
     for (phase, resource) in resources {
         match change(&resource, host) {

@@ -3,12 +3,16 @@
 //! `skep plan` prints a [`Plan`], `skep up` executes it and the journal records it: the same value.
 
 pub(crate) mod architecture;
+pub(crate) mod clocks;
 pub mod desire;
 pub(crate) mod distribution;
 mod engine;
+mod first_login;
 mod hooks;
 mod in_turn;
 mod make;
+mod mounting;
+mod reboot;
 pub(crate) mod storage;
 #[cfg(test)]
 mod systems;
@@ -29,9 +33,12 @@ use crate::resource::{Change, Description, Kind, hook};
 use crate::swarm::SwarmAction;
 
 pub(crate) use engine::package_problem;
+pub(crate) use first_login::PENDING;
+pub use first_login::{FirstLogin, first_logins};
 pub use hooks::CONTROLLER;
 pub(crate) use make::WITHOUT_IP_VS;
 pub use make::make;
+pub use reboot::due as reboots_due;
 pub(crate) use validate::nothing_to_keep;
 pub use view::{Choices, Host, View};
 
@@ -95,6 +102,8 @@ pub enum Action {
     Swarm(SwarmAction),
     /// The controller runs a hook itself.
     Local(hook::Change),
+    /// The controller takes in a freshly flashed host.
+    FirstLogin(FirstLogin),
 }
 
 impl Plan {
@@ -121,6 +130,7 @@ impl Action {
             Self::Change(change) => change.describe(),
             Self::Swarm(action) => action.describe(),
             Self::Local(change) => hook::Hook::describe(change),
+            Self::FirstLogin(first) => first.describe(),
         }
     }
 }
@@ -129,6 +139,8 @@ impl Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PhaseName {
+    /// Freshly flashed hosts are taken in.
+    FirstLogin,
     /// Packages of the distribution.
     Packages,
     /// Kernel modules and parameters.
@@ -148,6 +160,7 @@ pub enum PhaseName {
 impl std::fmt::Display for PhaseName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
+            Self::FirstLogin => "first login",
             Self::Packages => "packages",
             Self::Kernel => "kernel",
             Self::Engine => "engine",

@@ -55,7 +55,7 @@ pub const TEMPLATES: &[Template] = &[
         name: "docker-after-mounts.conf.j2",
         about: "the engine's start after its mounts: a drop-in of docker.service",
         text: include_str!("../../templates/docker-after-mounts.conf.j2"),
-        variables: &["node", "mounts"],
+        variables: &["node", "mounts", "clear", "again"],
     },
     Template {
         name: "docker.sources.j2",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Finding;
 use super::view::{Host, View};
 use crate::facts;
-use crate::inventory::model::NodeName;
+use crate::inventory::model::{Node, NodeName};
 use crate::words::list;
 
 /// What each node must have for itself.
@@ -28,6 +28,11 @@ pub(crate) struct Twins {
     pub(crate) nodes: Vec<NodeName>,
     /// What helps.
     pub(crate) help: String,
+}
+
+/// Whether the inventory gives a node its host name.
+fn is_named(node: &Node) -> bool {
+    node.first_login.as_ref().is_some_and(|first| first.hostname.is_some())
 }
 
 impl Identity {
@@ -84,7 +89,14 @@ impl Identity {
 
     /// Why nothing may be changed.
     pub(super) fn refusals(self, view: &View<'_>) -> impl Iterator<Item = Finding> {
-        self.twins(view).into_iter().map(move |Twins { value, nodes, help }| Finding {
+        let mut twins = self.twins(view);
+        if self == Self::Hostname {
+            // Boards of one model begin with one name, and get their own.
+            let stays = |node: &NodeName| !view.inventory.node(node).is_some_and(is_named);
+            twins.iter_mut().for_each(|twins| twins.nodes.retain(stays));
+            twins.retain(|twins| twins.nodes.len() > 1);
+        }
+        twins.into_iter().map(move |Twins { value, nodes, help }| Finding {
             message: format!("{} have one {}, {value}", list(&nodes), self.name()),
             help,
             nodes,

@@ -13,6 +13,8 @@ pub struct View<'a> {
     pub inventory: &'a Inventory,
     /// What was seen of each node that answered.
     pub hosts: BTreeMap<NodeName, Host>,
+    /// Nodes that refuse the login as freshly flashed ones do, and may be taken in.
+    pub fresh: BTreeSet<NodeName>,
     /// What the user said on the command line.
     pub choices: Choices,
     /// The run's ID, which hooks are told.
@@ -41,6 +43,8 @@ pub struct Choices {
     pub assume_new: BTreeSet<NodeName>,
     /// Whether an engine may be replaced by one of another source, or by an older one.
     pub replace_engine: bool,
+    /// Whether hosts may be rebooted that have to be.
+    pub reboot: bool,
 }
 
 impl Choices {

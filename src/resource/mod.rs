@@ -297,6 +297,22 @@ kinds! {
     Hold = hold,
     /// Users in a group.
     Member = member,
+    /// The clock.
+    Clock = clock,
     /// A command of the user's own.
     Hook = hook,
+    /// The kernel's command line.
+    Boot = boot,
+    /// A reboot.
+    Reboot = reboot,
+    /// Which program iptables is.
+    Iptables = iptables,
+    /// A user who may become root.
+    Account = account,
+    /// What a host is called, its time zone, its language.
+    Basics = basics,
+    /// Settings of the SSH server.
+    Sshd = sshd,
+    /// What Armbian's wizard leaves undone where nobody goes through it.
+    Wizard = wizard,
 }

@@ -16,7 +16,7 @@ use super::host_key::{AcceptNew, Certificates, HostKeyPolicy};
 use super::known_hosts::{self, Verdict};
 use super::route::{Opened, Way, too_slow};
 use super::session::Session;
-use super::target::{Options, Target};
+use super::target::{Options, PinLater, Target};
 
 /// Unanswered keepalives after which the connection is given up.
 const KEEPALIVES: usize = 3;
@@ -51,6 +51,11 @@ pub async fn connect(target: &Target, options: &Options) -> Result<Session, Conn
 /// One try, over as many connections as it takes to settle which key to trust.
 async fn connect_once(target: &Target, options: &Options) -> Result<Session, ConnectFailure> {
     let mut accept = AcceptNew::of(target, options);
+    if accept == AcceptNew::No
+        && let Some(fingerprint) = target.pin_later.as_ref().and_then(PinLater::accepted)
+    {
+        accept = AcceptNew::Only(fingerprint);
+    }
     let mut certificates = Certificates::Wanted;
     let mut mismatches = Mismatches::default();
     let way = Way::prepare(target, options).await?;
@@ -58,7 +63,9 @@ async fn connect_once(target: &Target, options: &Options) -> Result<Session, Con
         let policy = HostKeyPolicy::read(target, accept.clone(), certificates.clone())?;
         match handshake(target, options, &way, policy, &mismatches.algorithms).await {
             Ok((handle, seen)) => {
-                record_host_key(target, &seen).await?;
+                if target.pin_later.is_none() {
+                    record_host_key(target, &seen).await?;
+                }
                 if let Some(session) = log_in(target, options, handle, seen).await? {
                     return Ok(session);
                 }
@@ -67,6 +74,9 @@ async fn connect_once(target: &Target, options: &Options) -> Result<Session, Con
             // answer holds for this very key, not for whatever the next connection meets.
             Err(ConnectFailure::HostKeyUnknown(key)) => match &options.ask {
                 Some(ask) if accept.may_ask() && ask((*key).clone()).await => {
+                    if let Some(pin) = &target.pin_later {
+                        pin.accept(&key.fingerprint);
+                    }
                     accept = AcceptNew::Only(key.fingerprint);
                 }
                 _ => return Err(ConnectFailure::HostKeyUnknown(key)),
@@ -207,7 +217,7 @@ fn kind_word(kind: &russh::AlgorithmKind) -> &'static str {
 }
 
 /// Records the key of a new host. Another run may have recorded a key for it in the meantime.
-async fn record_host_key(target: &Target, seen: &Seen) -> Result<(), ConnectFailure> {
+pub(super) async fn record_host_key(target: &Target, seen: &Seen) -> Result<(), ConnectFailure> {
     let Some(key) = seen.new_host_key() else {
         return Ok(());
     };
@@ -238,7 +248,7 @@ async fn log_in(
         login.run(&seen).await
     };
     match patience.limit(login).await {
-        Some(Ok(())) => Ok(Some(Session::new(target.node.clone(), handle, seen))),
+        Some(Ok(standing)) => Ok(Some(Session::new(target.node.clone(), handle, seen, standing))),
         Some(Err(LoginEnd::Refused(failure))) => Err(*failure),
         Some(Err(LoginEnd::TooLate)) => Ok(None),
         None => Err(too_slow("the login", options.login_timeout)),

@@ -214,6 +214,28 @@ impl ConnectError {
         }
     }
 
+    /// Whether the host is there and its SSH server is not, as while it restarts.
+    pub fn is_restart(&self) -> bool {
+        use io::ErrorKind::{ConnectionRefused, ConnectionReset};
+        match &*self.cause {
+            ConnectFailure::Unreachable(Unreachable::Closed { .. }) => true,
+            ConnectFailure::Unreachable(Unreachable::Connection(error)) => {
+                matches!(error.kind(), ConnectionRefused | ConnectionReset)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the host is there and trusted, but lets this login in by no way that was tried, or wants its password
+    /// changed first: as a freshly flashed one does.
+    pub fn is_refused_login(&self) -> bool {
+        match &*self.cause {
+            ConnectFailure::AuthFailed { .. } => !self.is_transient(),
+            ConnectFailure::PasswordExpired { .. } => true,
+            _ => false,
+        }
+    }
+
     /// What the user can do about it.
     pub fn help(&self) -> String {
         let Self { host, port, arguments, .. } = self;

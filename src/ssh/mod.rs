@@ -7,9 +7,11 @@ mod ask;
 mod auth;
 mod config;
 mod connect;
+pub mod dialogue;
 mod error;
 mod exec;
 mod exec_error;
+mod glimpse;
 mod handler;
 mod host_certificate;
 mod host_key;
@@ -22,16 +24,17 @@ mod session;
 mod target;
 
 pub use ask::{AskSecret, Question};
-pub use auth::Attempt;
+pub use auth::{Attempt, PasswordStanding};
 pub use config::{ConfigError, Given, HopSpec, Jump, SshConfig};
 pub use connect::connect;
 pub use error::{ConnectError, ConnectFailure, Unreachable};
 pub use exec::{Exec, Exit, ExitStatus, Stdin, Stdout};
 pub use exec_error::ExecError;
+pub use glimpse::{Glimpse, HostKey, glimpse};
 pub use identity::Identities;
 pub use jump::Jumps;
 pub use known_hosts::KnownHostsError;
 pub use session::{Output, Session};
 pub use target::{
-    AskHostKey, KnownHosts, NewHostKeys, OnRetry, Options, Route, Target, UnknownKey, WhichAgent,
+    AskHostKey, KnownHosts, NewHostKeys, OnRetry, Options, PinLater, Route, Target, UnknownKey, WhichAgent,
 };

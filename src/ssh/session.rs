@@ -8,9 +8,13 @@ use russh::{ChannelStream, Disconnect};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::auth::PasswordStanding;
+use super::connect::record_host_key;
+use super::error::ConnectError;
 use super::exec::{Exec, ExitStatus};
 use super::exec_error::ExecError;
 use super::handler::{Seen, Watcher};
+use super::target::Target;
 
 /// How long to wait for a connection to end that was told to.
 const PARTING: Duration = Duration::from_secs(2);
@@ -22,6 +26,7 @@ pub struct Session {
     node: String,
     handle: Handle<Watcher>,
     seen: Seen,
+    standing: PasswordStanding,
 }
 
 /// A command that has ended, with all that it wrote.
@@ -36,8 +41,29 @@ pub struct Output {
 }
 
 impl Session {
-    pub(super) fn new(node: String, handle: Handle<Watcher>, seen: Seen) -> Self {
-        Self { node, handle, seen }
+    pub(super) fn new(node: String, handle: Handle<Watcher>, seen: Seen, standing: PasswordStanding) -> Self {
+        Self { node, handle, seen, standing }
+    }
+
+    /// How the login's password stands.
+    pub fn password_standing(&self) -> PasswordStanding {
+        self.standing
+    }
+
+    /// The host's key, as in its own `.pub` file without the comment, where it is trusted but not recorded yet.
+    pub fn unpinned(&self) -> Option<String> {
+        let mut key = self.seen.new_host_key()?;
+        key.set_comment("");
+        key.to_openssh().ok()
+    }
+
+    /// Records the host's key, where that was put off by [`Target::pin_later`].
+    ///
+    /// # Errors
+    /// Where the file cannot be written, or holds another key of the host by now.
+    pub async fn pin(&self, target: &Target) -> Result<(), ConnectError> {
+        let recorded = record_host_key(target, &self.seen).await;
+        recorded.map_err(|failure| ConnectError::new(target, failure))
     }
 
     /// The inventory's name for the host.
@@ -57,8 +83,23 @@ impl Session {
     /// [`ExecError::Lost`] and [`ExecError::Refused`]; a server that refuses only after the request says so
     /// to [`Exit::wait`](super::Exit::wait).
     pub async fn exec(&self, command: &str) -> Result<Exec, ExecError> {
+        self.start(command, false).await
+    }
+
+    /// As [`exec`](Self::exec), on a terminal of its own: standard error comes with standard output.
+    ///
+    /// # Errors
+    /// As [`exec`](Self::exec).
+    pub async fn exec_on_terminal(&self, command: &str) -> Result<Exec, ExecError> {
+        self.start(command, true).await
+    }
+
+    async fn start(&self, command: &str, terminal: bool) -> Result<Exec, ExecError> {
         let opened = async {
             let channel = self.handle.channel_open_session().await?;
+            if terminal {
+                channel.request_pty(false, "dumb", 200, 24, 0, 0, &[]).await?;
+            }
             channel.exec(true, command).await?;
             Ok(channel)
         };

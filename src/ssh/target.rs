@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -46,6 +46,13 @@ pub struct Target {
     pub agent: WhichAgent,
     /// Password of the login, tried after the keys. Absent: the user is asked where it is wanted.
     pub password: Option<SecretString>,
+    /// Whether no password is asked for, of the user, where none of the keys opens it.
+    pub keys_only: bool,
+    /// What an expired password is changed to, where the server asks for that in the login itself. A session is had of
+    /// such a login whether it does or not. Absent: an expired password ends the login.
+    pub renew: Option<SecretString>,
+    /// A key of the host that is not known yet is trusted as usual, but only recorded by [`super::Session::pin`].
+    pub pin_later: Option<PinLater>,
     /// Passphrase of encrypted key files. Absent, or of no avail: the user is asked where it is wanted.
     pub key_passphrase: Option<SecretString>,
     /// Fingerprint (`SHA256:…`) that the host's key must have. It takes the place of an entry in
@@ -80,6 +87,9 @@ impl Target {
             identities_only: false,
             agent: WhichAgent::Usual,
             password: None,
+            keys_only: false,
+            renew: None,
+            pin_later: None,
             key_passphrase: None,
             host_key: None,
             known_hosts: KnownHosts::file(known_hosts),
@@ -110,6 +120,22 @@ impl Target {
     /// The names under which its keys are recorded.
     pub(super) fn recorded(&self) -> Names {
         Names::of(&self.host, self.port, self.known_hosts.alias.as_deref())
+    }
+}
+
+/// The key of a host that makes itself a new one in its first minutes: trusted already, recorded later. Shared by all
+/// connections to it, so that the user is asked once.
+#[derive(Debug, Clone, Default)]
+pub struct PinLater(Arc<Mutex<Option<String>>>);
+
+impl PinLater {
+    /// The fingerprint that the user said yes to.
+    pub(super) fn accepted(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn accept(&self, fingerprint: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(fingerprint.to_owned());
     }
 }
 

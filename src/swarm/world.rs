@@ -41,6 +41,7 @@ impl World {
             engine,
             shares: Vec::new(),
             swarm: model::Swarm::default(),
+            boot: model::Boot::default(),
             templates: model::Templates::default(),
             hooks: Vec::new(),
         };
@@ -52,6 +53,7 @@ impl World {
         View {
             inventory: &self.inventory,
             hosts: self.hosts.clone(),
+            fresh: std::collections::BTreeSet::new(),
             choices: self.choices.clone(),
             run: "r1",
         }
@@ -254,6 +256,7 @@ fn node(name: &str, role: Role, place: usize) -> Node {
         address: ip(place).to_string(),
         role,
         login: Login::default(),
+        first_login: None,
         advertise: None,
         labels: BTreeMap::new(),
     }
@@ -287,7 +290,7 @@ fn facts(name: &str, ip: IpAddr) -> Facts {
             apparmor: false,
             options: BTreeMap::new(),
         },
-        clock: Clock { unix_ms: 0, synchronised: true },
+        clock: Clock { unix_ms: 0, boot_ms: 1000, synchronised: true },
         network: vec![interface("eth0", &[&format!("{ip}/24")])],
         engine: Engine::Absent { swarm: false },
         storage: Vec::new(),

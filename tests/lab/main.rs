@@ -9,12 +9,15 @@ mod audit_kernel;
 mod audit_network;
 mod audit_nfs;
 mod bare;
+mod boot;
 mod engine;
 mod faults;
+mod first_login;
 mod hooks;
 mod interrupted;
 mod privilege;
 mod repository;
+mod scan;
 mod support;
 mod survive;
 mod swarm;
@@ -42,14 +45,17 @@ fn main() -> ExitCode {
         audit_network::trials(),
         audit_kernel::trials(),
         bare::trials(),
+        boot::trials(),
         swarm::trials(),
         faults::trials(),
+        first_login::trials(),
         interrupted::trials(),
         privilege::trials(),
         survive::trials(),
         undo::trials(),
         engine::trials(),
         systems::trials(),
+        scan::trials(),
         hooks::trials(),
         audit_nfs::trials(),
         audit_host::trials(),

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use skep::lab::{self, Lab, Login, Spec};
+use skep::lab::{self, Arch, Lab, Login, Spec};
 use tempfile::TempDir;
 
 /// Labs of tests are named after the test process, so that those of a killed one can be told.
@@ -36,17 +36,18 @@ pub(crate) struct Bench {
 impl Bench {
     /// Bare nodes, as freshly flashed.
     pub(crate) fn bare(test: &str, nodes: usize) -> Self {
-        Self::boot(test, nodes, false)
+        Self::boot(test, nodes, Vec::new(), false)
     }
 
     /// Nodes with Docker installed, in no swarm.
     pub(crate) fn with_engine(test: &str, nodes: usize) -> Self {
-        Self::boot(test, nodes, true)
+        Self::boot(test, nodes, Vec::new(), true)
     }
 
-    fn boot(test: &str, nodes: usize, engine: bool) -> Self {
+    /// Nodes, then machines, with or without Docker.
+    pub(crate) fn boot(test: &str, nodes: usize, machines: Vec<Arch>, engine: bool) -> Self {
         let name = format!("{PREFIX}{}-{test}", std::process::id());
-        let spec = Spec { name, nodes, engine, login: Login::Root, release: None };
+        let spec = Spec { name, nodes, machines, engine, login: Login::Root, release: None };
         let lab = lab::up(&spec, &mut |_| {}).expect("the lab comes up");
         Self { lab: Some(lab), folder: TempDir::new().expect("a folder for the test") }
     }
@@ -63,7 +64,7 @@ impl Bench {
 
     fn grow_to(&mut self, nodes: usize, engine: bool, release: Option<String>) {
         let name = self.lab().name().to_owned();
-        let spec = Spec { name, nodes, engine, login: Login::Root, release };
+        let spec = Spec { name, nodes, machines: Vec::new(), engine, login: Login::Root, release };
         self.lab = Some(lab::up(&spec, &mut |_| {}).expect("the lab grows"));
     }
 
@@ -102,12 +103,7 @@ impl Bench {
 
     /// Runs skep to its end.
     pub(crate) fn skep(&self, arguments: &[&str]) -> Run {
-        let output = self.command(arguments).stdin(Stdio::null()).output().expect("skep runs");
-        Run {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Run::of(&self.command(arguments).stdin(Stdio::null()).output().expect("skep runs"))
     }
 
     /// Starts skep, its events on the child's standard output.
@@ -146,9 +142,14 @@ impl Bench {
         members
     }
 
-    /// Waits until a shell command prints what is wanted.
+    /// Waits a minute until a shell command prints what is wanted.
     pub(crate) fn settles_to(&self, node: &str, script: &str, wanted: &str) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        self.settles_within(Duration::from_secs(60), node, script, wanted);
+    }
+
+    /// Waits until a shell command prints what is wanted.
+    pub(crate) fn settles_within(&self, limit: Duration, node: &str, script: &str, wanted: &str) {
+        let deadline = Instant::now() + limit;
         while self.on(node, script).trim() != wanted {
             assert!(
                 Instant::now() < deadline,
@@ -188,6 +189,14 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    pub(crate) fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Asserts the exit code, showing everything where it differs.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {

@@ -2,49 +2,54 @@
 
 use super::target::{Running, Target};
 use crate::facts::inspection::kernel::BootFile;
+use crate::resource::boot::place::{is_downstream, is_pi};
+use crate::resource::boot::{Loader, Place, SWITCHED};
 
-/// Files of U-Boot scripts that add what `extraargs` says to the command line (Armbian's, and those made after it).
-const ENVIRONMENTS: [&str; 3] = ["/boot/armbianEnv.txt", "/boot/dietpiEnv.txt", "/boot/orangepiEnv.txt"];
-/// Raspberry Pi's, the newer place first: the older one only says where the newer one is.
-const PI: [&str; 2] = ["/boot/firmware/cmdline.txt", "/boot/cmdline.txt"];
-
-/// What enables these controllers; each the exact line for that board.
+/// What enables these controllers: skep itself where it can, and the exact line for that board for whoever does it by hand.
 pub(super) fn remedy(target: &Target<'_>, running: &Running<'_>, controllers: &[&str]) -> Vec<String> {
     // Only these two are ever left out at boot; the rest is the kernel's configuration.
-    let booted: Vec<_> =
-        controllers.iter().copied().filter(|name| matches!(*name, "memory" | "cpuset")).collect();
+    let booted: Vec<_> = controllers.iter().copied().filter(|name| SWITCHED.contains(name)).collect();
     if booted.is_empty() {
         return vec!["boot a kernel that has them, see kernel-necessary and kernel-optional".to_owned()];
     }
+    let model = running.kernel.model.as_deref();
+    let place = Place::of(|path| file(running, path).is_some(), model);
     let disabled = running.kernel.command_line.iter().any(|word| word.starts_with("cgroup_disable="));
-    let find = |paths: &[&str]| paths.iter().find_map(|path| file(running, path));
-    if let Some(switched_off) = running.kernel.boot_files.iter().find(|file| disables(file, &booted)) {
+    let here = running.kernel.boot_files.iter().any(|file| disables(file, &booted));
+    let by_firmware = is_pi(model) && disabled && !here && !is_downstream(target.release);
+    let through_skep =
+        place.as_ref().filter(|place| !(by_firmware && place.loader == Loader::Pi)).map(|place| {
+            format!("`skep up --reboot` changes {} and reboots, one node after another", place.shown())
+        });
+    through_skep.into_iter().chain(by_hand(running, place.as_ref(), &booted, by_firmware)).collect()
+}
+
+fn by_hand(running: &Running<'_>, place: Option<&Place>, booted: &[&str], by_firmware: bool) -> Vec<String> {
+    if let Some(switched_off) = running.kernel.boot_files.iter().find(|file| disables(file, booted)) {
         let path = &switched_off.path;
         return vec![then_reboot(path, format!("sed -i 's/ *cgroup_disable=[a-z,]*//g' {path}"))];
     }
-    let arguments = arguments(&booted);
-    if let Some(environment) = find(&ENVIRONMENTS) {
-        return vec![in_environment(environment, &arguments)];
-    }
-    if is_pi(running) {
-        return on_pi(target.release, find(&PI), disabled, &arguments);
-    }
-    if let Some(file) = find(&["/etc/default/u-boot"]) {
-        let path = &file.path;
-        let line = format!(r#"echo 'U_BOOT_PARAMETERS="$U_BOOT_PARAMETERS {arguments}"' >> {path}"#);
-        return vec![format!("{line} && u-boot-update && reboot")];
-    }
-    if let Some(file) = find(&["/boot/extlinux/extlinux.conf"]) {
-        let path = &file.path;
-        return vec![format!(r"sed -i 's/^[[:space:]]*append .*/& {arguments}/I' {path} && reboot")];
-    }
-    if let Some(file) = find(&["/etc/default/grub"]) {
-        let path = &file.path;
-        return vec![format!(
+    let arguments = arguments(booted);
+    let Some(Place { loader, path }) = place else {
+        return vec![format!("add `{arguments}` to the kernel's command line, and reboot")];
+    };
+    match loader {
+        Loader::Environment => {
+            file(running, path).map(|file| in_environment(file, &arguments)).into_iter().collect()
+        }
+        Loader::Pi if by_firmware => in_device_tree(),
+        Loader::Pi => vec![format!("sed -i '1s/$/ {arguments}/' {path} && reboot")],
+        Loader::UbootMenu => {
+            let line = format!(r#"echo 'U_BOOT_PARAMETERS="$U_BOOT_PARAMETERS {arguments}"' >> {path}"#);
+            vec![format!("{line} && u-boot-update && reboot")]
+        }
+        Loader::Extlinux => {
+            vec![format!(r"sed -i 's/^[[:space:]]*append .*/& {arguments}/I' {path} && reboot")]
+        }
+        Loader::Grub => vec![format!(
             r#"sed -i 's/^GRUB_CMDLINE_LINUX="/&{arguments} /' {path} && update-grub && reboot"#
-        )];
+        )],
     }
-    vec![format!("add `{arguments}` to the kernel's command line, and reboot")]
 }
 
 fn file<'a>(running: &Running<'a>, path: &str) -> Option<&'a BootFile> {
@@ -82,18 +87,9 @@ fn in_environment(file: &BootFile, arguments: &str) -> String {
     )
 }
 
-fn is_pi(running: &Running<'_>) -> bool {
-    running.kernel.model.as_deref().is_some_and(|model| model.starts_with("Raspberry Pi"))
-}
-
-/// Whether a kernel is Raspberry Pi's own: `6.6.31+rpt-rpi-v8`, `6.1.21-v8+`; Armbian's for these boards is built from it.
-fn is_downstream(release: &str) -> bool {
-    ["rpi", "-v6", "-v7", "-v8", "bcm27"].iter().any(|part| release.contains(part))
-}
-
-fn on_pi(release: &str, file: Option<&BootFile>, disabled: bool, arguments: &str) -> Vec<String> {
-    if disabled && !is_downstream(release) {
-        return vec![
+/// Raspberry Pi's firmware switches the controller off, and this kernel does not let `cmdline.txt` undo it.
+fn in_device_tree() -> Vec<String> {
+    vec![
             "the firmware's device tree passes `cgroup_disable=memory`, which only Raspberry Pi's own kernel lets \
              cmdline.txt undo: boot Raspberry Pi OS"
                 .to_owned(),
@@ -101,8 +97,5 @@ fn on_pi(release: &str, file: Option<&BootFile>, disabled: bool, arguments: &str
              /boot/firmware/bcm27*.dtb; do fdtput -t s $DTB /chosen bootargs \"$(fdtget $DTB /chosen bootargs | sed \
              's/cgroup_disable=memory *//')\"; done; reboot"
                 .to_owned(),
-        ];
-    }
-    let path = file.map_or(PI[0], |file| &file.path);
-    vec![format!("sed -i '1s/$/ {arguments}/' {path} && reboot")]
+        ]
 }

@@ -5,6 +5,7 @@ use super::item::Item;
 use super::remedy;
 use super::target::Target;
 use crate::audit::{Check, Family, Judgement};
+use crate::resource::iptables::Backend;
 
 pub(in crate::audit) const IPTABLES: Check = Check {
     id: "iptables",
@@ -21,52 +22,21 @@ its default is judged, which is iptables-nft on Debian and Ubuntu.",
     examine: |case| case.each(|subject| examine(&Target::of(subject))),
 };
 
-/// What iptables is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Backend {
-    Nft,
-    Legacy,
+fn works(backend: Backend, target: &Target<'_>) -> bool {
+    backend.options().iter().all(|option| target.has(option))
 }
 
-impl Backend {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Nft => "iptables-nft",
-            Self::Legacy => "iptables-legacy",
-        }
-    }
+fn fails(backend: Backend, target: &Target<'_>) -> bool {
+    backend.options().iter().any(|option| target.lacks(option))
+}
 
-    const fn other(self) -> Self {
-        match self {
-            Self::Nft => Self::Legacy,
-            Self::Legacy => Self::Nft,
-        }
-    }
-
-    /// What it needs of the kernel.
-    const fn options(self) -> [&'static str; 2] {
-        match self {
-            Self::Nft => ["NF_TABLES", "NFT_COMPAT"],
-            Self::Legacy => ["IP_NF_FILTER", "IP_NF_NAT"],
-        }
-    }
-
-    fn works(self, target: &Target<'_>) -> bool {
-        self.options().iter().all(|option| target.has(option))
-    }
-
-    fn fails(self, target: &Target<'_>) -> bool {
-        self.options().iter().any(|option| target.lacks(option))
-    }
-
-    /// The line that changes to it.
-    fn switch(self) -> String {
-        let kind = self.name().trim_start_matches("iptables-");
-        format!(
-            "update-alternatives --set iptables /usr/sbin/iptables-{kind} && update-alternatives --set ip6tables \
-             /usr/sbin/ip6tables-{kind} && systemctl restart docker"
-        )
-    }
+/// The line that changes to it.
+fn switch(backend: Backend) -> String {
+    let kind = backend.name().trim_start_matches("iptables-");
+    format!(
+        "update-alternatives --set iptables /usr/sbin/iptables-{kind} && update-alternatives --set ip6tables \
+         /usr/sbin/ip6tables-{kind} && systemctl restart docker"
+    )
 }
 
 fn examine(target: &Target<'_>) -> Option<Judgement> {
@@ -78,17 +48,18 @@ fn examine(target: &Target<'_>) -> Option<Judgement> {
     };
     let name = backend.name();
     let judgement = match program {
-        _ if backend.fails(target) => {
+        _ if fails(backend, target) => {
             let judgement = Judgement::error(format!("the kernel has nothing that {name} can speak to"));
-            if backend.other().works(target) {
-                judgement.remedy(backend.other().switch())
+            let other = backend.other();
+            if works(other, target) {
+                judgement.remedy(format!("`skep up` makes iptables {}", other.name())).remedy(switch(other))
             } else {
                 let items = backend.options().map(|option| Item::must(option, ""));
                 let lacking: Vec<_> = items.iter().filter(|item| target.lacks(item.option)).collect();
                 remedy::of_options(target, &lacking).into_iter().fold(judgement, Judgement::remedy)
             }
         }
-        _ if !backend.works(target) => {
+        _ if !works(backend, target) => {
             let unknown =
                 Judgement::unknown(format!("whether the kernel goes with {name} is not to be seen"));
             remedy::of_no_configuration(target).into_iter().fold(unknown, Judgement::remedy)

@@ -30,8 +30,12 @@ pub(crate) fn installed(host: &Host) -> bool {
 /// The running engine. Its socket proves nothing: systemd listens on it for an engine that is not running.
 pub(crate) fn find(host: &Host) -> Option<Process> {
     let pid = pid(host)?;
-    let started = started(&text(host, &format!("/proc/{pid}/stat")), &text(host, "/proc/stat"));
-    Some(Process { started_unix_ms: started.unwrap_or(0) })
+    Some(Process { started_unix_ms: started_at(host, pid).unwrap_or(0) })
+}
+
+/// When a process started, in milliseconds since 1970; none where that is not to be told.
+pub(crate) fn started_at(host: &Host, pid: u32) -> Option<i64> {
+    started(&text(host, &format!("/proc/{pid}/stat")), &text(host, "/proc/stat"))
 }
 
 /// The words that the running engine was started with; none where none runs.

@@ -7,6 +7,7 @@ pub(super) mod clients;
 mod engine;
 mod engine_source;
 mod export_options;
+mod first_login;
 mod hooks;
 mod nodes;
 mod paths;
@@ -22,7 +23,7 @@ use std::path::Path;
 use super::diagnostic::{Diagnostic, Severity, line_and_column};
 use super::file::File;
 use super::load::Surroundings;
-use super::model::{Inventory, Templates};
+use super::model::{Boot, Inventory, Templates};
 use super::spot::Spot;
 
 /// The name of a swarm whose inventory gives none. Fixed, so that renaming the file renames no swarm.
@@ -116,6 +117,7 @@ pub(super) fn check(file: &File, path: &Path, surroundings: &Surroundings) -> (I
         engine: checker.engine(),
         shares: checker.shares(),
         swarm: checker.swarm(),
+        boot: Boot::from(&file.boot),
         templates: checker.templates(),
         hooks: checker.hooks(),
     };

@@ -52,6 +52,7 @@ impl Checker<'_> {
             address: self.address(name, node),
             role: self.role_of(node).unwrap_or(Role::Worker),
             login: self.login(node),
+            first_login: self.first_login(name, node),
             advertise: node.advertise.as_ref().and_then(|text| self.advertise(text)),
             labels,
         }
@@ -190,7 +191,7 @@ impl Checker<'_> {
         }
     }
 
-    fn secret(&mut self, secret: &Spot<Secret>) -> Option<SecretSource> {
+    pub(super) fn secret(&mut self, secret: &Spot<Secret>) -> Option<SecretSource> {
         let forms =
             "write where it comes from: `{env: NAME}`, `{file: PATH}` or `{command: \"pass show pi\"}`";
         match &secret.value {

@@ -132,6 +132,10 @@ swarm: {}
   # address_pool: Docker's own, 10.0.0.0/8
   # subnet_size: Docker's own, 24
   # task_history: Docker's own, 5
+
+boot:
+  manage: true  # default
+  reboot: ask  # default
 ";
     assert_eq!(yaml, wanted);
 }

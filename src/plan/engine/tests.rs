@@ -410,6 +410,19 @@ fn an_engine_that_the_quorum_needs_keeps_running() {
 }
 
 #[test]
+fn a_manager_that_would_wait_for_the_unlock_key_keeps_its_engine() {
+    let plan = plan(&swarm().options(|cluster| cluster.autolock = true));
+    let told: Vec<_> = plan.problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(
+        told,
+        ["n1", "n2", "n3"].map(|node| format!(
+            "{node}'s engine is not restarted: the swarm is locked, and it would wait for the unlock key"
+        ))
+    );
+    assert_eq!(turns(&plan), ["n4 drain", "n4 remove", "n4 make available"]);
+}
+
+#[test]
 fn the_only_manager_is_replaced_with_a_warning() {
     let members = [("n1", Role::Manager), ("n2", Role::Worker)];
     let world = World::new("home").manager("n1").worker("n2").swarm("c1", Some("home"), &members);

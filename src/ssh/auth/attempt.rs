@@ -112,6 +112,9 @@ impl Login<'_> {
         if let Some(password) = self.known_password() {
             return Ok(password);
         }
+        if self.target.keys_only {
+            return Err(no_password(self.target));
+        }
         let (password, waited) = self.identities.ask_password(self.target, self.asker).await;
         self.waited |= waited;
         password.ok_or_else(|| match self.asker.ask {
@@ -122,7 +125,7 @@ impl Login<'_> {
 
     /// Answers the prompt for the password; all others are for the user, for skep does not guess what they are about.
     async fn attempt_prompts(&mut self) -> Outcome {
-        let mut rounds = 0;
+        let (mut rounds, mut renewals) = (0, 0);
         let mut asked = None;
         let mut reply = self.handle.authenticate_keyboard_interactive_start(&self.target.user, None).await;
         loop {
@@ -142,7 +145,18 @@ impl Login<'_> {
             let mut answers = Vec::new();
             for prompt in &prompts {
                 let answer = match wanted(prompt, alone) {
-                    Wanted::Change => return Outcome::PasswordExpired,
+                    Wanted::Current | Wanted::New if self.target.renew.is_none() => {
+                        return Outcome::PasswordExpired;
+                    }
+                    // Once each: asked again, the server did not take what it was given.
+                    Wanted::New if renewals > 1 => return Outcome::Abandoned(not_taken(prompt)),
+                    Wanted::Current if renewals > 0 => return Outcome::Abandoned(not_taken(prompt)),
+                    Wanted::Current => self.password().await,
+                    Wanted::New => {
+                        renewals += 1;
+                        self.renewed = true;
+                        Ok(self.target.renew.clone().unwrap_or_default())
+                    }
                     // Asked once more, it is not the same again that is wanted.
                     Wanted::Password if rounds <= 1 => self.password().await,
                     Wanted::Password | Wanted::Other => {
@@ -188,6 +202,14 @@ fn no_password(target: &Target) -> Unsigned {
         why: "none is known, and nobody can be asked for it here".into(),
         remedy: Some(Remedy::say(remedy)),
     }
+}
+
+/// A new password, or the old one, that the server asks for once more.
+fn not_taken(prompt: &Prompt) -> Unsigned {
+    Unsigned::new(format!(
+        "its password is to be changed, and it does not take the answers: {}",
+        printable(&prompt.prompt)
+    ))
 }
 
 fn answered_late(question: String) -> Unsigned {

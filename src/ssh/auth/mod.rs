@@ -43,6 +43,17 @@ pub(super) enum LoginEnd {
     TooLate,
 }
 
+/// How the password of a login stands that worked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordStanding {
+    /// It may be used; or nobody asked for it.
+    Good,
+    /// It was changed to [`Target::renew`], since the server asked for that.
+    Renewed,
+    /// It has to be changed before the server runs any command.
+    Expired,
+}
+
 /// The state of one login.
 pub(super) struct Login<'a> {
     handle: &'a mut Handle<Watcher>,
@@ -56,6 +67,8 @@ pub(super) struct Login<'a> {
     tried: Vec<Attempt>,
     /// Whether the user's answer was waited for, since the last word from the server.
     waited: bool,
+    /// Whether the password was changed on the way.
+    renewed: bool,
 }
 
 impl<'a> Login<'a> {
@@ -76,6 +89,7 @@ impl<'a> Login<'a> {
             allowed: None,
             tried: Vec::new(),
             waited: false,
+            renewed: false,
         };
         let agent = match identities.agent_socket(target) {
             Some(socket) => login.connect_agent(socket).await,
@@ -101,13 +115,14 @@ impl<'a> Login<'a> {
     fn password_from(&self) -> PasswordFrom {
         match self.known_password() {
             Some(_) => PasswordFrom::Known,
-            None if self.asker.ask.is_some() => PasswordFrom::Asking,
+            None if self.asker.ask.is_some() && !self.target.keys_only => PasswordFrom::Asking,
             None => PasswordFrom::Nowhere,
         }
     }
 
     fn known_password(&self) -> Option<SecretString> {
-        self.target.password.clone().or_else(|| self.identities.typed_password(self.target))
+        let typed = || self.identities.typed_password(self.target).filter(|_| !self.target.keys_only);
+        self.target.password.clone().or_else(typed)
     }
 
     /// Opens the agent and lists its keys; an agent that does not answer is noted and left out.
@@ -136,11 +151,11 @@ impl<'a> Login<'a> {
     }
 
     /// Logs in, or says why not.
-    pub(super) async fn run(mut self, seen: &Seen) -> Result<(), LoginEnd> {
+    pub(super) async fn run(mut self, seen: &Seen) -> Result<PasswordStanding, LoginEnd> {
         let mut credentials = std::mem::take(&mut self.credentials);
         for number in 0..MOST_STEPS {
             match self.step(&credentials, number == 0, seen).await? {
-                Step::Done => return check_banner(seen),
+                Step::Done => return self.standing(seen),
                 Step::NeedsMore(used) => {
                     credentials.remove(used);
                 }
@@ -274,7 +289,24 @@ impl<'a> Login<'a> {
         let taken = self.allowed.as_ref().is_some_and(|allowed| {
             allowed.contains(&MethodKind::Password) || allowed.contains(&MethodKind::KeyboardInteractive)
         });
-        untried && taken && self.known_password().is_none()
+        untried && taken && self.password_from() == PasswordFrom::Asking
+    }
+}
+
+impl Login<'_> {
+    /// A login with an expired password succeeds, but no command will run.
+    fn standing(&self, seen: &Seen) -> Result<PasswordStanding, LoginEnd> {
+        if self.renewed {
+            return Ok(PasswordStanding::Renewed);
+        }
+        match seen.server_said() {
+            Some(said) if is_expired(&said) && self.target.renew.is_some() => Ok(PasswordStanding::Expired),
+            Some(said) if is_expired(&said) => {
+                let failure = ConnectFailure::PasswordExpired { server_said: Some(said) };
+                Err(LoginEnd::Refused(Box::new(failure)))
+            }
+            _ => Ok(PasswordStanding::Good),
+        }
     }
 }
 
@@ -324,14 +356,4 @@ fn refused(what: String, offer: &Offer) -> Attempt {
 fn no_key() -> Attempt {
     let make = "make one (`ssh-keygen -t ed25519`), or name yours as `key` in the inventory";
     Attempt::new("keys", "there is none to offer").remedy(Remedy::say(make))
-}
-
-/// A login with an expired password succeeds, but no command will run.
-fn check_banner(seen: &Seen) -> Result<(), LoginEnd> {
-    match seen.server_said() {
-        Some(said) if is_expired(&said) => {
-            Err(LoginEnd::Refused(Box::new(ConnectFailure::PasswordExpired { server_said: Some(said) })))
-        }
-        _ => Ok(()),
-    }
 }

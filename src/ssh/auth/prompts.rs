@@ -2,13 +2,17 @@
 
 use russh::client::Prompt;
 
+use crate::ssh::dialogue::{Asked, password_prompt};
+
 /// What a prompt wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// The login's password.
     Password,
+    /// The password that has expired, once more.
+    Current,
     /// A new password in the place of one that has expired.
-    Change,
+    New,
     /// What only the user can know: a code, a PIN, a choice.
     Other,
 }
@@ -17,10 +21,10 @@ pub(super) enum Wanted {
 /// password, unless it names something else.
 pub(super) fn wanted(prompt: &Prompt, alone: bool) -> Wanted {
     let text = prompt.prompt.trim_end();
-    // The notice that the password has expired may stand before these.
-    let change = ["Current password:", "New password:", "(current) UNIX password:"];
-    if change.iter().any(|asked| text.ends_with(asked)) {
-        return Wanted::Change;
+    match password_prompt(text) {
+        Some(Asked::Current) => return Wanted::Current,
+        Some(Asked::New | Asked::Again) => return Wanted::New,
+        None => {}
     }
     let text = text.to_lowercase();
     let code = ["code", "otp", "token", "one-time", "one time", "verification", "passphrase", "pin:", "pin "];
@@ -36,7 +40,7 @@ mod tests {
 
     #[test]
     fn prompts_for_the_password_are_told_from_all_others() {
-        use Wanted::{Change, Other, Password};
+        use Wanted::{Current, New, Other, Password};
         for (text, echo, alone, expected) in [
             ("Password: ", false, true, Password),
             ("(root@pi) Password: ", false, false, Password),
@@ -52,10 +56,11 @@ mod tests {
                 "You are required to change your password immediately.\nChanging password for root.\nCurrent password: ",
                 false,
                 true,
-                Change,
+                Current,
             ),
-            ("(root@pi) New password: ", false, false, Change),
-            ("(current) UNIX password: ", false, true, Change),
+            ("(root@pi) New password: ", false, false, New),
+            ("(root@pi) Retype new password: ", false, false, New),
+            ("(current) UNIX password: ", false, true, Current),
         ] {
             assert_eq!(wanted(&Prompt { prompt: text.into(), echo }, alone), expected, "{text}");
         }

@@ -65,6 +65,13 @@ impl Identities {
         paths.into_iter().map(|path| (path.clone(), self.load(path))).collect()
     }
 
+    /// The public halves of these key files, or else of the usual ones, as lines of `authorized_keys`; those that can be
+    /// told without a passphrase.
+    pub fn public_lines(&self, named: &[PathBuf]) -> Vec<String> {
+        let files = self.key_files(named);
+        files.iter().filter_map(|(_, file)| file.public()?.to_openssh().ok()).collect()
+    }
+
     /// The certificates for a host: those named for it, and those beside its key files.
     pub(crate) fn certificates(&self, target: &Target) -> Vec<CertificateFile> {
         let keys = if target.keys.is_empty() { self.usual_files() } else { target.keys.clone() };

@@ -46,7 +46,9 @@ fn short(steps: &[Step]) -> Vec<String> {
         Action::Swarm(
             other @ (SwarmAction::Release { .. } | SwarmAction::Leave { .. } | SwarmAction::Dissolve { .. }),
         ) => panic!("{other:?}, which only an undo does"),
-        Action::Change(_) | Action::Local(_) => panic!("{action:?} in the swarm's steps"),
+        Action::Change(_) | Action::Local(_) | Action::FirstLogin(_) => {
+            panic!("{action:?} in the swarm's steps")
+        }
     };
     steps.iter().map(|step| format!("{} {}", step.node, action(&step.action))).collect()
 }

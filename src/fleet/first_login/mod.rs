@@ -1,0 +1,265 @@
+//! The first login on a freshly flashed host: from the image's user and password to a key that opens it, and a password
+//! that nobody knows.
+//!
+//! Each part finds out what is there already and does what is left, so that a run that was killed anywhere is carried on
+//! by the next one: see [`password`] for what is in force meanwhile, and [`keys`] for what tells that something is left.
+
+mod keys;
+pub(crate) mod password;
+mod settle;
+
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+
+use crate::event::{Event, Sink};
+use crate::inventory::model::{FirstLogin, NodeName};
+use crate::resource::{Fault, Progress};
+use crate::ssh::{self, ConnectError, ExecError, PasswordStanding, PinLater, Session, Target};
+use password::{Change, transition};
+use settle::Look;
+
+pub(super) use settle::settle;
+
+/// How long a host may take over a restart of its SSH server, or over another address.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How long a host may take to reboot.
+const REBOOT: Duration = Duration::from_secs(300);
+
+/// A freshly flashed host, and what it takes to come in.
+pub(super) struct Entrance<'a> {
+    pub(super) node: &'a NodeName,
+    pub(super) first: &'a FirstLogin,
+    /// How it is logged in to otherwise.
+    pub(super) target: Target,
+    pub(super) ssh: ssh::Options,
+    /// The image's password.
+    pub(super) image: SecretString,
+    /// What takes its place; a random one where absent.
+    pub(super) new: Option<SecretString>,
+    pub(super) sink: &'a Sink,
+}
+
+impl Entrance<'_> {
+    /// Takes the host in. Gives back a session by key as the image's user, and how to have another one.
+    pub(super) async fn enter(mut self) -> Result<(Session, Target), Fault> {
+        self.ssh.retry_for = self.ssh.retry_for.max(PATIENCE);
+        self.somebody_is_let_in()?;
+        let lines = self.public_keys()?;
+        self.tell("logging in with the image's password");
+        let (session, target) = self.come_in().await?;
+        let (session, look) = settle(session, &target, &self.ssh, self.sink).await?;
+        self.tell("installing keys");
+        keys::install(&session, self.node, &lines).await?;
+        session.close().await;
+        let target = self.by_key();
+        let session = self.connect(&target).await.map_err(|error| self.keys_refused(&error))?;
+        self.tell("changing the password");
+        self.renew(&session).await?;
+        keys::forget(&session, self.node).await?;
+        match look.resize_reboot {
+            true => Ok((self.reboot(session, &target, &look).await?, target)),
+            false => Ok((session, target)),
+        }
+    }
+
+    /// Later runs log in as a user that has to be there by then.
+    fn somebody_is_let_in(&self) -> Result<(), Fault> {
+        let (user, first) = (&self.target.user, self.first);
+        if *user == first.user || first.account.as_ref() == Some(user) {
+            return Ok(());
+        }
+        let cause = format!("skep logs in as {user}, and the image has only {}", first.user);
+        Err(self.fault(cause).help(format!(
+            "write `user: {}` or `user: {user}` for the node, so that the inventory names who it is",
+            first.user
+        )))
+    }
+
+    /// The keys to install. Those that skep logs in with are always among them.
+    fn public_keys(&self) -> Result<Vec<String>, Fault> {
+        let mut lines = self.ssh.identities.public_lines(&self.target.keys);
+        if !self.first.keys.is_empty() {
+            let named = self.ssh.identities.public_lines(&self.first.keys);
+            if named.len() < self.first.keys.len() {
+                let cause = "not all files of `first_login.keys` hold a public key";
+                return Err(self.fault(cause).help("name files such as ~/.ssh/id_ed25519.pub"));
+            }
+            lines.extend(named);
+        }
+        lines.sort();
+        lines.dedup();
+        match lines.is_empty() {
+            false => Ok(lines),
+            true => Err(self.fault("there is no public key to install").help(
+                "make a key (`ssh-keygen -t ed25519`), or name public keys as `first_login.keys` in the inventory",
+            )),
+        }
+    }
+
+    /// Logs in with a key of before or the image's password, else with the one that a killed run left; commands run then.
+    async fn come_in(&self) -> Result<(Session, Target), Fault> {
+        let left = transition(&self.first.user, &self.image);
+        let mut refused = None;
+        for password in [&self.image, &left] {
+            let target = self.by_password(password, &left);
+            match self.connect(&target).await {
+                Ok(session) => return self.commands_run(session, target, password, &left).await,
+                Err(error) if error.is_refused_login() => refused = refused.or(Some(error)),
+                Err(error) => return Err(unreachable(&error)),
+            }
+        }
+        let cause = refused.map_or_else(String::new, |error| format!(": {}", error.what()));
+        Err(self.fault(format!("neither a key nor the image's password opens it{cause}")).help(format!(
+            "name the password of {} as `first_login.password` in the inventory, or flash the image anew",
+            self.first.user
+        )))
+    }
+
+    /// Changes the password where it has expired, by whichever way the host asks for that.
+    async fn commands_run(
+        &self,
+        session: Session,
+        target: Target,
+        current: &SecretString,
+        left: &SecretString,
+    ) -> Result<(Session, Target), Fault> {
+        if session.password_standing() != PasswordStanding::Expired {
+            match session.run("true", b"").await {
+                Ok(_) => return Ok((session, target)),
+                // A server without PAM says so only now.
+                Err(ExecError::PasswordExpired { .. }) => {}
+                Err(error) => return Err(self.fault(error)),
+            }
+        }
+        self.tell("changing the expired password");
+        // The server runs `passwd` in the command's place, or before it.
+        let change = password::change(&session, "true", current, left).await;
+        let change = change.map_err(|error| self.fault(error))?;
+        session.close().await;
+        let target = self.by_password(left, left);
+        let session = self.connect(&target).await.map_err(|error| match error.is_refused_login() {
+            true => self.not_taken(&change),
+            false => unreachable(&error),
+        })?;
+        match session.run("true", b"").await {
+            Ok(_) => Ok((session, target)),
+            Err(ExecError::PasswordExpired { .. }) => Err(self.not_taken(&change)),
+            Err(error) => Err(self.fault(error)),
+        }
+    }
+
+    /// Gives the image's user the password that stays.
+    async fn renew(&self, session: &Session) -> Result<(), Fault> {
+        let user = &self.first.user;
+        let root = if user == "root" { "" } else { "sudo -n " };
+        let may = session.run(&format!("{root}true"), b"").await.map_err(|error| self.fault(error))?;
+        if may.status.success() {
+            let new = self.new.clone().unwrap_or_else(password::random);
+            return password::set(session, &format!("{root}chpasswd"), user, &new).await.map_err(|cause| {
+                self.fault(format!("the new password is not taken: {cause}"))
+                    .help("run the same again with another `first_login.new_password`")
+            });
+        }
+        let Some(new) = &self.new else {
+            let cause = format!("sudo wants the password of {user}, and nobody would know a random one");
+            return Err(self.fault(cause).help(format!(
+                "give `first_login.new_password` a source in the inventory, or let {user} use sudo without (NOPASSWD)"
+            )));
+        };
+        let left = transition(user, &self.image);
+        let mut last = None;
+        for current in [&left, &self.image, new] {
+            let change = password::change(session, "env LC_ALL=C passwd", current, new).await;
+            let change = change.map_err(|error| self.fault(error))?;
+            // What is the new one already cannot be changed to it.
+            if change.done || (change.current_taken && std::ptr::eq(current, new)) {
+                return Ok(());
+            }
+            if change.current_taken {
+                return Err(self.not_taken(&change));
+            }
+            last = Some(change);
+        }
+        Err(last
+            .map_or_else(|| self.fault("the password cannot be changed"), |change| self.not_taken(&change)))
+    }
+
+    /// Reboots a host that asks for it, to have its file system enlarged; there is nothing on it yet that this disturbs.
+    async fn reboot(&self, session: Session, target: &Target, look: &Look) -> Result<Session, Fault> {
+        self.tell("rebooting, so that its file system fills the card");
+        let root = if self.first.user == "root" { "" } else { "sudo -n " };
+        // The connection ends before the answer, as a rule.
+        let _ = session.run(&format!("{root}systemctl reboot"), b"").await;
+        drop(session);
+        let begun = Instant::now();
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let left = REBOOT.saturating_sub(begun.elapsed());
+            let ssh = ssh::Options { retry_for: left, ..self.ssh.clone() };
+            let session = ssh::connect(target, &ssh).await.map_err(|error| unreachable(&error))?;
+            match settle::look(&session).await {
+                Ok(now) if now.boot != look.boot => return Ok(session),
+                _ if left.is_zero() => {
+                    return Err(self.fault("it does not reboot").help("reboot it by hand"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    async fn connect(&self, target: &Target) -> Result<Session, ConnectError> {
+        ssh::connect(target, &self.ssh).await
+    }
+
+    fn by_password(&self, password: &SecretString, left: &SecretString) -> Target {
+        Target {
+            user: self.first.user.clone(),
+            password: Some(password.clone()),
+            renew: Some(left.clone()),
+            pin_later: self.target.pin_later.clone().or_else(|| Some(PinLater::default())),
+            ..self.target.clone()
+        }
+    }
+
+    fn by_key(&self) -> Target {
+        Target {
+            user: self.first.user.clone(),
+            password: None,
+            keys_only: true,
+            pin_later: None,
+            ..self.target.clone()
+        }
+    }
+
+    fn tell(&self, what: &str) {
+        tell(self.sink, self.node, what);
+    }
+
+    fn fault(&self, cause: impl ToString) -> Fault {
+        let cause = cause.to_string();
+        let cause = cause.strip_prefix(&format!("{}: ", self.node)).unwrap_or(&cause).to_owned();
+        Fault::new(self.node, cause)
+    }
+
+    fn not_taken(&self, change: &Change) -> Fault {
+        self.fault(format!("the password of {} could not be changed: {}", self.first.user, change.words))
+            .help("look at the rules for passwords in /etc/pam.d/common-password there")
+    }
+
+    fn keys_refused(&self, error: &ConnectError) -> Fault {
+        self.fault(format!("its keys were installed, but do not open it: {}", error.what())).help(format!(
+            "look for PubkeyAuthentication and AuthorizedKeysFile in its sshd_config, and at `journalctl -u ssh` there; {}",
+            error.help()
+        ))
+    }
+}
+
+pub(super) fn tell(sink: &Sink, node: &NodeName, what: &str) {
+    sink(Event::StepProgress { node: node.clone(), progress: Progress::text(what) });
+}
+
+fn unreachable(error: &ConnectError) -> Fault {
+    Fault::new(&error.node, error.what()).help(error.help())
+}

@@ -1,0 +1,167 @@
+//! A host makes itself new keys in its first minutes: its key is recorded once that is over.
+
+use std::time::{Duration, Instant};
+
+use crate::event::Sink;
+use crate::inventory::model::NodeName;
+use crate::resource::Fault;
+use crate::ssh::{self, ConnectError, ExecError, Session, Target};
+
+/// How long the first boot may take. A slow card makes RSA keys for a minute.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often the key may be another one than those that the host says it has.
+const MOST_KEYS: usize = 5;
+
+/// What runs in the first boot and may change keys: Armbian's service disables itself in the end, cloud-init's start at
+/// each boot.
+const LOOK: &str = "sh -c 'for u in armbian-firstrun cloud-init cloud-config cloud-final; do \
+     e=$(systemctl is-enabled $u.service 2>/dev/null); a=$(systemctl is-active $u.service 2>/dev/null); \
+     echo unit $u/$e/$a; done; cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null | sed \"s/^/key /\"; \
+     echo boot $(cat /proc/sys/kernel/random/boot_id); if [ -e /run/resize2fs-reboot ]; then echo resize; fi'";
+
+/// How far a host is in its first boot.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in crate::fleet) struct Look {
+    /// What is still at work.
+    pending: Option<String>,
+    /// Its public host keys.
+    keys: Vec<String>,
+    /// The boot's ID.
+    pub(in crate::fleet) boot: String,
+    /// Whether its file system is enlarged by another boot.
+    pub(in crate::fleet) resize_reboot: bool,
+}
+
+impl Look {
+    fn read(text: &str) -> Self {
+        let mut look = Self::default();
+        for line in text.lines() {
+            match line.split_once(' ').unwrap_or((line, "")) {
+                ("unit", unit) if is_at_work(unit) => {
+                    look.pending = look.pending.or_else(|| unit.split('/').next().map(str::to_owned));
+                }
+                ("key", key) => {
+                    // Without its comment.
+                    look.keys.push(key.split(' ').take(2).collect::<Vec<_>>().join(" "));
+                }
+                ("boot", id) => id.clone_into(&mut look.boot),
+                ("resize", _) => look.resize_reboot = true,
+                _ => {}
+            }
+        }
+        look
+    }
+
+    /// Whether the host has that key no more.
+    fn replaced(&self, key: &str) -> bool {
+        !self.keys.is_empty() && !self.keys.iter().any(|own| own == key.trim())
+    }
+}
+
+/// `NAME/UnitFileState/ActiveState`.
+fn is_at_work(unit: &str) -> bool {
+    let mut words = unit.split('/');
+    match (words.next(), words.next(), words.next()) {
+        (Some("armbian-firstrun"), Some("enabled"), Some(active)) => active != "failed",
+        (Some(_), _, active) => active == Some("activating"),
+        _ => false,
+    }
+}
+
+pub(super) async fn look(session: &Session) -> Result<Look, ExecError> {
+    let output = session.run(LOOK, b"").await?;
+    Ok(Look::read(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// Waits until the host has the keys that it keeps, and records the one that it shows; over another connection where that
+/// is a new one. The connection may be lost meanwhile, and the address change.
+pub(in crate::fleet) async fn settle(
+    mut session: Session,
+    target: &Target,
+    ssh: &ssh::Options,
+    sink: &Sink,
+) -> Result<(Session, Look), Fault> {
+    let node = NodeName(target.node.clone());
+    let begun = Instant::now();
+    let mut replaced = 0;
+    loop {
+        let overdue = begun.elapsed() > PATIENCE;
+        let look = match look(&session).await {
+            Ok(look) => look,
+            Err(ExecError::Lost { .. }) if !overdue => {
+                session = connect(target, ssh).await?;
+                continue;
+            }
+            Err(error) => return Err(Fault::new(&node, error)),
+        };
+        if let Some(unit) = &look.pending {
+            if overdue {
+                let cause = format!("{unit} has not finished within {} s", PATIENCE.as_secs());
+                return Err(Fault::new(&node, cause).help(format!("see `systemctl status {unit}` there")));
+            }
+            super::tell(sink, &node, &format!("waiting for {unit}"));
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
+        if session.unpinned().is_some_and(|key| look.replaced(&key)) && replaced < MOST_KEYS {
+            replaced += 1;
+            session = connect(target, ssh).await?;
+            continue;
+        }
+        session.pin(target).await.map_err(|error| unreachable(&error))?;
+        return Ok((session, look));
+    }
+}
+
+async fn connect(target: &Target, ssh: &ssh::Options) -> Result<Session, Fault> {
+    let ssh = ssh::Options { retry_for: ssh.retry_for.max(super::PATIENCE), ..ssh.clone() };
+    ssh::connect(target, &ssh).await.map_err(|error| unreachable(&error))
+}
+
+fn unreachable(error: &ConnectError) -> Fault {
+    super::unreachable(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_at_work() {
+        for (unit, expected) in [
+            ("armbian-firstrun/enabled/inactive", true),
+            ("armbian-firstrun/enabled/active", true),
+            ("armbian-firstrun/enabled/failed", false),
+            ("armbian-firstrun/disabled/inactive", false),
+            ("armbian-firstrun//inactive", false),
+            ("armbian-firstrun/not-found/inactive", false),
+            ("cloud-final/enabled/activating", true),
+            ("cloud-final/enabled/active", false),
+            ("cloud-init", false),
+        ] {
+            assert_eq!(is_at_work(unit), expected, "{unit}");
+        }
+    }
+
+    #[test]
+    fn answers_are_read_and_keys_compared_without_their_comments() {
+        let look = Look::read(
+            "unit armbian-firstrun/enabled/activating\nunit cloud-final//inactive\nkey ssh-ed25519 AAAA root@board\n\
+             key ssh-rsa BBBB\nboot 12-34\nresize\n",
+        );
+        assert_eq!(look.pending.as_deref(), Some("armbian-firstrun"));
+        assert_eq!((look.boot.as_str(), look.resize_reboot), ("12-34", true));
+        assert!(
+            !look.replaced("ssh-ed25519 AAAA")
+                && !look.replaced("ssh-rsa BBBB ")
+                && look.replaced("ssh-ed25519 CC")
+        );
+        let settled = Look::read("unit armbian-firstrun/disabled/inactive\nboot x\n");
+        assert_eq!((settled.pending, settled.resize_reboot), (None, false));
+        assert!(!Look::read("").replaced("ssh-ed25519 AAAA"), "keys that cannot be read are no others");
+    }
+}

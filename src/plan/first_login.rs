@@ -1,0 +1,209 @@
+//! Freshly flashed hosts: who is taken in, and what is done there first.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION, View};
+use crate::inventory::model::{Node, NodeName};
+use crate::resource::{Description, Key, Observed, Resource, account, basics, file, sshd};
+use crate::words::list;
+
+/// A freshly flashed host is taken in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstLogin {
+    /// The image's own user.
+    pub user: String,
+    /// Whether its keys are there already, from a run that was killed.
+    pub begun: bool,
+}
+
+impl FirstLogin {
+    pub(super) fn describe(&self) -> Description {
+        let user = &self.user;
+        Description::line(match self.begun {
+            false => format!(
+                "log in for the first time as {user} with the image's password, install keys, change the password (reboots \
+                 if the image asks for it)"
+            ),
+            true => format!("finish the first login as {user}: change the password"),
+        })
+    }
+}
+
+/// Only keys let in; the first word on a setting counts.
+const KEYS_ONLY: &str = "# Written by skep.\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n";
+
+/// Tells that the image's password has yet to be changed; see `fleet::first_login`.
+pub(crate) const PENDING: &str = ".ssh/skep-first-login";
+
+/// What is asked of a node to know whether its first login is over.
+pub(super) fn key(node: &Node) -> Option<Key> {
+    let user = &node.first_login.as_ref()?.user;
+    let home = if user == "root" { "/root".to_owned() } else { format!("/home/{user}") };
+    let desired = file::Desired {
+        path: format!("{home}/{PENDING}").into(),
+        text: String::new(),
+        mode: 0o600,
+        uid: 0,
+        gid: 0,
+    };
+    Some(Resource::File(desired).key())
+}
+
+/// What a node that was freshly flashed should be, in this order: what starts the image's own wizard goes last.
+pub(super) fn wanted(node: &Node) -> Vec<Resource> {
+    let Some(first) = &node.first_login else { return Vec::new() };
+    let account = first
+        .account
+        .as_ref()
+        .map(|name| Resource::Account(account::Desired { name: name.clone(), keys_of: first.user.clone() }));
+    let basics = basics::Desired {
+        hostname: first.hostname.clone(),
+        time_zone: first.time_zone.clone(),
+        locale: first.locale.clone(),
+    };
+    let basics = (basics != basics::Desired::default()).then_some(Resource::Basics(basics));
+    // Where the inventory itself logs in by password, that is not taken away.
+    let keys_only = first.keys_only && node.login.password.is_none();
+    let sshd = keys_only.then(|| {
+        Resource::Sshd(sshd::Desired { name: "00-skep.conf".to_owned(), text: KEYS_ONLY.to_owned() })
+    });
+    account.into_iter().chain(basics).chain(sshd).chain([Resource::Wizard(())]).collect()
+}
+
+/// The hosts to take in, in the order of the inventory.
+pub(super) fn steps(view: &View<'_>) -> Vec<Step> {
+    let nodes = view.inventory.nodes.iter().filter(|node| view.choices.includes(&node.name));
+    let step = |node: &Node| {
+        let user = node.first_login.as_ref()?.user.clone();
+        let begun = is_begun(view, node);
+        let action = Action::FirstLogin(FirstLogin { user, begun });
+        (begun || view.fresh.contains(&node.name)).then(|| Step { node: node.name.clone(), action })
+    };
+    nodes.filter_map(step).collect()
+}
+
+/// Whether keys were installed, and the password not changed.
+fn is_begun(view: &View<'_>, node: &Node) -> bool {
+    let observed = view.hosts.get(&node.name).zip(key(node)).and_then(|(host, key)| host.observed.get(&key));
+    matches!(observed, Some(Ok(Observed::File(file::Observed::File(_)))))
+}
+
+/// What `up` does before anything else; empty where nobody is to be taken in.
+pub fn first_logins(view: &View<'_>) -> Plan {
+    let steps = steps(view);
+    let warnings = if steps.is_empty() { Vec::new() } else { vec![more_later(&steps)] };
+    let phase = Phase { name: PhaseName::FirstLogin, steps };
+    Plan {
+        version: VERSION,
+        phases: Some(phase).filter(|phase| !phase.steps.is_empty()).into_iter().collect(),
+        refusals: Vec::new(),
+        problems: Vec::new(),
+        warnings,
+        origins: Vec::new(),
+    }
+}
+
+pub(super) fn more_later(steps: &[Step]) -> Finding {
+    let nodes: Vec<NodeName> = steps.iter().map(|step| step.node.clone()).collect();
+    Finding {
+        message: format!("what else there is to do shows once {} had a first login", list(&nodes)),
+        help: "`skep up` shows the rest then, and asks again".to_owned(),
+        nodes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::model::FirstLogin as Wanted;
+    use crate::plan::make;
+    use crate::plan::tests::{on_bare_hosts, titles};
+    use crate::swarm::world::World;
+
+    fn wanted_of() -> Wanted {
+        Wanted {
+            user: "root".to_owned(),
+            password: None,
+            keys: Vec::new(),
+            new_password: None,
+            account: Some("pi".to_owned()),
+            time_zone: None,
+            locale: None,
+            hostname: Some("n1".to_owned()),
+            keys_only: true,
+        }
+    }
+
+    /// Two bare hosts, of which the first may be freshly flashed.
+    fn boards() -> World {
+        let mut world = World::new("home").manager("n1").worker("n2");
+        world.inventory.nodes[0].first_login = Some(wanted_of());
+        on_bare_hosts(world)
+    }
+
+    #[test]
+    fn of_a_fresh_host_nothing_is_planned_but_its_first_login_and_no_swarm_is_made() {
+        let mut world = boards();
+        world.hosts.remove(&NodeName::from("n1"));
+        let view = View { fresh: [NodeName::from("n1")].into(), ..world.view() };
+        let plan = make(&view);
+        assert!(plan.refusals.is_empty() && plan.problems.is_empty(), "{plan:?}");
+        let first: Vec<_> = titles(&plan).into_iter().filter(|title| title.contains(" n1: ")).collect();
+        assert_eq!(first.len(), 1, "{first:?}");
+        assert!(first[0].starts_with("first login n1: log in for the first time as root"), "{first:?}");
+        assert!(!titles(&plan).iter().any(|title| title.starts_with("swarm ")), "{:?}", titles(&plan));
+        assert_eq!(titles(&first_logins(&view)), first);
+        assert_eq!(plan.warnings, first_logins(&view).warnings);
+    }
+
+    #[test]
+    fn one_that_was_taken_in_by_half_is_finished_and_one_outside_the_limit_left_alone() {
+        let mut world = boards();
+        let node = world.inventory.nodes[0].clone();
+        let pending = Observed::File(file::Observed::File(file::FileState {
+            text: Some(String::new()),
+            sha256: String::new(),
+            mode: 0o600,
+            uid: 0,
+            gid: 0,
+        }));
+        let host = world.hosts.get_mut(&node.name).unwrap();
+        host.observed.insert(key(&node).unwrap(), Ok(pending));
+        assert_eq!(
+            titles(&first_logins(&world.view())),
+            ["first login n1: finish the first login as root: change the password"]
+        );
+        let mut limited = world.view();
+        limited.choices.limit = Some([NodeName::from("n2")].into());
+        assert!(first_logins(&limited).is_empty());
+    }
+
+    #[test]
+    fn a_host_that_was_taken_in_becomes_what_it_should_be_the_wizard_last() {
+        let world = boards();
+        assert!(first_logins(&world.view()).is_empty());
+        let plan = make(&world.view());
+        let first: Vec<_> = titles(&plan).into_iter().filter(|title| title.contains("first login")).collect();
+        assert_eq!(
+            first,
+            [
+                "first login n1: make the user pi, let pi use sudo without a password, give pi the keys of root",
+                "first login n1: name it n1 (is board)",
+                "first login n1: write /etc/ssh/sshd_config.d/00-skep.conf, for the SSH server",
+                "first login n1: do what Armbian's wizard would: remove /root/.not_logged_in_yet",
+            ]
+        );
+    }
+
+    #[test]
+    fn boards_that_get_their_own_names_may_begin_with_one() {
+        let mut world = boards();
+        for name in ["n1", "n2"] {
+            world.facts_mut(name).system.hostname = "board".to_owned();
+        }
+        // Only one of the two gets another name, so they do not stay alike.
+        assert!(make(&world.view()).refusals.is_empty());
+        world.inventory.nodes[0].first_login = None;
+        assert!(make(&world.view()).refusals.iter().any(|refusal| refusal.message.contains("hostname")));
+    }
+}

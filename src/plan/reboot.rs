@@ -1,0 +1,164 @@
+//! Hosts whose next boot brings what their running kernel lacks: rebooted in turn, where that may be, and told of else.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::in_turn::{in_the_way, locked, record, stays_away, waits_for_key};
+use super::view::{Host, View};
+use super::{Action, Finding, PhaseName, Plan, Step};
+use crate::facts::Engine;
+use crate::inventory::model::{Node, NodeName, Role, WhenDue};
+use crate::resource::boot::outlook::{Outlook, outlook};
+use crate::resource::boot::{self, SWITCHED, controllers_named};
+use crate::resource::{Change, Key, Observed, Resource, reboot};
+use crate::swarm::membership::{Membership, Standing};
+use crate::swarm::{AVAILABILITY_LABEL, SwarmAction};
+use crate::words::list;
+
+/// The controllers of cgroups that each host should have; none where boot settings are left alone.
+pub(super) fn wanted(manage: bool) -> Option<Resource> {
+    let controllers = SWITCHED.map(str::to_owned).to_vec();
+    manage.then_some(Resource::Boot(boot::Desired { controllers }))
+}
+
+/// The nodes whose reboot is due, or will be once their boot files are changed, each with what for.
+pub fn due(view: &View<'_>) -> BTreeMap<NodeName, Vec<String>> {
+    let nodes = view.inventory.nodes.iter().filter(|node| view.choices.includes(&node.name));
+    nodes.filter_map(|node| Some((node.name.clone(), lacking(view.hosts.get(&node.name)?)?))).collect()
+}
+
+/// Whether hosts are rebooted in this run.
+fn allowed(view: &View<'_>) -> bool {
+    match view.inventory.boot.reboot {
+        WhenDue::Auto => true,
+        WhenDue::Ask => view.choices.reboot,
+        WhenDue::Never => false,
+    }
+}
+
+/// The controllers that a reboot shall bring; none where none is due.
+fn lacking(host: &Host) -> Option<Vec<String>> {
+    match outlook_of(host)? {
+        Outlook::Edit(edit) => Some(edit.controllers),
+        Outlook::Due(controllers) => Some(controllers),
+        Outlook::Fine | Outlook::Hopeless(_) => None,
+    }
+}
+
+/// What follows for a host; none where its boot settings are left alone, or are a problem that is told elsewhere.
+fn outlook_of(host: &Host) -> Option<Outlook> {
+    let Some(Ok(Observed::Boot(observed))) = host.observed.get(&Key::Boot(boot::Key::Running)) else {
+        return None;
+    };
+    outlook(&SWITCHED.map(str::to_owned), observed).ok()
+}
+
+/// Puts reboots at the end of the kernel's phase, between the steps that drain a node and give it tasks again. The nodes
+/// that get tasks again there.
+pub(super) fn arrange(
+    view: &View<'_>,
+    phases: &mut BTreeMap<PhaseName, Vec<Step>>,
+    plan: &mut Plan,
+) -> BTreeSet<NodeName> {
+    plan.warnings.extend(hopeless(view));
+    let due = due(view);
+    if due.is_empty() {
+        return BTreeSet::new();
+    }
+    if !allowed(view) {
+        plan.warnings.push(put_off(view, &due));
+        return BTreeSet::new();
+    }
+    let membership = Membership::read(view);
+    let mut given_back = BTreeSet::new();
+    for node in &view.inventory.nodes {
+        let (Some(controllers), Some(host)) = (due.get(&node.name), view.hosts.get(&node.name)) else {
+            continue;
+        };
+        match may_go(node, &membership) {
+            Ok(warning) => plan.warnings.extend(warning),
+            Err(problem) => {
+                plan.problems.push(problem);
+                continue;
+            }
+        }
+        let steps = turn(node, host, controllers, &membership);
+        let undrains = |step: &Step| matches!(step.action, Action::Swarm(SwarmAction::Undrain { .. }));
+        if steps.iter().any(undrains) {
+            given_back.insert(node.name.clone());
+        }
+        phases.entry(PhaseName::Kernel).or_default().extend(steps);
+    }
+    given_back
+}
+
+/// One node's steps.
+fn turn(node: &Node, host: &Host, controllers: &[String], membership: &Membership) -> Vec<Step> {
+    let record = record(&node.name, membership);
+    let is_member = matches!(membership.standing(&node.name), Standing::Member { .. });
+    let swarm = |action| Action::Swarm(action);
+    let drain =
+        record.filter(|_| is_member).map(|record| swarm(SwarmAction::Drain { node_id: record.id.clone() }));
+    let back = record
+        .filter(|record| record.labels.contains_key(AVAILABILITY_LABEL) || record.availability != "drain")
+        .map(|record| swarm(SwarmAction::Undrain { node_id: record.id.clone() }));
+    let reboot = Action::Change(Change::Reboot(reboot::Desired {
+        boot_id: host.facts.system.boot_id.clone(),
+        what_for: format!("so that the kernel has {}", controllers_named(controllers)),
+        engine: matches!(host.facts.engine, Engine::Running(_)),
+    }));
+    let check = Action::Change(Change::Boot(boot::Change::Check { controllers: controllers.to_vec() }));
+    let actions = drain.into_iter().chain([reboot]).chain(back).chain([check]);
+    actions.map(|action| Step { node: node.name.clone(), action }).collect()
+}
+
+/// Whether a host may be rebooted now; with a warning where the swarm is without managers meanwhile.
+fn may_go(node: &Node, membership: &Membership) -> Result<Option<Finding>, Finding> {
+    let name = &node.name;
+    if waits_for_key(name, membership) {
+        return Err(locked(name, stays_away::REBOOT.not));
+    }
+    in_the_way(name, membership, &stays_away::REBOOT)
+}
+
+/// Told where hosts have to be rebooted and this run does not do it.
+fn put_off(view: &View<'_>, due: &BTreeMap<NodeName, Vec<String>>) -> Finding {
+    let nodes: Vec<NodeName> = due.keys().cloned().collect();
+    let controllers: BTreeSet<String> = due.values().flatten().cloned().collect();
+    let controllers: Vec<_> = controllers.into_iter().collect();
+    let (verb, kernels) =
+        if nodes.len() == 1 { ("has", "its kernel has") } else { ("have", "their kernels have") };
+    let help = match view.inventory.boot.reboot {
+        WhenDue::Never => {
+            "reboot them one manager at a time; `boot: {reboot: auto}` in the inventory has skep do it"
+        }
+        WhenDue::Ask | WhenDue::Auto => "`skep up --reboot` does it, one node after another, drained before",
+    };
+    Finding {
+        message: format!(
+            "{} {verb} to be rebooted before {kernels} {}",
+            list(&nodes),
+            controllers_named(&controllers)
+        ),
+        help: help.to_owned(),
+        nodes,
+    }
+}
+
+/// Where nothing can be changed; one finding for all nodes of which the same is to be said.
+fn hopeless(view: &View<'_>) -> Vec<Finding> {
+    let mut found: BTreeMap<(String, String), Vec<NodeName>> = BTreeMap::new();
+    for (name, host) in &view.hosts {
+        if let Some(Outlook::Hopeless(problem)) = outlook_of(host) {
+            found.entry((problem.message, problem.help)).or_default().push(name.clone());
+        }
+    }
+    let finding = |((message, help), nodes): (_, Vec<NodeName>)| Finding {
+        message: format!("{}: {message}", list(&nodes)),
+        help,
+        nodes,
+    };
+    found.into_iter().map(finding).collect()
+}

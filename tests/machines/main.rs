@@ -1,0 +1,64 @@
+//! skep on machines with kernels of their own: what nodes that share this computer's kernel cannot show.
+//!
+//! A machine is emulated, so these tests take minutes: they run where `SKEP_MACHINES=1` or `SKEP_REQUIRE=all` asks for
+//! them, one after another, and are told as ignored otherwise.
+
+mod board;
+mod nfs;
+#[expect(dead_code, reason = "what the tests on lab nodes need besides")]
+#[path = "../lab/support.rs"]
+mod support;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+use skep::lab::{self, Arch};
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Two machines at once are as much as a small computer can emulate.
+    arguments.test_threads = Some(1);
+    let left_out = (!arguments.list).then(left_out).flatten();
+    if let Some(reason) = &left_out {
+        eprintln!("left out: tests on machines: {reason}");
+        if is_set("SKEP_REQUIRE", "all") {
+            eprintln!("SKEP_REQUIRE=all: they should have run");
+            return ExitCode::FAILURE;
+        }
+    } else if !arguments.list {
+        support::remove_leftovers();
+    }
+    let trials = [nfs::trials(), board::trials()]
+        .concat()
+        .into_iter()
+        .map(|(name, test)| {
+            let run = move || {
+                test();
+                Ok(())
+            };
+            Trial::test(name, run).with_ignored_flag(left_out.is_some())
+        })
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn is_set(name: &str, value: &str) -> bool {
+    std::env::var(name).is_ok_and(|is| is == value)
+}
+
+/// Why no machine can or shall run here, after installing what one needs.
+fn left_out() -> Option<String> {
+    if !is_set("SKEP_MACHINES", "1") && !is_set("SKEP_REQUIRE", "all") {
+        return Some("they take minutes; SKEP_MACHINES=1 runs them".to_owned());
+    }
+    if let Some(reason) = lab::unavailable() {
+        return Some(reason);
+    }
+    let mut missing = lab::missing();
+    missing.extend(lab::missing_for(&[Arch::Amd64, Arch::Arm64]));
+    if missing.is_empty() {
+        return None;
+    }
+    eprintln!("installing what machines need: {missing:?}");
+    lab::install(&missing, &mut |_| {}).err().map(|error| error.to_string())
+}
