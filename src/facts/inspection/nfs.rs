@@ -88,7 +88,7 @@ impl Nfs {
         let table: Vec<Row> = rows(&table).collect();
         let is_ours = |row: &&Row| is_nfs(&row.info.fstype) || wanted.points.contains(&row.at);
         nfs.mounts = table.iter().filter(is_ours).cloned().collect();
-        let asked = rpc::ask_all(nfs.servers(wanted));
+        let asked = rpc::ask_all(host, nfs.servers(wanted));
         for path in exports::files(host) {
             let text = nfs.text(host, &path);
             nfs.files.extend(text.map(|text| File { path, text }));

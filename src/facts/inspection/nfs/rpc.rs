@@ -5,13 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::net::if_::if_nametoindex;
 use serde::{Deserialize, Serialize};
 
+use crate::resource::Host;
 use crate::resource::mount::MountInfo;
 
 /// Where NFS servers listen.
@@ -113,13 +115,13 @@ pub(super) struct Asked {
 }
 
 /// Asks all of them at once.
-pub(super) fn ask_all(servers: BTreeSet<Server>) -> Asked {
+pub(super) fn ask_all(host: &Host, servers: BTreeSet<Server>) -> Asked {
     let (sender, answers) = mpsc::channel();
     for server in servers.clone() {
-        let sender = sender.clone();
-        // On its own: looking up a name cannot be given up.
+        let (host, sender) = (host.clone(), sender.clone());
+        // On its own: each may take all of the time.
         thread::spawn(move || {
-            let answer = ask(&server, PATIENCE);
+            let answer = ask(&host, &server, PATIENCE);
             let _ = sender.send((server, answer));
         });
     }
@@ -143,14 +145,14 @@ impl Asked {
     }
 }
 
-/// Asks one server, within a bound but for looking up its name.
-fn ask(server: &Server, patience: Duration) -> Answer {
+/// Asks one server, within a bound.
+fn ask(host: &Host, server: &Server, patience: Duration) -> Answer {
     let until = Instant::now() + patience;
-    let addresses = match (server.address.as_str(), server.port).to_socket_addrs() {
+    let addresses = match addresses(host, server, patience) {
         Ok(addresses) => addresses,
-        Err(error) => return Answer::Unresolved(plain(&error)),
+        Err(cause) => return Answer::Unresolved(cause),
     };
-    let mut answer = Answer::Unresolved("it has none".to_owned());
+    let mut answer = Answer::Unresolved("the host knows none for it".to_owned());
     for address in addresses {
         answer = match left(until).map(|left| TcpStream::connect_timeout(&address, left)) {
             Some(Ok(stream)) => return versions(&stream, until),
@@ -161,6 +163,40 @@ fn ask(server: &Server, patience: Duration) -> Answer {
         };
     }
     answer
+}
+
+/// Where a server is, in the order to try. The host's own getent is asked about names: a static program knows nothing of
+/// what `/etc/nsswitch.conf` adds to the DNS, such as the names of mDNS.
+fn addresses(host: &Host, server: &Server, patience: Duration) -> Result<Vec<SocketAddr>, String> {
+    /// No such key, says getent(1).
+    const UNKNOWN: i32 = 2;
+    if let Some(address) = socket_address(&server.address, server.port) {
+        return Ok(vec![address]);
+    }
+    let told =
+        host.run_within(patience, "getent", &["ahosts", &server.address]).map_err(|fault| fault.cause)?;
+    match told.status {
+        0 | UNKNOWN => Ok(told.stdout.lines().filter_map(|line| of_line(line, server.port)).collect()),
+        _ => Err(told.last_words()),
+    }
+}
+
+/// `192.168.2.1     STREAM n1.lan`; each address has a line for each kind of socket.
+fn of_line(line: &str, port: u16) -> Option<SocketAddr> {
+    let mut words = line.split_whitespace();
+    let address = words.next()?;
+    if words.next() == Some("STREAM") { socket_address(address, port) } else { None }
+}
+
+/// `192.168.2.1`, `fd00::1`, `fe80::1%eth0`.
+fn socket_address(text: &str, port: u16) -> Option<SocketAddr> {
+    let (address, interface) = text.split_once('%').map_or((text, None), |(text, zone)| (text, Some(zone)));
+    let mut address = SocketAddr::new(address.parse().ok()?, port);
+    if let (SocketAddr::V6(address), Some(interface)) = (&mut address, interface) {
+        let index = interface.parse().ok().or_else(|| if_nametoindex(interface).ok());
+        address.set_scope_id(index?);
+    }
+    Some(address)
 }
 
 fn late(patience: Duration) -> Answer {

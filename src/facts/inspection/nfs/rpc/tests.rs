@@ -57,7 +57,7 @@ fn what_a_server_answers_is_understood() {
         (denied, Answer::Garbled("it denies RPC".to_owned())),
         (broken, Answer::Garbled("it refuses NULL (status 5 of RFC 5531)".to_owned())),
     ] {
-        assert_eq!(ask(&server, PATIENCE), expected);
+        assert_eq!(ask(&Host::real(), &server, PATIENCE), expected);
     }
 }
 
@@ -82,25 +82,53 @@ fn a_server_that_does_not_answer_is_told_from_one_that_is_not_there() {
         let _ = stream.read(&mut [0; 64]);
         let _ = stream.write_all(&[0x80, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1]);
     });
-    assert_eq!(ask(&silent, SHORT), Answer::Silent);
-    let drip = ask(&dripping, SHORT);
+    let host = Host::real();
+    assert_eq!(ask(&host, &silent, SHORT), Answer::Silent);
+    let drip = ask(&host, &dripping, SHORT);
     assert!(matches!(drip, Answer::Silent | Answer::Garbled(_)), "{drip:?}");
     for (server, words) in [(closing, "clos"), (web, "HTTP"), (other, "another question")] {
-        let Answer::Garbled(cause) = ask(&server, PATIENCE) else { panic!("{words}") };
+        let Answer::Garbled(cause) = ask(&Host::real(), &server, PATIENCE) else { panic!("{words}") };
         // A connection may also be seen to be reset.
         assert!(cause.contains(words) || cause.contains("reset"), "{cause}");
     }
     // Port 1 of this computer is nobody's.
-    assert_eq!(ask(&Server::at("127.0.0.1", 1), SHORT), Answer::Refused);
-    let nobody = ask(&Server::at("no-such-host.invalid", PORT), SHORT);
+    assert_eq!(ask(&host, &Server::at("127.0.0.1", 1), SHORT), Answer::Refused);
+    let nobody = ask(&host, &Server::at("no-such-host.invalid", PORT), PATIENCE);
     assert!(matches!(nobody, Answer::Unresolved(_)), "{nobody:?}");
+}
+
+#[test]
+fn a_servers_name_is_looked_up_by_the_host() {
+    let Server { port, .. } = rpc(|_| accepted(0, &[0]));
+    assert_eq!(ask(&Host::real(), &Server::at("localhost", port), PATIENCE), Answer::Serves(vec![3, 4]));
+
+    let root = tempfile::tempdir().unwrap();
+    let answer = ask(&Host::at(root.path()), &Server::at("n1.lan", PORT), PATIENCE);
+    let Answer::Unresolved(cause) = answer else { panic!("{answer:?}") };
+    assert!(cause.contains("no such program"), "{cause}");
+}
+
+#[test]
+fn addresses_that_getent_tells() {
+    for (line, address) in [
+        ("192.168.2.1     STREAM n1.lan", Some("192.168.2.1:2049")),
+        ("192.168.2.1     DGRAM  ", None),
+        ("fd00::1         STREAM n1.lan", Some("[fd00::1]:2049")),
+        // The first interface of every namespace.
+        ("fe80::1%lo      STREAM n1", Some("[fe80::1%1]:2049")),
+        ("fe80::1%nowhere STREAM n1", None),
+        ("n1              STREAM n1", None),
+        ("", None),
+    ] {
+        assert_eq!(of_line(line, PORT).map(|found| found.to_string()).as_deref(), address, "{line}");
+    }
 }
 
 #[test]
 fn all_are_asked_at_once_and_each_answers_for_itself() {
     let silent = || server(|stream| drop((thread::sleep(Duration::from_secs(20)), stream)));
     let servers: BTreeSet<_> = [silent(), silent(), silent(), rpc(|_| accepted(0, &[0]))].into();
-    let answers: Vec<_> = ask_all(servers).wait().into_values().collect();
+    let answers: Vec<_> = ask_all(&Host::real(), servers).wait().into_values().collect();
     // Asked one after the other, the later ones would be given up.
     assert_eq!(answers.iter().filter(|answer| **answer == Answer::Silent).count(), 3, "{answers:?}");
     assert!(answers.contains(&Answer::Serves(vec![3, 4])), "{answers:?}");
