@@ -21,7 +21,7 @@ mod session;
 mod tests;
 
 pub use agents::{Agents, Build};
-pub use connect::{Options, connect, connect_each};
+pub use connect::{Options, connect_each};
 pub use denied::Denied;
 pub use elevation::Elevation;
 pub use failure::{Bootstrap, SessionError};

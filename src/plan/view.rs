@@ -12,7 +12,7 @@ pub struct View<'a> {
     /// What the user wants.
     pub inventory: &'a Inventory,
     /// What was seen of each node that answered.
-    pub hosts: BTreeMap<NodeName, Host>,
+    pub hosts: &'a BTreeMap<NodeName, Host>,
     /// What the user said on the command line.
     pub choices: Choices,
     /// The run's ID, which hooks are told.

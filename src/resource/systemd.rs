@@ -21,6 +21,11 @@ pub(super) fn show(host: &Host, units: &[&str], properties: &str) -> Result<Vec<
     if let Some(shown) = bus::show(host, units, properties) {
         return Ok(shown);
     }
+    // The test of sd_booted(3), which `systemctl` begins with as well.
+    if !host.path("/run/systemd/system").is_dir() {
+        return Err(Fault::new(units.join(", "), "systemd does not run this host")
+            .help("boot it with systemd as its first process: `ps -p 1`"));
+    }
     let output = host.command("systemctl").args(["show", "-p", properties, "--"]).args(units).run()?;
     let blocks = blocks(&output.expect_success(format!("systemctl show {}", units.join(" ")))?);
     if blocks.len() != units.len() {

@@ -49,12 +49,7 @@ impl World {
 
     /// What the planner is given.
     pub(crate) fn view(&self) -> View<'_> {
-        View {
-            inventory: &self.inventory,
-            hosts: self.hosts.clone(),
-            choices: self.choices.clone(),
-            run: "r1",
-        }
+        View { inventory: &self.inventory, hosts: &self.hosts, choices: self.choices.clone(), run: "r1" }
     }
 
     /// Adds a bare host that shall be a manager.
