@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kernel_options::{CONTROLLERS, FILESYSTEMS, TRACES, makes, module_of};
 use super::{gzip, text};
+use crate::lines::lines;
 use crate::resource::Host;
 
 /// The kernel and what it can do.
@@ -173,7 +174,7 @@ fn module_name(path: &str) -> Option<String> {
 }
 
 fn options(names: &BTreeSet<&str>, config: &str, modules: &Modules) -> BTreeMap<String, Support> {
-    let set = || config.lines().filter_map(setting);
+    let set = || lines(config).filter_map(setting);
     // Of thousands of options a few are asked for.
     let settings: BTreeMap<&str, &str> = set().filter(|(name, _)| names.contains(name)).collect();
     let configured = set().next().is_some();

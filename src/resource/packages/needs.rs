@@ -30,7 +30,7 @@ impl Relations {
 
     /// Each thing that it needs.
     fn needs(&self) -> impl Iterator<Item = &str> {
-        self.needs.split(',').filter(|entry| !entry.trim().is_empty())
+        self.needs.split(',').filter(|entry| !entry.trim_ascii().is_empty())
     }
 
     /// What it provides besides itself.
@@ -50,8 +50,9 @@ fn names(entry: &str) -> impl Iterator<Item = &str> {
 
 /// A name without version, architecture and restriction: `python3:any (>= 3.9)`.
 fn bare(entry: &str) -> &str {
-    let entry = entry.trim();
-    &entry[..entry.find([' ', '(', ':', '[']).unwrap_or(entry.len())]
+    let entry = entry.trim_ascii();
+    let end = entry.bytes().position(|byte| matches!(byte, b' ' | b'(' | b':' | b'['));
+    &entry[..end.unwrap_or(entry.len())]
 }
 
 /// What installed packages need of those asked about.

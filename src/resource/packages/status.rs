@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::super::{Fault, Host};
 use super::needs::Relations;
+use crate::lines::lines;
 
 /// What dpkg has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,7 +34,10 @@ impl Status {
             Fault::new("/var/lib/dpkg/status", "is not there, so this is no system with Debian packages")
                 .help("skep knows hosts with apt and dpkg: Debian, Ubuntu, Armbian, Raspberry Pi OS")
         })?;
-        let mut status = Self::parse(&String::from_utf8_lossy(&bytes));
+        // Valid as a rule, and checking that costs less than looking for what is not.
+        let text = String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        let mut status = Self::parse(&text);
         status.interrupted = has_updates(host)?;
         Ok(status)
     }
@@ -48,7 +52,7 @@ impl Status {
     pub(crate) fn parse(text: &str) -> Self {
         let mut status = Self::default();
         let mut stanza = Stanza::default();
-        for line in text.lines() {
+        for line in lines(text) {
             if line.is_empty() {
                 status.add(std::mem::take(&mut stanza));
             } else {
@@ -65,7 +69,7 @@ impl Status {
             self.architecture = stanza.architecture.to_owned();
         }
         // Three words: what is wanted, whether it must be reinstalled, what it is.
-        let mut words = state.split_whitespace();
+        let mut words = state.split_ascii_whitespace();
         let words = (words.next(), words.next(), words.next(), words.next());
         if let (Some("hold"), ..) = words {
             self.on_hold.push(name.to_owned());
@@ -116,19 +120,24 @@ enum List {
 
 impl<'t> Stanza<'t> {
     fn line(&mut self, line: &'t str) {
-        if line.starts_with([' ', '\t']) {
-            if let Some(list) = self.open {
-                self.list(list).push_str(line);
+        // Most lines are none of these, and their first byte tells.
+        match line.as_bytes().first() {
+            Some(b' ' | b'\t') => {
+                if let Some(list) = self.open {
+                    self.list(list).push_str(line);
+                }
+                return;
             }
-            return;
+            Some(b'P' | b'S' | b'V' | b'A' | b'D') => {}
+            _ => return self.open = None,
         }
         self.open = None;
         let Some((field, value)) = line.split_once(':') else { return };
         match field {
-            "Package" => drop(self.name.get_or_insert(value.trim())),
-            "Status" => drop(self.state.get_or_insert(value.trim())),
-            "Version" => self.version = value.trim(),
-            "Architecture" => self.architecture = value.trim(),
+            "Package" => drop(self.name.get_or_insert(value.trim_ascii())),
+            "Status" => drop(self.state.get_or_insert(value.trim_ascii())),
+            "Version" => self.version = value.trim_ascii(),
+            "Architecture" => self.architecture = value.trim_ascii(),
             "Pre-Depends" | "Depends" => self.begin(List::Needs, value),
             "Provides" => self.begin(List::Provides, value),
             _ => {}
