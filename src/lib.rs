@@ -39,6 +39,10 @@ pub mod plan;
 #[cfg(feature = "controller")]
 pub mod report;
 #[cfg(feature = "controller")]
+pub mod scan;
+#[cfg(feature = "controller")]
 pub mod ssh;
 #[cfg(feature = "controller")]
 pub mod swarm;
+#[cfg(feature = "controller")]
+mod words;

@@ -6,6 +6,7 @@
 //! Whoever changes a message raises [`PROTOCOL`] unless the old reader understands the new message and the new
 //! reader the old one; the samples in `tests/fixtures/wire` prove the latter.
 
+pub mod exercise;
 pub mod frame;
 pub mod reach;
 
@@ -91,6 +92,8 @@ pub enum Body {
     Probe(reach::Probe),
     /// What arrived since [`Body::Listen`]?
     Heard,
+    /// Use a mounted share.
+    Exercise(exercise::Exercise),
 }
 
 /// Who holds a host's run lock, and what for.
@@ -216,6 +219,8 @@ pub enum Answer {
     Probed(Vec<reach::Sent>),
     /// To [`Body::Heard`].
     Heard(reach::Heard),
+    /// To [`Body::Exercise`], for each user in its order.
+    Exercised(Vec<exercise::Exercised>),
 }
 
 impl Answer {

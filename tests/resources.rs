@@ -124,5 +124,5 @@ fn a_case_stands_with_its_kind_and_each_kind_has_one_with_nothing_to_do() {
         }
     }
     assert_eq!(idle, kinds);
-    assert_eq!(kinds.len(), 14, "{kinds:?}");
+    assert_eq!(kinds.len(), 15, "{kinds:?}");
 }

@@ -58,6 +58,7 @@ fn name_of_body(body: &Body) -> &'static str {
         Body::Listen { .. } => "listen",
         Body::Probe(_) => "probe",
         Body::Heard => "heard",
+        Body::Exercise(_) => "exercise",
     }
 }
 
@@ -78,13 +79,14 @@ fn name_of_answer(answer: &Answer) -> &'static str {
         Answer::Listening => "listening",
         Answer::Probed(_) => "probed",
         Answer::Heard(_) => "heard",
+        Answer::Exercised(_) => "exercised",
     }
 }
 
 #[test]
 fn requests() {
     let samples = samples("requests");
-    assert_eq!(samples.len(), 5 + 3 + 3);
+    assert_eq!(samples.len(), 5 + 3 + 4);
     for (name, sample) in samples {
         let request: Request = read(&name, &sample);
         assert_eq!(name_of_body(&request.body), name);
@@ -94,7 +96,7 @@ fn requests() {
 #[test]
 fn replies() {
     let samples = samples("replies");
-    assert_eq!(samples.len(), 8 + 5 + 3);
+    assert_eq!(samples.len(), 8 + 5 + 4);
     for (name, sample) in samples {
         let reply: Reply = read(&name, &sample);
         assert_eq!(name_of_answer(&reply.body), name);

@@ -4,6 +4,7 @@
 
 pub mod dial;
 mod eviction;
+mod exercise;
 pub mod lock;
 mod outcome;
 mod reach;

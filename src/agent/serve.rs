@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use super::Streams;
+use super::exercise::exercise;
 use super::lock::{self, Lock, Taken};
 use super::outcome;
 use super::reach::ear::Ear;
@@ -155,6 +156,10 @@ impl Worker<'_> {
             Body::Listen { token, tcp } => self.listen(token, tcp),
             Body::Probe(probe) => Answer::Probed(probe::send(&probe, self.host)),
             Body::Heard => Answer::Heard(self.ear.as_ref().map(Ear::heard).unwrap_or_default()),
+            Body::Exercise(wanted) => match exercise(self.host, &wanted) {
+                Ok(exercised) => Answer::Exercised(exercised),
+                Err(fault) => Answer::Fault(fault),
+            },
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::deep::Deep;
 use super::report::Reach;
 use super::verdict::{Judgement, Verdict};
 use crate::facts::{Facts, Inspection};
@@ -18,6 +19,8 @@ pub struct Case<'a> {
     pub unreachable: &'a BTreeMap<NodeName, Fault>,
     /// What came through between the nodes; none where it was not tried.
     pub reach: Option<&'a Reach>,
+    /// What came of using the shares; none where they were not used.
+    pub deep: Option<&'a Deep>,
 }
 
 /// One node that answered.

@@ -1,7 +1,7 @@
 //! The hosts' clocks, and what keeps them right.
 
 use super::{Case, Check, Family, Judgement, Subject, Verdict};
-use crate::plan::validate::{CLOCKS_APART_MS, clock_finding, clock_leads, clock_median};
+use crate::plan::clocks::{self, CLOCKS_APART_MS};
 
 /// Clocks this far apart do no harm yet, but tell that nothing keeps one of them right.
 const TOLD_APART_MS: i64 = 2_000;
@@ -46,13 +46,13 @@ pub(super) const RTC: Check = Check {
 };
 
 fn clocks(case: &Case<'_>) -> Vec<Verdict> {
-    let leads = clock_leads(case.view);
+    let leads = clocks::leads(case.view);
     let mut verdicts = case.each(|subject| {
         let name = &subject.node.name;
         let lead = leads.get(name).copied().unwrap_or_default();
         [clock(subject, lead, case.view.hosts.len() > 1)]
     });
-    let all = clock_median(case.view).unwrap_or_default();
+    let all = clocks::offset(case.view).unwrap_or_default();
     if all.abs() > CLOCKS_APART_MS {
         let direction = if all > 0 { "ahead of" } else { "behind" };
         let judgement = Judgement::warning(format!(
@@ -68,7 +68,7 @@ fn clocks(case: &Case<'_>) -> Vec<Verdict> {
 }
 
 fn clock(subject: &Subject<'_>, lead: i64, has_others: bool) -> Judgement {
-    let finding = clock_finding(subject.node.name.clone(), lead);
+    let finding = clocks::finding(subject.node.name.clone(), lead);
     let direction = if lead > 0 { "ahead of" } else { "behind" };
     let seconds = format!("{}.{} s", lead.abs() / 1000, lead.abs() % 1000 / 100);
     let message = format!("the clock is {seconds} {direction} the other nodes'");

@@ -1,6 +1,6 @@
 //! Whether each host can be what the inventory wants it to be, and what to do if not. Changes nothing.
 //!
-//! Pure, but for [`reach`]: the hosts' [`Inspection`]s and facts in, a [`Report`] out. One file a check, or a family of checks that read
+//! Pure, but for [`reach`] and [`deep`]: the hosts' [`Inspection`]s and facts in, a [`Report`] out. One file a check, or a family of checks that read
 //! the same thing; [`CHECKS`] lists them all. Severity follows what the inventory asks for: a node without shares
 //! needs no NFS server.
 
@@ -9,6 +9,7 @@ mod case;
 mod clock;
 mod compare;
 mod days;
+pub(crate) mod deep;
 mod engine;
 mod identity;
 pub mod kernel;
@@ -28,6 +29,7 @@ pub(crate) mod world;
 
 pub use case::{Case, Subject};
 pub use compare::{CHANGES_VERSION, Change, ChangeKind, Changes, NodeChange, NodeChanged};
+pub use deep::Deep;
 pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, ReadError, Report, Try, TryResult};
 pub(crate) use swarm::PLACES;
 pub use verdict::{Evidence, Judgement, Severity, Verdict};
@@ -148,6 +150,7 @@ pub const CHECKS: &[&Check] = &[
     &engine::DRIVER,
     &engine::PLACE,
     &nfs::SERVER,
+    &nfs::USED,
     &nfs::EXPORTS,
     &nfs::EXPORT_FILES,
     &nfs::ROOT,

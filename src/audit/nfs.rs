@@ -13,8 +13,9 @@ mod root;
 mod server;
 #[cfg(test)]
 mod tests;
+mod used;
 
-use super::{Judgement, Subject};
+use super::{Case, Judgement, Subject, Verdict};
 use crate::facts::inspection::nfs::rpc::{PORT, Server};
 use crate::facts::inspection::nfs::{Nfs, Wanted};
 use crate::inventory::model::{Inventory, NodeName, Share, ShareMount};
@@ -31,6 +32,7 @@ pub(super) use files::EXPORT_FILES;
 pub(super) use mounts::MOUNTS;
 pub(super) use root::ROOT;
 pub(super) use server::SERVER;
+pub(super) use used::USED;
 
 /// What helps where `skep up` has yet to do its work.
 const SKEP_UP: &str = "skep up";
@@ -56,7 +58,7 @@ fn server_of(inventory: &Inventory, share: &Share, mount: &ShareMount) -> Option
 }
 
 impl<'a> Subject<'a> {
-    fn nfs(&self) -> &'a Nfs {
+    pub(super) fn nfs(&self) -> &'a Nfs {
         &self.inspection.nfs
     }
 
@@ -106,9 +108,14 @@ impl<'a> Subject<'a> {
     }
 
     /// The mounts that it shall have.
-    fn mounting(&self) -> impl Iterator<Item = (&'a Share, &'a ShareMount)> {
+    pub(super) fn mounting(&self) -> impl Iterator<Item = (&'a Share, &'a ShareMount)> {
         desire::mounts(self.inventory, &self.node.name)
     }
+}
+
+/// Judges each file server.
+fn each_server(case: &Case<'_>, judge: fn(&Subject<'_>) -> Vec<Judgement>) -> Vec<Verdict> {
+    case.each(|subject| if subject.is_server() { judge(subject) } else { Vec::new() })
 }
 
 fn unseen(fault: &Fault) -> Judgement {
@@ -118,9 +125,4 @@ fn unseen(fault: &Fault) -> Judgement {
 /// The judgements, or that all is well where there are none.
 fn or_ok(judgements: Vec<Judgement>, ok: impl FnOnce() -> Judgement) -> Vec<Judgement> {
     if judgements.is_empty() { vec![ok()] } else { judgements }
-}
-
-/// `1 export`, `2 exports`.
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

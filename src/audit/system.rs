@@ -8,7 +8,8 @@ use super::{Case, Check, Family, Judgement, Subject, Verdict, days};
 use crate::facts::System;
 use crate::inventory::model::NodeName;
 use crate::plan::architecture;
-use crate::plan::validate::{list, unfit};
+use crate::plan::validate::unfit;
+use crate::words::list;
 
 /// Days before the end of a release on which it is told of.
 const TOLD_BEFORE: i64 = 120;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use super::deep::Deep;
 use super::{Case, Check, Reach, Verdict};
 use crate::facts::inspection::access::{Account, Sshd};
 use crate::facts::inspection::boot::Names;
@@ -27,6 +28,7 @@ pub(crate) struct Audited {
     world: World,
     unreachable: BTreeMap<NodeName, Fault>,
     reach: Option<Reach>,
+    deep: Option<Deep>,
 }
 
 /// The manager `n1` and the workers `n2` and `n3`: bare hosts on which all is well.
@@ -47,7 +49,7 @@ impl Audited {
             let packages = resource::packages::Observed::default();
             host.observed.insert(Key::Packages(distribution::asked()), Ok(Observed::Packages(packages)));
         }
-        Self { world, unreachable: BTreeMap::new(), reach: None }
+        Self { world, unreachable: BTreeMap::new(), reach: None, deep: None }
     }
 
     /// Changes what the inventory wants.
@@ -85,10 +87,21 @@ impl Audited {
         self
     }
 
+    /// What came of using the shares.
+    pub(crate) fn deep(mut self, deep: Deep) -> Self {
+        self.deep = Some(deep);
+        self
+    }
+
     /// What a check comes to.
     pub(crate) fn verdicts(&self, check: &Check) -> Vec<Verdict> {
         let view = self.world.view();
-        let case = Case { view: &view, unreachable: &self.unreachable, reach: self.reach.as_ref() };
+        let case = Case {
+            view: &view,
+            unreachable: &self.unreachable,
+            reach: self.reach.as_ref(),
+            deep: self.deep.as_ref(),
+        };
         (check.examine)(&case)
     }
 

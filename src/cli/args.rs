@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCandidates;
+use ipnet::IpNet;
 
 use super::complete;
 use crate::inventory::import::Format;
@@ -107,12 +108,17 @@ pub(super) enum Command {
     Status,
     /// Say whether each host can be what the inventory wants, and what to do if not; changes nothing
     #[command(
-        after_help = "Examples:\n  skep audit\n  skep audit --no-ports --limit n3\n  skep audit --html audit.html      a page for the browser\n  skep audit --save --since last    what changed since the last one that was saved\n  skep audit --explain clock        what is behind a check\n  skep audit --kernel-config .config   a kernel that is yet to be built\n  skep audit --quiet || mail …      exit code 4: it found errors"
+        after_help = "Examples:\n  skep audit\n  skep audit --no-ports --limit n3\n  skep audit --deep                 use the shares, too\n  skep audit --html audit.html      a page for the browser\n  skep audit --save --since last    what changed since the last one that was saved\n  skep audit --explain clock        what is behind a check\n  skep audit --kernel-config .config   a kernel that is yet to be built\n  skep audit --quiet || mail …      exit code 4: it found errors"
     )]
     Audit(Audit),
     /// Check an inventory, show what was understood of it, or make one of another tool's
     #[command(subcommand)]
     Inventory(Inventory),
+    /// Find hosts that answer SSH, and propose inventory lines for new ones; logs in nowhere
+    #[command(
+        after_help = "Examples:\n  skep scan                       the networks that this computer is in\n  skep scan 192.168.2.0/24\n  skep scan 192.168.2.7 --timeout 5\n  skep scan --json | jq -r 'select(.node == null).address'"
+    )]
+    Scan(Scan),
     /// Add nodes
     #[command(subcommand)]
     Node(Node),
@@ -221,8 +227,11 @@ pub(super) struct Audit {
     /// Do not try the ports and packet sizes between the nodes
     #[arg(long)]
     pub(super) no_ports: bool,
+    /// Use the mounted shares as well: write, lock, rename and remove a small file in each
+    #[arg(long)]
+    pub(super) deep: bool,
     /// Judge the configuration of a kernel that is only a file, as of a manager that serves and mounts; asks no host
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_ports", "html", "save", "since", "explain"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_ports", "deep", "html", "save", "since", "explain"])]
     pub(super) kernel_config: Option<PathBuf>,
     /// Which kernel that configuration is of, such as 6.1.0, where it does not say so itself
     #[arg(long, value_name = "VERSION", requires = "kernel_config")]
@@ -237,7 +246,7 @@ pub(super) struct Audit {
     #[arg(long, value_name = "FILE")]
     pub(super) since: Option<PathBuf>,
     /// Tell what is behind a check, without a look at any host; without ID list all checks
-    #[arg(long, value_name = "ID", num_args = 0..=1, conflicts_with_all = ["no_ports", "html", "save", "since"], add = ArgValueCandidates::new(complete::checks))]
+    #[arg(long, value_name = "ID", num_args = 0..=1, conflicts_with_all = ["no_ports", "deep", "html", "save", "since"], add = ArgValueCandidates::new(complete::checks))]
     pub(super) explain: Option<Option<String>>,
 }
 
@@ -273,6 +282,19 @@ pub(super) enum Inventory {
         #[arg(long)]
         force: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Scan {
+    /// Networks with their prefix, or single addresses; the private ones that this computer is in where absent
+    #[arg(value_name = "NETWORK", value_parser = crate::scan::parse)]
+    pub(super) networks: Vec<IpNet>,
+    /// Where SSH servers listen
+    #[arg(long, default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) port: u16,
+    /// How many seconds to wait for an answer
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub(super) timeout: Duration,
 }
 
 #[derive(Debug, Subcommand)]

@@ -37,7 +37,12 @@ pub(super) async fn run(common: &Common, command: &Audit) -> Result<u8, Failure>
         true => None,
         false => Some(audit::reach::drive(&view, &observation.sessions).await),
     };
-    let case = Case { view: &view, unreachable, reach: reach.as_ref() };
+    let case = Case { view: &view, unreachable, reach: reach.as_ref(), deep: None };
+    let deep = match command.deep {
+        true => Some(audit::deep::drive(&case, &observation.sessions, run.id()).await),
+        false => None,
+    };
+    let case = Case { deep: deep.as_ref(), ..case };
     let report = Report {
         version: AUDIT_VERSION,
         skep: env!("CARGO_PKG_VERSION").to_owned(),

@@ -11,6 +11,7 @@ use crate::inventory::import::{self, Format, Imported};
 use crate::inventory::model::{Inventory, NodeName};
 use crate::inventory::show::Show;
 use crate::inventory::{Diagnostics, Loaded, load, load_alone};
+use crate::words::count;
 
 pub(super) fn run(common: &Common, command: Arguments) -> Result<u8, Failure> {
     match command {
@@ -55,10 +56,6 @@ fn summary(inventory: &Inventory, warnings: &Diagnostics) -> String {
         some => format!("usable, with {}", count(some, "warning")),
     };
     format!("{}: {}: {verdict}", inventory.path.display(), parts.join(", "))
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn show(common: &Common, names: &[NodeName]) -> Result<u8, Failure> {

@@ -19,6 +19,7 @@ mod node;
 mod plan;
 mod run;
 mod runs;
+mod scan;
 mod schema;
 mod shared;
 mod status;
@@ -64,6 +65,7 @@ async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Up(command) => up::run(&common, command).await,
         Command::Audit(command) => audit::run(&common, &command).await,
         Command::Status => status::run(&common).await,
+        Command::Scan(command) => scan::run(&common, &command).await,
         Command::Runs(command) => runs::run(&common, &command),
         Command::Undo(command) => undo::run(&common, &command).await,
         Command::Inventory(command) => inventory::run(&common, command),

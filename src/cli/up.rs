@@ -13,10 +13,14 @@ use crate::event::Event;
 use crate::inventory::model::{Inventory, NodeName};
 use crate::plan::{self, Choices, Finding, Plan};
 use crate::swarm::health::Health;
-use crate::swarm::membership;
+use crate::swarm::membership::{self, Membership};
 
 /// How long the swarm may take to notice what was done to it.
 const SETTLE: Duration = Duration::from_secs(60);
+
+/// How long a plan waits for a swarm that something just happened to: managers elect a leader within seconds, and a
+/// new leader hears of each node at its next heartbeat, five seconds later at most.
+const COME_TO_REST: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(common: &Common, arguments: Changing) -> Result<u8, Failure> {
     let inventory = load(common)?;
@@ -42,7 +46,7 @@ async fn carry_out(run: &Run<'_>, observation: &mut Observation) -> u8 {
     if observation.busy {
         return finish(run, observation, &accounts, &[], Some(exit::REFUSED));
     }
-    let mut next = Some(plan::make(&run.view(observation)));
+    let mut next = Some(plan_at_rest(run, observation).await);
     while let Some(plan) = next {
         (run.sink)(Event::Planned { plan: plan.clone() });
         if !plan.refusals.is_empty() {
@@ -84,8 +88,30 @@ async fn follow_up(
         return None;
     }
     run.look_again(observation).await;
-    let plan = plan::make(&run.view(observation));
+    let plan = plan_at_rest(run, observation).await;
     (!plan.is_empty() && plan.problems != done.problems).then_some(plan)
+}
+
+/// A plan for what was seen. Where something stands in its way while the swarm is not at rest, such as after a run
+/// that was killed, everything is looked at again for a while.
+async fn plan_at_rest(run: &Run<'_>, observation: &mut Observation) -> Plan {
+    let deadline = Instant::now() + COME_TO_REST;
+    let mut told = false;
+    loop {
+        let view = run.view(observation);
+        let plan = plan::make(&view);
+        let hindered = !plan.problems.is_empty() || !plan.refusals.is_empty();
+        let restless = Membership::read(&view).restless();
+        if !hindered || restless.is_empty() || run.stop.is_asked() || Instant::now() > deadline {
+            return plan;
+        }
+        for node in restless.into_iter().filter(|_| !told) {
+            (run.sink)(Event::Retrying { node, cause: "its swarm is not at rest yet".to_owned() });
+        }
+        told = true;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        run.look_again(observation).await;
+    }
 }
 
 pub(super) fn finish(

@@ -5,12 +5,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::resource::Host;
+use crate::resource::clock::Moment;
 
 /// What time the host thinks it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clock {
     /// Milliseconds since 1970, as the agent answers.
     pub unix_ms: i64,
+    /// Milliseconds since the host booted, at the same moment; 0 where it is not known.
+    #[serde(default)]
+    pub boot_ms: i64,
     /// Whether the clock is held to be synchronised: by systemd-timesyncd, or by the kernel (adjtimex has no error flag),
     /// which only an audit asks.
     pub synchronised: bool,
@@ -21,9 +25,10 @@ impl Clock {
     /// started for each question, and that takes longer than all other facts together. A container has no clock of its
     /// own that anything could be told of.
     pub fn read(host: &Host, matters: bool) -> Self {
+        let boot_ms = Moment::now().map_or(0, |now| now.boot_ms);
         let marked = host.path("/run/systemd/timesync/synchronized").exists();
         let asked = || matters && !in_a_container(host) && says_yes(&ntp_synchronised(host));
-        Self { synchronised: marked || asked(), unix_ms: unix_ms() }
+        Self { synchronised: marked || asked(), unix_ms: unix_ms(), boot_ms }
     }
 }
 

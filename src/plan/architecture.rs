@@ -1,9 +1,9 @@
 //! Hosts whose packages are of another architecture than their kernel.
 
 use super::Finding;
-use super::validate::list;
 use super::view::{Host, View};
 use crate::inventory::model::NodeName;
+use crate::words::list;
 
 /// The architectures of packages that belong to a kernel, as dpkg calls them.
 const KERNELS: &[(&str, &str)] = &[("aarch64", "arm64"), ("x86_64", "amd64")];

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::architecture;
+use super::clocks;
 use super::desire;
 use super::hooks;
 use super::in_turn;
 use super::storage;
 use super::templates::{TemplateError, Texts};
-use super::validate::{self, list};
+use super::validate;
 use super::view::{Host, View};
 use super::{Action, Finding, Origin, Phase, PhaseName, Plan, Step, VERSION};
 use crate::facts::Support;
 use crate::inventory::model::{Node, NodeName};
-use crate::resource::{Problem, Resource};
+use crate::resource::{Change, Problem, Resource};
 use crate::swarm::steps;
+use crate::words::list;
 
 /// The plan that makes what was seen into what is wanted.
 pub fn make(view: &View<'_>) -> Plan {
@@ -80,6 +82,11 @@ fn plan_host(
         // A host that has an engine does the rest with that one; without any there is nothing to do it with.
         let findings = if host.facts.engine.is_installed() { &mut plan.problems } else { &mut plan.refusals };
         findings.push(about((message, help)));
+    }
+    // Before anything is fetched: signatures and certificates are judged by the clock.
+    if let Some(change) = clocks::set_right(host, view) {
+        let action = Action::Change(Change::Clock(change));
+        phases.entry(PhaseName::Packages).or_default().push(Step { node: node.name.clone(), action });
     }
     for (phase, resource) in resources {
         match change(&resource, host) {

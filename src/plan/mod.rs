@@ -3,6 +3,7 @@
 //! `skep plan` prints a [`Plan`], `skep up` executes it and the journal records it: the same value.
 
 pub(crate) mod architecture;
+pub(crate) mod clocks;
 pub mod desire;
 pub(crate) mod distribution;
 mod engine;

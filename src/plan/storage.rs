@@ -4,6 +4,7 @@ use super::view::Host;
 use super::{Finding, PhaseName};
 use crate::facts::Storage;
 use crate::inventory::model::Node;
+use crate::words::list;
 
 /// With less than this many free bytes even settings and the state of packages no longer fit.
 pub(crate) const LEAST: u64 = 16 << 20;
@@ -75,7 +76,7 @@ fn directories(disk: &[Storage], is_so: impl Fn(&Storage) -> bool) -> Option<Str
         .filter(|storage| is_so(storage))
         .map(|storage| storage.directory.display().to_string())
         .collect();
-    (!those.is_empty()).then(|| super::validate::list(&those))
+    (!those.is_empty()).then(|| list(&those))
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use crate::inventory::model::{Inventory, NodeName, Owner, Place, Share, ShareMou
 use crate::plan::templates::Texts;
 use crate::plan::{Host, PhaseName, Plan, desire, make};
 use crate::resource::{
-    Change, Key, Observed, Resource, daemon, directory, dropin, exports, file, hold, hook, member, module,
-    mount, packages, repository,
+    Change, Key, Observed, Resource, clock, daemon, directory, dropin, exports, file, hold, hook, member,
+    module, mount, packages, repository,
 };
 use crate::resource::{Kind, sysctl, unit};
 use crate::swarm::world::World;
@@ -56,6 +56,7 @@ pub(super) fn bare(key: &Key) -> Observed {
             stale: false,
             reload_pending: false,
         }),
+        Key::Clock(()) => Observed::Clock(clock::Moment { boot_ms: 1000, unix_ms: 0 }),
         Key::Hook(_) => Observed::Hook(hook::Observed::default()),
     }
 }
@@ -133,7 +134,11 @@ pub(super) fn settled(resource: &Resource) -> Observed {
             reload_pending: false,
         }),
         // Written files are compared byte for byte in their own rooms.
-        Resource::File(_) | Resource::Module(_) | Resource::Sysctl(_) | Resource::Hook(_) => {
+        Resource::File(_)
+        | Resource::Module(_)
+        | Resource::Sysctl(_)
+        | Resource::Clock(_)
+        | Resource::Hook(_) => {
             unreachable!("settled by what a plan would write: {resource:?}")
         }
     }
@@ -446,4 +451,53 @@ fn a_plan_is_the_same_value_after_a_trip_through_json() {
     let plan = make(&on_bare_hosts(world).view());
     let json = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
+}
+
+#[test]
+fn a_clock_that_lags_and_that_nobody_keeps_is_set_before_anything_is_fetched() {
+    const YEAR: i64 = 365 * 86_400_000;
+    let fresh = |world: &mut World, node: &str, offset: i64| {
+        world.facts_mut(node).clock.synchronised = false;
+        world.hosts.get_mut(&NodeName::from(node)).unwrap().clock_offset_ms = offset;
+    };
+    let set = |world: &World| -> Vec<String> {
+        let titles = titles(&make(&world.view()));
+        titles.into_iter().filter(|title| title.contains("set the clock")).collect()
+    };
+    let world = || on_bare_hosts(World::new("home").manager("n1").worker("n2").worker("n3"));
+    assert_eq!(set(&world()), Vec::<String>::new());
+
+    let mut one = world();
+    fresh(&mut one, "n2", -YEAR);
+    assert_eq!(set(&one), ["packages n2: set the clock (365 days slow)"]);
+    let plan = make(&one.view());
+    assert_eq!(plan.refusals, []);
+    let first = plan.steps().find(|(_, step)| step.node.0 == "n2").unwrap();
+    assert!(first.1.action.describe().title.starts_with("set the clock"), "it comes first");
+
+    // Most of them are fresh: the one that is right is not taken for wrong.
+    let mut two = world();
+    fresh(&mut two, "n2", -YEAR);
+    fresh(&mut two, "n3", -YEAR - 5000);
+    assert_eq!(set(&two).len(), 2);
+    assert_eq!(make(&two.view()).refusals, []);
+
+    // Kept clocks say that it is this computer's that is wrong.
+    let mut wrong_here = world();
+    for node in ["n1", "n3"] {
+        wrong_here.hosts.get_mut(&NodeName::from(node)).unwrap().clock_offset_ms = -YEAR;
+    }
+    fresh(&mut wrong_here, "n2", -YEAR);
+    assert_eq!(set(&wrong_here), Vec::<String>::new());
+    assert_eq!(make(&wrong_here.view()).refusals, []);
+
+    // One that goes fast is none of an image's, and a kept one is its keeper's.
+    let mut fast = world();
+    fresh(&mut fast, "n2", YEAR);
+    assert_eq!(set(&fast), Vec::<String>::new());
+    assert_eq!(make(&fast.view()).refusals.len(), 1);
+    let mut kept = world();
+    kept.hosts.get_mut(&NodeName::from("n2")).unwrap().clock_offset_ms = -YEAR;
+    assert_eq!(set(&kept), Vec::<String>::new());
+    assert_eq!(make(&kept.view()).refusals.len(), 1);
 }

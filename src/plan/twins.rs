@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Finding;
-use super::validate::list;
 use super::view::{Host, View};
 use crate::facts;
 use crate::inventory::model::NodeName;
+use crate::words::list;
 
 /// What each node must have for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

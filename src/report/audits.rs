@@ -15,9 +15,10 @@ pub use page::page;
 
 use super::errors::commands;
 use super::surface::{Surface, Tone};
-use super::text::{clean, clean_lines, count, fit, names, pad, wrap};
+use super::text::{clean, clean_lines, fit, names, pad, wrap};
 use crate::audit::{Changes, Evidence, Report, Severity};
 use crate::inventory::model::NodeName;
+use crate::words::count;
 use findings::{Finding, Said, merged};
 use ports::Grid;
 

@@ -10,11 +10,12 @@ use console::measure_text_width;
 
 use self::state::State;
 use super::surface::{Surface, Tone};
-use super::text::{bytes, clean, count, fit, pad, seconds};
+use super::text::{bytes, clean, fit, pad, seconds};
 use crate::event::Event;
 use crate::inventory::model::NodeName;
 use crate::plan::CONTROLLER;
 use crate::resource::Progress;
+use crate::words::count;
 
 /// Lines of the terminal that are left to what was printed above.
 const KEPT_ROWS: usize = 4;

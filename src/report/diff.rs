@@ -3,9 +3,10 @@
 use similar::{Change, ChangeTag, DiffableStr, TextDiff};
 
 use super::surface::{Surface, Tone};
-use super::text::{clean, count, printable};
+use super::text::{clean, printable};
 use crate::mask::masked;
 use crate::resource::TextChange;
+use crate::words::count;
 
 /// Lines of a diff that are shown at most, unless the user wants it all.
 const MOST: usize = 40;

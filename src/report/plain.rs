@@ -8,12 +8,13 @@ use super::errors::{Level, findings};
 use super::printer::{Printer, write_line};
 use super::seen::Nodes;
 use super::surface::{Surface, Tone};
-use super::text::{bytes, clean, count, duration, pad};
+use super::text::{bytes, clean, duration, pad};
 use super::{Reporter, Status, audits, plan, status, summary};
 use crate::audit;
 use crate::event::{Event, Summary};
 use crate::inventory::model::NodeName;
 use crate::plan::Finding;
+use crate::words::count;
 
 /// Text for one of the two streams.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,11 +8,12 @@ use super::diff;
 use super::errors::{Level, findings};
 use super::seen::Nodes;
 use super::surface::{Surface, Tone};
-use super::text::{clean, count, names, pad, wrap};
+use super::text::{clean, names, pad, wrap};
 use crate::inventory::model::NodeName;
 use crate::plan::{Action, CONTROLLER, Origin, PhaseName, Plan, Step};
 use crate::resource::Description;
 use crate::swarm::SwarmAction;
+use crate::words::count;
 
 /// Columns that the names of nodes may take; more of them go on below.
 const NAMES: usize = 24;

@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::errors::{Level, findings};
 use super::surface::{Surface, Tone};
 use super::table::{Cell, Table};
-use super::text::{clean, count};
+use super::text::clean;
 use crate::inventory::model::{NodeName, Role};
 use crate::plan::Finding;
 use crate::resource::Fault;
 use crate::swarm::NODE_LABEL;
 use crate::swarm::health::{Health, Missing, NodeHealth, NodeRef};
+use crate::words::count;
 use boxes::Item;
 
 /// Version of [`Status`]'s JSON form. Raise it when an old reader would misread a new status.

@@ -3,11 +3,12 @@
 use super::errors::fault;
 use super::surface::{Surface, Tone};
 use super::table::{Cell, Table};
-use super::text::{clean, count, duration};
+use super::text::{clean, duration};
 use crate::event::{NodeSummary, Outcome, Summary};
 use crate::inventory::model::NodeName;
 use crate::plan::CONTROLLER;
 use crate::resource::Fault;
+use crate::words::count;
 
 /// Nodes that are listed at most when nothing happened on them.
 const QUIET_NODES: usize = 10;

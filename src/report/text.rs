@@ -94,11 +94,6 @@ pub(super) fn bytes(count: u64) -> String {
     }
 }
 
-/// `1 node`, `3 nodes`.
-pub(super) fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
 /// Names in a row; of many, runs of numbered ones are drawn together: `n1…n40 n42`.
 pub(super) fn names(nodes: &[NodeName], surface: &Surface) -> String {
     const FEW: usize = 4;
@@ -187,7 +182,6 @@ mod tests {
             [0, 1023, 1024, 450_000, 1 << 20, 3_670_016].map(bytes),
             ["0 B", "1023 B", "1 KiB", "439 KiB", "1.0 MiB", "3.5 MiB"]
         );
-        assert_eq!([0, 1, 2].map(|n| count(n, "node")), ["0 nodes", "1 node", "2 nodes"]);
     }
 
     #[test]

@@ -298,6 +298,8 @@ kinds! {
     Hold = hold,
     /// Users in a group.
     Member = member,
+    /// The clock.
+    Clock = clock,
     /// A command of the user's own.
     Hook = hook,
 }

@@ -14,7 +14,6 @@ mod stale;
 pub mod table;
 mod unit_name;
 
-pub(crate) use table::holding;
 pub use unit_name::unit_name;
 
 /// A share that a host should have mounted, now and after each boot.

@@ -1,5 +1,7 @@
 //! What would be lost with a swarm.
 
+use crate::words::count;
+
 /// What a swarm holds that would be lost with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Holdings {
@@ -22,8 +24,7 @@ impl std::fmt::Display for Holdings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let parts = [("service", self.services), ("secret", self.secrets), ("config", self.configs)];
         let told = parts.into_iter().filter(|(_, number)| *number > 0);
-        let told =
-            told.map(|(what, number)| format!("{number} {what}{}", if number == 1 { "" } else { "s" }));
+        let told = told.map(|(what, number)| count(number, what));
         f.write_str(&told.collect::<Vec<_>>().join(", "))
     }
 }

@@ -194,6 +194,21 @@ impl Membership {
             && !self.name_of(record).is_some_and(is_mute)
     }
 
+    /// Nodes whose engine works in a swarm, but whose managers do not say so, or none leads: for the moment, where one
+    /// has just come, gone or taken the lead; for good, where they cannot reach each other.
+    pub fn restless(&self) -> Vec<NodeName> {
+        let record = |id: &str| self.ours.iter().flat_map(|ours| &ours.nodes).find(|record| record.id == id);
+        let at_rest = |standing: &Standing| match standing {
+            Standing::Member { node_id, ready, .. } => {
+                *ready && record(node_id).is_none_or(|record| !is_manager(record) || is_reachable(record))
+            }
+            Standing::Pending | Standing::Unplaced { .. } => false,
+            _ => true,
+        };
+        let restless = self.standings.iter().filter(|(_, standing)| !at_rest(standing));
+        restless.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Whether a record is a ghost of any node.
     pub fn is_ghost(&self, record: &SwarmNode) -> bool {
         let name = record.labels.get(NODE_LABEL).map(|name| NodeName(name.clone()));

@@ -282,7 +282,7 @@ fn facts(name: &str, ip: IpAddr) -> Facts {
             apparmor: false,
             options: BTreeMap::new(),
         },
-        clock: Clock { unix_ms: 0, synchronised: true },
+        clock: Clock { unix_ms: 0, boot_ms: 1000, synchronised: true },
         network: vec![interface("eth0", &[&format!("{ip}/24")])],
         engine: Engine::Absent { swarm: false },
         storage: Vec::new(),

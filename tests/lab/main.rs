@@ -15,6 +15,7 @@ mod hooks;
 mod interrupted;
 mod privilege;
 mod repository;
+mod scan;
 mod support;
 mod survive;
 mod swarm;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         undo::trials(),
         engine::trials(),
         systems::trials(),
+        scan::trials(),
         hooks::trials(),
         audit_nfs::trials(),
         audit_host::trials(),

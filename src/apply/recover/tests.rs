@@ -53,7 +53,12 @@ fn kind(body: &Body) -> &'static str {
         Body::Lock { .. } => "lock",
         Body::Outcome { .. } => "outcome",
         Body::Survey { .. } => "survey",
-        Body::Time | Body::Unlock | Body::Listen { .. } | Body::Probe(_) | Body::Heard => "other",
+        Body::Time
+        | Body::Unlock
+        | Body::Listen { .. }
+        | Body::Probe(_)
+        | Body::Heard
+        | Body::Exercise(_) => "other",
     }
 }
 

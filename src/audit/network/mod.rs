@@ -58,7 +58,7 @@ fn culprit<'n>(amiss: &[(&'n NodeName, &'n NodeName)], all: &BTreeSet<&'n NodeNa
 /// `n1, n2 and n3`, each once.
 fn list<T: Display + Ord>(items: impl IntoIterator<Item = T>) -> String {
     let items: BTreeSet<T> = items.into_iter().collect();
-    crate::plan::validate::list(&items.iter().collect::<Vec<_>>())
+    crate::words::list(&items.iter().collect::<Vec<_>>())
 }
 
 #[cfg(test)]

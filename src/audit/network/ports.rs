@@ -55,7 +55,7 @@ fn examine(case: &Case<'_>) -> Vec<Verdict> {
         });
         let mut judged: Vec<Judgement> = judged.collect();
         if judged.is_empty() && !tries.is_empty() {
-            let ports = crate::plan::validate::list(&open.iter().map(shown).collect::<Vec<_>>());
+            let ports = crate::words::list(&open.iter().map(shown).collect::<Vec<_>>());
             judged.push(Judgement::ok(format!("{ports} can be reached by the other nodes")));
         }
         verdicts.extend(judged.into_iter().map(|judgement| judgement.about([name.clone()])));

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
-use super::super::{Case, Check, Family, Judgement, Subject, Verdict};
-use super::count;
+use super::super::{Check, Family, Judgement, Subject};
+use super::each_server;
 use super::export::{self, Export};
 use super::files;
 use crate::inventory::{is_everyone, network};
+use crate::words::count;
 
 pub(in crate::audit) const ACCESS: Check = Check {
     id: "nfs-access",
@@ -24,20 +25,13 @@ pub(in crate::audit) const ACCESS: Check = Check {
         claim to be any other. Where `all_squash` makes all users one, `insecure` is only a note: clients behind NAT need \
         it. Better name networks of your own, keep `root_squash`, and use `all_squash,anonuid=…,anongid=…` where all \
         write as one.",
-    examine,
+    examine: |case| each_server(case, judge),
 };
 
 /// What nobody else may read.
 const SECRETS: [&str; 4] = ["/etc/shadow", "/etc/ssh", "/root/.ssh", "/var/lib/docker/swarm"];
 
-fn examine(case: &Case<'_>) -> Vec<Verdict> {
-    case.each(judge)
-}
-
 fn judge(subject: &Subject<'_>) -> Vec<Judgement> {
-    if !subject.is_server() {
-        return Vec::new();
-    }
     let exports = export::all(subject);
     if exports.is_empty() {
         return Vec::new();

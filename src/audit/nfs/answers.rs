@@ -7,6 +7,7 @@ use crate::facts::inspection::nfs::rpc::{Answer, PORT, Server};
 use crate::inventory::model::{NodeName, Share, ShareMount};
 use crate::plan::desire;
 use crate::resource::{Key, Observed, exports};
+use crate::words::list;
 
 pub(in crate::audit) const ANSWERS: Check = Check {
     id: "nfs-answers",
@@ -88,11 +89,6 @@ fn heard(answer: &Answer) -> String {
         Answer::Silent => "connected; NULL was not answered within 3 s".to_owned(),
         Answer::Unreachable(why) | Answer::Garbled(why) | Answer::Unresolved(why) => why.clone(),
     }
-}
-
-/// `3 and 4`.
-fn list(versions: &[u32]) -> String {
-    versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
 
 /// What a share's server says, and whether that is about this share alone.

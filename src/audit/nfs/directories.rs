@@ -1,8 +1,8 @@
 //! Whether clients can write where they may, and nobody else can.
 
-use super::super::{Case, Check, Family, Judgement, Subject, Verdict};
-use super::SKEP_UP;
+use super::super::{Check, Family, Judgement, Subject};
 use super::export::{self, Export};
+use super::{SKEP_UP, each_server};
 use crate::facts::inspection::nfs::place::{Found, Place};
 use crate::inventory::model::Share;
 use crate::resource::exports::options::{Effective, effective};
@@ -18,17 +18,10 @@ pub(in crate::audit) const DIRECTORIES: Check = Check {
         succeed is an error with `all_squash`, and a warning where only root is kept out. A directory that differs from \
         the inventory is a warning, since `skep up` sets it right. A directory that everybody may write to, without the \
         sticky bit, lets every user delete the files of others: a warning.",
-    examine,
+    examine: |case| each_server(case, judge),
 };
 
-fn examine(case: &Case<'_>) -> Vec<Verdict> {
-    case.each(judge)
-}
-
 fn judge(subject: &Subject<'_>) -> Vec<Judgement> {
-    if !subject.is_server() {
-        return Vec::new();
-    }
     let mut judgements: Vec<_> = subject.serves().flat_map(|share| shared(subject, share)).collect();
     let exports = export::all(subject);
     let mut foreign: Vec<&Export> = exports

@@ -1,10 +1,11 @@
 //! Whether the shares are exported as the inventory wants them.
 
 use super::super::{Case, Check, Family, Judgement, Subject, Verdict};
-use super::{SKEP_UP, count};
+use super::SKEP_UP;
 use crate::plan::desire;
 use crate::resource::exports::options::effective;
 use crate::resource::exports::{self, Entry, FILE, Observed, served};
+use crate::words::count;
 
 pub(in crate::audit) const EXPORTS: Check = Check {
     id: "nfs-exports",

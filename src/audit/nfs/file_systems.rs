@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::super::{Case, Check, Family, Judgement, Subject, Verdict};
-use super::SKEP_UP;
+use super::super::{Check, Family, Judgement, Subject};
 use super::export::{self, Export};
+use super::{SKEP_UP, each_server};
 use crate::facts::inspection::nfs::declared::Declared;
 use crate::facts::inspection::nfs::is_nfs;
 use crate::facts::inspection::nfs::place::{Found, Place};
@@ -22,17 +22,10 @@ pub(in crate::audit) const FILE_SYSTEMS: Check = Check {
         /etc/systemd/system which one is meant. Where that disc is not mounted, clients write to the card below it: an \
         error. Where it is mounted but may be missing at a boot (nofail, noauto), the export should have the option \
         `mountpoint`, with which nothing is exported then: a warning without.",
-    examine,
+    examine: |case| each_server(case, judge),
 };
 
-fn examine(case: &Case<'_>) -> Vec<Verdict> {
-    case.each(judge)
-}
-
 fn judge(subject: &Subject<'_>) -> Vec<Judgement> {
-    if !subject.is_server() {
-        return Vec::new();
-    }
     let exports = export::all(subject);
     let mut directories: Vec<&Export> = exports.iter().collect();
     export::keep_one_a_directory(&mut directories);

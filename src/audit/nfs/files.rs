@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use super::super::{Case, Check, Family, Judgement, Subject, Verdict};
+use super::super::{Check, Family, Judgement, Subject};
+use super::SKEP_UP;
+use super::each_server;
 use super::export::{self, Export};
-use super::{SKEP_UP, count};
 use crate::facts::inspection::nfs::{ETAB, File};
 use crate::resource::exports::{FILE, Flaw, FlawKind, Parsed, parse, served::same_client};
+use crate::words::count;
 
 pub(in crate::audit) const EXPORT_FILES: Check = Check {
     id: "nfs-export-files",
@@ -20,18 +22,11 @@ pub(in crate::audit) const EXPORT_FILES: Check = Check {
         line is held against what was exported (/var/lib/nfs/etab). What opens a directory for writing to everybody is an \
         error, the rest is a warning, since the files besides skep's own are yours. It is asked of nodes that share \
         something, by the inventory or already.",
-    examine,
+    examine: |case| each_server(case, judge),
 };
-
-fn examine(case: &Case<'_>) -> Vec<Verdict> {
-    case.each(judge)
-}
 
 fn judge(subject: &Subject<'_>) -> Vec<Judgement> {
     let nfs = subject.nfs();
-    if !subject.is_server() {
-        return Vec::new();
-    }
     let unread =
         nfs.unread.iter().filter(|(path, _)| path.starts_with("/etc") || path.as_path() == Path::new(ETAB));
     let mut found: Vec<_> = unread

@@ -1,6 +1,7 @@
 //! The root of NFSv4: one at most, and it hides what is not below it.
 
-use super::super::{Case, Check, Family, Judgement, Subject, Verdict};
+use super::super::{Check, Family, Judgement, Subject};
+use super::each_server;
 use super::export::{self, Export};
 use crate::plan::desire;
 
@@ -15,17 +16,10 @@ pub(in crate::audit) const ROOT: Check = Check {
         hides, are errors: clients mount the wrong directory, or nothing. A hidden export that is not the inventory's is \
         a warning. Without any `fsid=0` the kernel makes a root of its own, and clients of all versions mount whole \
         paths: better leave it out.",
-    examine,
+    examine: |case| each_server(case, judge),
 };
 
-fn examine(case: &Case<'_>) -> Vec<Verdict> {
-    case.each(judge)
-}
-
 fn judge(subject: &Subject<'_>) -> Vec<Judgement> {
-    if !subject.is_server() {
-        return Vec::new();
-    }
     let exports = export::all(subject);
     let mut roots: Vec<&Export> = exports.iter().filter(|export| export.is_root()).collect();
     roots.sort_by_key(|root| !root.wanted);

@@ -5,6 +5,7 @@ use super::SKEP_UP;
 use crate::facts::inspection::nfs::{THREADS, VERSIONS};
 use crate::plan::desire;
 use crate::resource::{Key, Observed, unit};
+use crate::words::count;
 
 const UNIT: &str = "nfs-server.service";
 
@@ -68,7 +69,7 @@ fn judge(subject: &Subject<'_>) -> Vec<Judgement> {
         Judgement::ok(format!(
             "it serves NFS {} with {}",
             served.join(", "),
-            super::count(threads as usize, "thread")
+            count(threads as usize, "thread")
         ))
         .seen(VERSIONS, versions)
     })

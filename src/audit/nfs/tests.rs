@@ -4,6 +4,7 @@ mod answers;
 mod directories;
 mod exports;
 mod mounts;
+mod used;
 
 use std::path::PathBuf;
 

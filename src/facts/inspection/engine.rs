@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::super::engine::{data, process};
 use super::super::text;
 use crate::resource::Host;
+use crate::resource::mount::table::{Row, rows};
 
 pub use order::Line;
 pub use place::{Place, is_remote};
@@ -60,7 +61,7 @@ const LONGEST: u64 = 64 << 10;
 impl Engine {
     /// Reads it. What cannot be read is told as such.
     pub fn read(host: &Host) -> Self {
-        let table = text(host, "/proc/self/mountinfo");
+        let table: Vec<Row> = rows(&text(host, "/proc/self/mountinfo")).collect();
         let roots = data::roots(host).unwrap_or_else(|| vec![data::USUAL.into()]);
         let containerd = host.path(CONTAINERD).is_dir().then(|| PathBuf::from(CONTAINERD));
         let mut places: Vec<Place> = Vec::new();

@@ -9,6 +9,7 @@ pub mod kernel;
 pub mod network;
 pub mod nfs;
 pub mod packages;
+mod path;
 pub mod room;
 pub mod time;
 mod units;

@@ -1,24 +1,20 @@
 //! How much room is left: on file systems, in memory, for swapping.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
 use serde::{Deserialize, Serialize};
 
 use super::super::{storage, text};
+use super::path::{self, End};
 use crate::facts::Storage;
 use crate::facts::engine::data;
 use crate::resource::Host;
-use crate::resource::mount::table::{self, Row};
+use crate::resource::mount::table::{self, Row, covering};
 
 /// What needs room, besides the engine's data.
 const DIRECTORIES: &[&str] =
     &["/", "/etc", "/usr", "/boot", "/boot/firmware", "/tmp", "/var/lib", "/var/lib/containerd", "/var/log"];
-
-/// File systems of the network or of user space: one whose server is gone would never answer.
-const REMOTE: &[&str] =
-    &["nfs", "nfs4", "cifs", "smb3", "smbfs", "autofs", "9p", "ceph", "glusterfs", "afs", "ncpfs", "fuse"];
 
 /// How much room is left.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,31 +80,12 @@ impl Room {
     }
 }
 
-/// What the directory is on, be it there yet or not; none where that could keep silent. Links are followed, but only
-/// where the link itself is on a file system that answers.
+/// What the directory is on, be it there yet or not; none where that could keep silent.
 fn row_of<'m>(host: &Host, mounts: &'m [Row], directory: &Path) -> Option<&'m Row> {
-    let mut directory = directory.to_owned();
-    for _ in 0..4 {
-        let row = mount_of(mounts, &directory).filter(|row| !is_remote(&row.info.fstype))?;
-        let parent = directory.parent().and_then(|parent| mount_of(mounts, parent));
-        if parent.is_some_and(|parent| is_remote(&parent.info.fstype)) {
-            return None;
-        }
-        match fs::read_link(host.path(&directory)) {
-            Ok(target) => directory = directory.parent().unwrap_or(Path::new("/")).join(target),
-            Err(_) => return Some(row),
-        }
+    match path::follow(host, mounts, directory) {
+        (_, End::Remote) => None,
+        (real, _) => covering(mounts, &real),
     }
-    None
-}
-
-/// The mount that a path is on: the deepest above it, of several in one place the one on top.
-fn mount_of<'m>(mounts: &'m [Row], path: &Path) -> Option<&'m Row> {
-    mounts.iter().filter(|row| path.starts_with(&row.at)).max_by_key(|row| row.at.components().count())
-}
-
-fn is_remote(kind: &str) -> bool {
-    REMOTE.contains(&kind) || kind.starts_with("fuse.")
 }
 
 fn disk(host: &Host, row: &Row, directory: PathBuf) -> Option<Disk> {
@@ -141,6 +118,8 @@ fn swaps(text: &str) -> Vec<Swap> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const TABLE: &str = "\

@@ -11,8 +11,8 @@ const SLICES: &[&str] = &[
     "/sys/fs/cgroup/unified/system.slice",
 ];
 
-/// Where units are, and the links that have them started.
-const FOLDERS: &[&str] =
+/// Where units are, and the links that have them started; the first goes before the rest (systemd.unit(5)).
+pub(super) const FOLDERS: &[&str] =
     &["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 
 /// Whether a service has processes: systemd removes its group when the last has ended.

@@ -222,18 +222,19 @@ fn pump(pipe: Option<impl Read + Send + 'static>, stream: Stream, sender: Sender
     });
 }
 
-/// Ends the whole group: first politely, then not.
+/// Ends the whole group: first politely, then not. One that waits in the kernel for a disc or a file server may not
+/// even end by that, and is left to itself.
 fn end(group: Pid, child: &mut Child) {
-    // A failure means that it is gone already, which is what was wanted.
-    let _ = killpg(group, Signal::SIGTERM);
-    for _ in 0..100 {
-        if matches!(child.try_wait(), Ok(Some(_))) {
-            return;
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        // A failure means that it is gone already, which is what was wanted.
+        let _ = killpg(group, signal);
+        for _ in 0..100 {
+            if matches!(child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            thread::sleep(TICK);
         }
-        thread::sleep(TICK);
     }
-    let _ = killpg(group, Signal::SIGKILL);
-    let _ = child.wait();
 }
 
 #[derive(Debug, Default, Clone)]

@@ -30,11 +30,11 @@ pub fn rows(table: &str) -> impl Iterator<Item = Row> {
     table.lines().filter_map(row)
 }
 
-/// What holds the file or directory at `path`, however deep below its mount point.
-pub(crate) fn holding(table: &str, path: &Path) -> Option<(PathBuf, MountInfo)> {
-    let above = rows(table).filter(|row| path.starts_with(&row.at));
+/// The mount that the file or directory at `path` lies on, however deep below its mount point.
+pub(crate) fn covering<'t>(table: &'t [Row], path: &Path) -> Option<&'t Row> {
+    let above = table.iter().filter(|row| path.starts_with(&row.at));
     // Of several on one another the one on top comes last, and `max_by_key` takes the last of equals.
-    above.max_by_key(|row| row.at.components().count()).map(|row| (row.at, row.info))
+    above.max_by_key(|row| row.at.components().count())
 }
 
 /// One line as in proc_pid_mountinfo(5): six fields and optional ones, a dash, then three of the file system.
@@ -102,7 +102,8 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_a_path_is_the_deepest_mount_above_it() {
+    fn a_path_lies_on_the_deepest_mount_above_it() {
+        let table: Vec<_> = rows(TABLE).collect();
         for (path, source) in [
             ("/etc/docker", "/dev/sda1"),
             ("/mnt/shared/a/b", "192.168.2.1:/var/shared/folder"),
@@ -110,9 +111,10 @@ mod tests {
             ("/mnt/shared2", "/dev/sda1"),
             ("/mnt/twice/x", "192.168.2.1:/x"),
         ] {
-            assert_eq!(holding(TABLE, Path::new(path)).map(|(_, info)| info.source).as_deref(), Some(source), "{path}");
+            let on = covering(&table, Path::new(path)).map(|row| row.info.source.as_str());
+            assert_eq!(on, Some(source), "{path}");
         }
-        assert_eq!(holding("", Path::new("/")), None);
+        assert_eq!(covering(&[], Path::new("/")), None);
     }
 
     #[test]
@@ -133,7 +135,7 @@ mod tests {
         #[test]
         fn any_table_is_read(table in any::<String>()) {
             at(&table, Path::new("/"));
-            holding(&table, Path::new("/a/b"));
+            covering(&rows(&table).collect::<Vec<_>>(), Path::new("/a/b"));
         }
     }
 }

@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use super::Question;
 use super::settings::Said;
 use super::surroundings::Here;
+use crate::ssh::known_hosts::glob_matches;
 
 /// Where systems have the `ssh` that reads [`SYSTEM`](super::SYSTEM); others may have been built to read other files.
 const PROGRAMS: [&str; 2] = ["/usr/bin/ssh", "/bin/ssh"];
@@ -240,19 +241,9 @@ fn say(items: &[Item], host: &str, active: bool, said: &mut Said, keys: &mut usi
 
 /// Whether a host is one that a section is about: some pattern matches, and no pattern after a `!`.
 fn matches(patterns: &[String], host: &str) -> bool {
-    let of = |pattern: &str| matches_one(pattern.as_bytes(), host.as_bytes());
+    let of = |pattern: &str| glob_matches(pattern, host);
     let not = patterns.iter().filter_map(|pattern| pattern.strip_prefix('!'));
     patterns.iter().any(|pattern| of(pattern)) && !not.into_iter().any(of)
-}
-
-fn matches_one(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern, text) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => (0..=text.len()).any(|skipped| matches_one(rest, &text[skipped..])),
-        ([b'?', rest @ ..], [_, text @ ..]) => matches_one(rest, text),
-        ([byte, rest @ ..], [first, text @ ..]) if byte == first => matches_one(rest, text),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -215,3 +215,32 @@ fn members_are_named_by_what_hosts_tell_and_by_label_where_they_are_off() {
     assert_eq!(names(&world), expected);
     assert_eq!(names(&world.off("n3")), expected);
 }
+
+#[test]
+fn a_swarm_is_at_rest_when_all_whose_engines_work_are_said_to() {
+    let restless = |world: World| read(&world).restless();
+    let healthy = three().swarm("c1", Some("home"), MEMBERS);
+    assert_eq!(restless(three()), []);
+    assert_eq!(restless(healthy.clone()), []);
+    assert_eq!(restless(healthy.clone().sees("n2", outside(SwarmState::Pending))), ["n2".into()]);
+    let stopped = healthy.engine("n3", Engine::Stopped { swarm: true });
+    assert_eq!(restless(stopped), [], "no waiting brings it back");
+
+    let records = |mend: fn(&mut SwarmNode)| {
+        let world = three();
+        let mut records: Vec<_> = MEMBERS.iter().map(|(name, role)| world.member(name, *role)).collect();
+        mend(&mut records[0]);
+        mend(&mut records[2]);
+        restless(world.roster("c1", Some("home"), records))
+    };
+    assert_eq!(records(|record| record.state = "unknown".into()), ["n1".into(), "n3".into()]);
+    let unheard = |record: &mut SwarmNode| {
+        record.reachability = record.reachability.take().map(|_| "unreachable".to_owned());
+    };
+    assert_eq!(records(unheard), ["n1".into()]);
+
+    let mut leaderless = three().swarm("c1", Some("home"), MEMBERS);
+    let none_leads = Err("the swarm does not have a leader".to_owned());
+    leaderless.engine_view("n1").cluster.as_mut().unwrap().nodes = none_leads;
+    assert_eq!(restless(leaderless), ["n1".into(), "n2".into(), "n3".into()]);
+}

@@ -7,11 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::super::super::text;
+use super::super::units::FOLDERS;
 use crate::resource::Host;
-
-/// Where units are; the first goes before the rest (systemd.unit(5)).
-const FOLDERS: [&str; 4] =
-    ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 
 const UNIT: &str = "docker.service";
 

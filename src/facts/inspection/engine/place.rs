@@ -1,12 +1,12 @@
 //! What a directory lies on, by the table of mounts alone: a file server that is gone is never asked.
 
-use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::path;
 use crate::resource::Host;
-use crate::resource::mount::holding;
+use crate::resource::mount::table::{Row, covering};
 
 /// What a directory lies on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,62 +23,31 @@ pub struct Place {
 }
 
 impl Place {
-    /// Looks it up in the text of `/proc/self/mountinfo`. A directory that is not there yet lies where it would.
-    pub(super) fn of(host: &Host, table: &str, directory: PathBuf) -> Self {
-        match holding(table, &resolved(host, table, &directory)) {
-            Some((point, mount)) => Self { directory, point, fstype: mount.fstype, source: mount.source },
+    /// Looks it up in the table of mounts. A directory that is not there yet lies where it would.
+    pub(super) fn of(host: &Host, table: &[Row], directory: PathBuf) -> Self {
+        let (real, _) = path::follow(host, table, &directory);
+        match covering(table, &real).cloned() {
+            Some(Row { at, info, .. }) => {
+                Self { directory, point: at, fstype: info.fstype, source: info.source }
+            }
             None => Self { directory, ..Self::default() },
         }
     }
 }
 
-/// Whether a file system is on another machine, or stands and falls with a process: looking into it may never end.
+/// Whether a file system is on another machine, or stands and falls with a process.
 pub fn is_remote(fstype: &str) -> bool {
-    ["nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "glusterfs", "lustre"].contains(&fstype)
-        || fstype.starts_with("fuse")
-}
-
-/// How many links a path may lead through, as in path_resolution(7).
-const MOST_LINKS: usize = 40;
-
-/// The path with all links followed that are on this machine.
-fn resolved(host: &Host, table: &str, path: &Path) -> PathBuf {
-    let mut left: Vec<PathBuf> = steps(path);
-    let (mut real, mut links) = (PathBuf::from("/"), 0);
-    while let Some(step) = left.pop() {
-        if step == Path::new("..") {
-            real.pop();
-            continue;
-        }
-        let next = real.join(step);
-        if holding(table, &next).is_some_and(|(_, mount)| is_remote(&mount.fstype)) {
-            return left.iter().rev().fold(next, |path, step| path.join(step));
-        }
-        match fs::read_link(host.path(&next)) {
-            Ok(target) if links < MOST_LINKS => {
-                links += 1;
-                if target.is_absolute() {
-                    real = PathBuf::from("/");
-                }
-                left.extend(steps(&target));
-            }
-            _ => real = next,
-        }
-    }
-    real
-}
-
-/// The names that a path leads through, the last one first.
-fn steps(path: &Path) -> Vec<PathBuf> {
-    let named = path.components().filter(|step| matches!(step, Component::Normal(_) | Component::ParentDir));
-    named.rev().map(|step| PathBuf::from(step.as_os_str())).collect()
+    path::is_remote(fstype) || fstype.starts_with("fuse")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
+    use std::path::Path;
 
     use super::*;
+    use crate::resource::mount::table::rows;
 
     const TABLE: &str = "\
 22 1 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n\
@@ -86,7 +55,7 @@ mod tests {
 31 22 0:50 / /mnt/nas rw - nfs4 192.168.2.9:/volume rw\n";
 
     fn on(host: &Host, directory: &str) -> String {
-        let place = Place::of(host, TABLE, directory.into());
+        let place = Place::of(host, &rows(TABLE).collect::<Vec<_>>(), directory.into());
         assert_eq!(place.directory, Path::new(directory));
         format!("{} {} {}", place.point.display(), place.fstype, place.source)
     }
@@ -115,7 +84,7 @@ mod tests {
         ] {
             assert_eq!(on(&host, directory), expected, "{directory}");
         }
-        let nothing = Place::of(&host, "", "/var/lib/docker".into());
+        let nothing = Place::of(&host, &[], "/var/lib/docker".into());
         assert_eq!((nothing.fstype.as_str(), nothing.source.as_str()), ("", ""));
     }
 

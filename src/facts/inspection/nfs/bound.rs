@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::place::covering;
 use crate::facts::text;
 use crate::resource::Host;
-use crate::resource::mount::table::{Row, rows};
+use crate::resource::mount::table::{Row, covering, rows};
 
 /// A container that uses the directory below a mount point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

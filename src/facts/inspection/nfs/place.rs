@@ -1,20 +1,15 @@
 //! A directory that is exported or mounted at, and the file system below it; looked at only as far as that is this
 //! computer's own.
 
-use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::is_nfs;
+use super::super::path::{End, follow};
 use crate::resource::Host;
-use crate::resource::mount::table::Row;
-
-/// As many links as the kernel follows.
-const LINKS: usize = 40;
+use crate::resource::mount::table::{Row, covering};
 
 /// A directory, and the file system below it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,74 +49,18 @@ pub enum Found {
     Failed(String),
 }
 
-/// Looks at a place, following links step by step so that no file system of another computer is touched on the way.
+/// Looks at a place, unless that may wait for another computer.
 pub(super) fn look(host: &Host, path: &Path, table: &[Row]) -> Place {
-    let (real, found) = follow(host, path, table);
+    let (real, end) = follow(host, table, path);
+    let found = match end {
+        End::Directory => directory(host, &real),
+        End::Other => Found::Other,
+        End::Absent => Found::Absent,
+        End::Remote => Found::Remote,
+        End::Failed(why) => Found::Failed(why),
+    };
     let on = covering(table, &real).cloned();
     Place { path: path.to_owned(), real, found, on }
-}
-
-/// The mount that a path lies on.
-pub(super) fn covering<'t>(table: &'t [Row], path: &Path) -> Option<&'t Row> {
-    // Of several on one another the last one counts.
-    table.iter().filter(|row| path.starts_with(&row.at)).max_by_key(|row| row.at.components().count())
-}
-
-/// Whether looking at a file system may wait for another computer or another program.
-fn may_wait(fstype: &str) -> bool {
-    is_nfs(fstype)
-        || fstype == "fuse"
-        || fstype.starts_with("fuse.")
-        || matches!(
-            fstype,
-            "autofs" | "cifs" | "smb3" | "ceph" | "9p" | "afs" | "glusterfs" | "ocfs2" | "gfs2"
-        )
-}
-
-fn follow(host: &Host, path: &Path, table: &[Row]) -> (PathBuf, Found) {
-    let mut rest: VecDeque<OsString> = parts(path);
-    let (mut at, mut links) = (PathBuf::from("/"), 0);
-    while let Some(part) = rest.pop_front() {
-        if part == ".." {
-            at.pop();
-            continue;
-        }
-        let next = at.join(&part);
-        let end = |found| (rest.iter().fold(next.clone(), |path, part| path.join(part)), found);
-        if covering(table, &next).is_some_and(|row| may_wait(&row.info.fstype)) {
-            return end(Found::Remote);
-        }
-        match fs::symlink_metadata(host.path(&next)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return end(Found::Absent),
-            Err(error) => return end(Found::Failed(error.to_string())),
-            Ok(there) if there.is_symlink() => {
-                links += 1;
-                let target = match fs::read_link(host.path(&next)) {
-                    Ok(target) if links <= LINKS => target,
-                    Ok(_) => return end(Found::Failed("too many links".to_owned())),
-                    Err(error) => return end(Found::Failed(error.to_string())),
-                };
-                if target.is_absolute() {
-                    at = PathBuf::from("/");
-                }
-                for part in parts(&target).into_iter().rev() {
-                    rest.push_front(part);
-                }
-            }
-            Ok(there) if !there.is_dir() => return end(Found::Other),
-            Ok(_) => at = next,
-        }
-    }
-    let found = directory(host, &at);
-    (at, found)
-}
-
-fn parts(path: &Path) -> VecDeque<OsString> {
-    let part = |component: Component<'_>| match component {
-        Component::Normal(_) | Component::ParentDir => Some(component.as_os_str().to_owned()),
-        _ => None,
-    };
-    path.components().filter_map(part).collect()
 }
 
 fn directory(host: &Host, path: &Path) -> Found {

@@ -1,0 +1,73 @@
+//! Clocks that nobody on the host sets right are set by this computer's; others that differ keep the run from going on.
+
+use std::collections::BTreeMap;
+
+use super::Finding;
+use super::view::{Host, View};
+use crate::inventory::model::NodeName;
+use crate::resource::Kind;
+use crate::resource::clock::{Change, Clock, Moment};
+
+/// Clocks may be this far apart; joins and TLS fail long after, logs are unreadable long before.
+pub(crate) const CLOCKS_APART_MS: i64 = 30_000;
+
+/// How a host's clock is set right: where it lags behind this computer's, and no time service answers for it. A board
+/// without a battery starts at the date of its image, which is always past. Not where nodes whose clocks are kept
+/// contradict this computer's.
+pub(super) fn set_right(host: &Host, view: &View<'_>) -> Option<Change> {
+    let clock = &host.facts.clock;
+    let kept = view.hosts.values().filter(|host| host.facts.clock.synchronised);
+    let kept = kept.map(|host| host.clock_offset_ms);
+    let contradicted = median(kept).is_some_and(|offset| offset.abs() > CLOCKS_APART_MS);
+    if clock.synchronised || clock.boot_ms == 0 || contradicted || host.clock_offset_ms > -CLOCKS_APART_MS {
+        return None;
+    }
+    let shown = Moment { boot_ms: clock.boot_ms, unix_ms: clock.unix_ms };
+    let right = Moment { unix_ms: clock.unix_ms - host.clock_offset_ms, ..shown };
+    Clock::diff(&right, &shown).ok().flatten()
+}
+
+/// Clocks too far apart once all are set that are to be.
+pub(super) fn refusals(view: &View<'_>) -> Vec<Finding> {
+    let offsets = view.hosts.iter().map(|(node, host)| {
+        let offset = if set_right(host, view).is_some() { 0 } else { host.clock_offset_ms };
+        (node.clone(), offset)
+    });
+    let wrong = apart(offsets.collect()).into_iter().filter(|(_, lead)| lead.abs() > CLOCKS_APART_MS);
+    wrong.map(|(node, lead)| finding(node, lead)).collect()
+}
+
+/// That a node's clock goes so many milliseconds before the others'.
+pub(crate) fn finding(node: NodeName, lead: i64) -> Finding {
+    let direction = if lead > 0 { "ahead of" } else { "behind" };
+    Finding {
+        message: format!("{node}'s clock is {} s {direction} the other nodes'", lead.abs() / 1000),
+        help: format!("set it right: `timedatectl set-ntp true` on {node}, then look at `timedatectl`"),
+        nodes: vec![node],
+    }
+}
+
+/// How far each node's clock is ahead of their median, in milliseconds.
+pub(crate) fn leads(view: &View<'_>) -> BTreeMap<NodeName, i64> {
+    apart(view.hosts.iter().map(|(node, host)| (node.clone(), host.clock_offset_ms)).collect())
+}
+
+/// A single wrong clock cannot move the median.
+fn apart(mut offsets: BTreeMap<NodeName, i64>) -> BTreeMap<NodeName, i64> {
+    let median = median(offsets.values().copied()).unwrap_or_default();
+    offsets.values_mut().for_each(|offset| *offset -= median);
+    offsets
+}
+
+/// How far the median of the nodes' clocks is ahead of this computer's, in milliseconds; none where there are no nodes.
+pub(crate) fn offset(view: &View<'_>) -> Option<i64> {
+    median(view.hosts.values().map(|host| host.clock_offset_ms))
+}
+
+/// Of an even number the lower of the two in the middle: of two nodes, the other is the one that is ahead; either way
+/// both are told.
+fn median(offsets: impl Iterator<Item = i64>) -> Option<i64> {
+    let mut offsets: Vec<i64> = offsets.collect();
+    offsets.sort_unstable();
+    offsets.get(offsets.len().saturating_sub(1) / 2).copied()
+}

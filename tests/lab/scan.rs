@@ -1,0 +1,70 @@
+//! Hosts are found that answer SSH, new ones told from nodes, and nodes found again that have moved.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::support::{Bench, Test};
+
+pub(crate) fn trials() -> Vec<Test> {
+    vec![("a_scan_finds_new_hosts_moved_nodes_and_clones", scan)]
+}
+
+fn scan() {
+    let bench = Bench::bare("scan", 3);
+    let address = |node: &str| bench.address(node);
+    let (network, _) =
+        address("n1").rsplit_once('.').map(|(net, last)| (net.to_owned(), last.to_owned())).unwrap();
+    bench.on("n3", "apt-get install -y -q avahi-daemon >/dev/null && systemctl start avahi-daemon");
+    // A card that was copied has the host key of the first.
+    let key = bench.on("n1", "base64 -w0 /etc/ssh/ssh_host_ed25519_key");
+    bench.on(
+        "n3",
+        &format!("echo {key} | base64 -d > /etc/ssh/ssh_host_ed25519_key; rm /etc/ssh/ssh_host_ed25519_key.pub; systemctl restart ssh"),
+    );
+
+    // The inventory has n2 at another address, under which its key is known.
+    let elsewhere = format!("{network}.250");
+    let known = fs::read_to_string(bench.lab().known_hosts()).unwrap();
+    fs::write(
+        bench.file("known_hosts"),
+        known.replace(&format!("{} ", address("n2")), &format!("{elsewhere} ")),
+    )
+    .unwrap();
+    let inventory = format!(
+        "name: scanned\ndefaults: {{user: root, known_hosts: {}}}\nnodes:\n  n1: {{address: {}, role: manager}}\n  \
+         n2: {{address: {elsewhere}, role: worker}}\n",
+        bench.file("known_hosts").display(),
+        address("n1"),
+    );
+    fs::write(bench.inventory_path(), &inventory).unwrap();
+
+    let network = format!("{network}.0/24");
+    let found: Vec<Value> = bench.skep(&["scan", &network, "--json"]).exits(0).events();
+    let of = |node: &str| found.iter().find(|host| host["address"] == address(node).as_str()).unwrap();
+    for node in ["n1", "n2", "n3"] {
+        let host = of(node);
+        assert!(host["system"].as_str().unwrap().starts_with("Debian"), "{host}");
+        let mac = bench.on(node, "cat /sys/class/net/host0/address");
+        assert_eq!(host["mac"], mac.trim(), "{host}");
+        let fingerprint = bench.on(node, "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key");
+        assert!(fingerprint.contains(host["host_key"].as_str().unwrap()), "{fingerprint} {host}");
+    }
+    assert_eq!((&of("n1")["node"], &of("n1")["moved_from"]), (&"n1".into(), &Value::Null));
+    assert_eq!((&of("n2")["node"], &of("n2")["moved_from"]), (&"n2".into(), &elsewhere.as_str().into()));
+    assert_eq!((&of("n3")["node"], &of("n3")["name"]), (&Value::Null, &"n3.local".into()));
+    assert_eq!(of("n1")["name"], Value::Null, "it tells nobody its name");
+
+    let shown = bench.skep(&["scan", &network]).exits(0);
+    shown
+        .prints("n2, was at")
+        .says("n2 has moved: it is at")
+        .says(&format!("{} and {} show one host key", address("n1"), address("n3")))
+        .says(&format!("n3: {{address: {}, role: worker}}   # n3.local, Debian", address("n3")));
+    assert_eq!(fs::read_to_string(bench.inventory_path()).unwrap(), inventory, "it only proposes");
+
+    bench.skep(&["scan", "10.0.0.0/8"]).exits(2).says("16777216 addresses");
+    bench.skep(&["scan", "192.168"]).exits(2).says("write a network with its prefix");
+    fs::remove_file(bench.inventory_path()).unwrap();
+    bench.skep(&["scan", &address("n1")]).exits(0).says(&format!("skep init {}", address("n1")));
+}
