@@ -10,6 +10,7 @@ mod demo;
 mod end;
 mod failure;
 mod hidden;
+mod history;
 mod init;
 mod inputs;
 mod inventory;

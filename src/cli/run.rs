@@ -1,13 +1,14 @@
 //! One run of a command over the hosts of an inventory: its events, its journal, its agents, what they saw.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future::join_all;
 
 use super::args::Common;
 use super::failure::Failure;
+use super::history::grown_old;
 use super::shared::SharedReporter;
 use super::{ask, exit};
 use crate::apply::{Journal, Sessions, Stop, state_dir};
@@ -22,9 +23,6 @@ use crate::report;
 use crate::resource::{Fault, Key};
 use crate::ssh::Identities;
 use crate::wire::{Claim, LockOwner};
-
-/// How long ago a host may have been looked at that a plan is made for.
-const STALE: Duration = Duration::from_secs(3);
 
 /// One run of a command over the hosts of an inventory.
 pub(super) struct Run<'a> {
@@ -219,17 +217,7 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        // What the first said of the swarm may be history: the last host may just have come up.
-        let now = Instant::now();
-        let history = |name: &NodeName, host: &plan::Host| {
-            host.facts.engine.may_be_in_a_swarm() && looked_at.get(name).is_none_or(|at| now - *at > STALE)
-        };
-        let history: BTreeSet<_> = observation
-            .hosts
-            .iter()
-            .filter(|(name, host)| history(name, host))
-            .map(|(name, _)| name.clone())
-            .collect();
+        let history = grown_old(&observation.hosts, &looked_at, Instant::now());
         self.look_again_at(&mut observation, |name| history.contains(name)).await;
         Ok(observation)
     }

@@ -122,6 +122,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn nobody_is_asked_where_systemd_does_not_run() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::at(root.path());
+        let fault = || show(&host, &["a.service"], "LoadState").unwrap_err();
+        assert_eq!(
+            (fault().what.as_str(), fault().cause.as_str()),
+            ("a.service", "systemd does not run this host")
+        );
+        std::fs::create_dir_all(root.path().join("run/systemd/system")).unwrap();
+        assert!(fault().what.contains("systemctl"), "its program is asked, and there is none: {}", fault());
+    }
+
+    #[test]
     fn each_block_is_one_unit_and_values_keep_their_equal_signs() {
         let blocks = blocks("LoadState=loaded\nDescription=a=b\n\nLoadState=not-found\nDescription=\n");
         assert_eq!(blocks.len(), 2);

@@ -156,6 +156,13 @@ mod tests {
     }
 
     #[test]
+    fn names_are_compared_whole() {
+        let (_root, host) =
+            host(&[("proc/5/comm", "dockerd-rootles\n"), ("proc/6/comm", "dockerd\n"), ("proc/7/stat", "")]);
+        assert_eq!(Processes::read(&host).named("dockerd").collect::<Vec<_>>(), [6]);
+    }
+
+    #[test]
     fn an_engine_without_the_usual_pid_file_is_found() {
         let (_root, host) = host(&[("proc/1/comm", "systemd\n"), ("proc/77/comm", "dockerd\n")]);
         assert_eq!(find(&host), Some(Process { started_unix_ms: 0 }));
