@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod facts;
+mod lines;
 pub mod resource;
 pub mod wire;
 

@@ -341,10 +341,13 @@ async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
         identities: Arc::new(Identities::default()),
         agent_dir: None,
     };
-    let opened = fleet::connect(&[node("n1"), node("n2")], &options, sink).await.expect("it can be tried");
+    let nodes = [node("n1"), node("n2")];
+    let named = |node: &Node, session| std::future::ready((node.name.clone(), session));
+    let opened = fleet::connect_each(&nodes, &options, sink, named).await.expect("it can be tried");
     assert_eq!(opened.iter().map(|(name, _)| name.0.as_str()).collect::<Vec<_>>(), ["n1", "n2"]);
-    for (name, session) in &opened {
-        let fault = session.as_ref().expect_err("it is off");
+    for (name, session) in opened {
+        let name = &name;
+        let fault = Fault::from(session.err().expect("it is off"));
         assert_eq!(fault.what, name.0);
         assert!(fault.cause.starts_with("cannot log in as") && fault.cause.contains("refused"), "{fault}");
         assert!(fault.help.as_ref().is_some_and(|help| help.contains("ssh -p")), "{fault:?}");

@@ -20,6 +20,8 @@ impl Machine {
         let host = Host::at(root.path());
         fs::create_dir_all(host.path("/usr/bin")).unwrap();
         fs::create_dir_all(host.path("/units")).unwrap();
+        // systemd runs it.
+        fs::create_dir_all(host.path("/run/systemd/system")).unwrap();
         let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/programs");
         for program in fs::read_dir(programs).unwrap().map(|program| program.unwrap()) {
             symlink(program.path(), host.path("/usr/bin").join(program.file_name())).unwrap();

@@ -253,11 +253,13 @@ impl Worker<'_> {
 }
 
 fn survey(keys: &[Key], inspect: Option<&Wanted>, host: &Host) -> Answer {
+    let host = &host.look();
     thread::scope(|scope| {
         let facts = scope.spawn(|| Facts::read(host, inspect));
-        let inspection = scope.spawn(|| inspect.map(|wanted| Box::new(Inspection::read(host, wanted))));
+        let inspection = inspect.map(|wanted| scope.spawn(|| Box::new(Inspection::read(host, wanted))));
         let observed = resource::observe(keys, host);
-        let inspection = inspection.join().expect("the readers of an inspection do not panic");
+        let inspection =
+            inspection.map(|read| read.join().expect("the readers of an inspection do not panic"));
         let facts = facts.join().expect("the readers of facts do not panic");
         let facts = Facts { inspection, ..facts };
         Answer::Survey { facts: Box::new(facts), observed: keys.iter().cloned().zip(observed).collect() }

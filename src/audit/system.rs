@@ -92,7 +92,7 @@ fn end(system: &System) -> Option<(&str, Date)> {
 fn architectures(case: &Case<'_>) -> Vec<Verdict> {
     let mut verdicts = case.each(|subject| [architecture(subject)]);
     let mut kinds: BTreeMap<&str, Vec<NodeName>> = BTreeMap::new();
-    for (name, host) in &case.view.hosts {
+    for (name, host) in case.view.hosts {
         kinds.entry(&host.facts.kernel.machine).or_default().push(name.clone());
     }
     if kinds.len() > 1 {

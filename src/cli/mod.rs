@@ -11,6 +11,7 @@ mod end;
 mod failure;
 mod first_login;
 mod hidden;
+mod history;
 mod init;
 mod inputs;
 mod inventory;

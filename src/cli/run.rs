@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future::join_all;
 
 use super::args::Common;
 use super::failure::Failure;
+use super::history::grown_old;
 use super::shared::SharedReporter;
 use super::{ask, exit};
 use crate::apply::{Journal, Sessions, Stop, state_dir};
@@ -22,9 +23,6 @@ use crate::report;
 use crate::resource::{Fault, Key};
 use crate::ssh::Identities;
 use crate::wire::{Claim, LockOwner};
-
-/// How long ago a host may have been looked at that a plan is made for.
-const STALE: Duration = Duration::from_secs(3);
 
 /// One run of a command over the hosts of an inventory.
 pub(super) struct Run<'a> {
@@ -45,7 +43,8 @@ pub(super) struct Run<'a> {
     /// Whether the nodes are asked what only an audit wants to know.
     inspect: bool,
     id: String,
-    since: String,
+    /// For whom it takes the locks.
+    owner: LockOwner,
 }
 
 /// Why nothing is known of a host.
@@ -173,8 +172,8 @@ impl<'a> Run<'a> {
             undoes,
             keys: None,
             inspect: false,
+            owner: owner(common, command, &id),
             id,
-            since: jiff::Timestamp::now().to_string(),
         })
     }
 
@@ -233,13 +232,13 @@ impl<'a> Run<'a> {
             fleet::connect_each(&self.inventory.nodes, &options, Arc::clone(&self.sink), survey).await;
         let surveys = surveys.map_err(|error| Failure::new(exit::USAGE, error))?;
         let mut observation = Observation::default();
-        let mut first = Instant::now();
+        let mut looked_at = BTreeMap::new();
         for (name, seen, at) in surveys {
             match seen {
                 Ok((session, host)) => {
                     observation.sessions.insert(name.clone(), session);
-                    observation.hosts.insert(name, host);
-                    first = first.min(at);
+                    observation.hosts.insert(name.clone(), host);
+                    looked_at.insert(name, at);
                 }
                 Err(Missed::Fresh(_)) if self.takes_in(&name) => {
                     observation.fresh.insert(name);
@@ -252,18 +251,19 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        // What the first said of the swarm may be history: the last host may just have come up.
-        if first.elapsed() > STALE {
-            self.look_again(&mut observation).await;
-        }
+        let history = grown_old(&observation.hosts, &looked_at, Instant::now());
+        self.look_again_at(&mut observation, |name| history.contains(name)).await;
         Ok(observation)
     }
 
     /// Asks the agents that are connected already once more.
     pub(super) async fn look_again(&self, observation: &mut Observation) {
-        let surveys = observation
-            .sessions
-            .iter()
+        self.look_again_at(observation, |_| true).await;
+    }
+
+    async fn look_again_at(&self, observation: &mut Observation, which: impl Fn(&NodeName) -> bool) {
+        let sessions = observation.sessions.iter().filter(|(name, _)| which(name));
+        let surveys = sessions
             .map(|(name, session)| async move { (name.clone(), self.survey_again(name, session).await) });
         let seen = join_all(surveys).await;
         for (name, host) in seen {
@@ -326,7 +326,7 @@ impl<'a> Run<'a> {
         }
         let seen = seen?;
         if lock && !self.common.reconnect.is_zero() {
-            let (owner, sink) = (self.owner(), Arc::clone(&self.sink));
+            let (owner, sink) = (self.owner.clone(), Arc::clone(&self.sink));
             session.keep(fleet::Keep { owner, patience: self.common.reconnect, sink });
         }
         Ok(seen)
@@ -370,40 +370,25 @@ impl<'a> Run<'a> {
         session: &HostSession,
         claim: Claim,
     ) -> Result<Locked, Missed> {
-        let owner = self.owner();
+        let owner = &self.owner;
         let tell = |cause| (self.sink)(Event::Retrying { node: name.clone(), cause });
         if claim == Claim::Again
-            && let Ok(locked) = session.take_lock(&owner, claim, &tell).await
+            && let Ok(locked) = session.take_lock(owner, claim, &tell).await
         {
             return Ok(locked);
         }
         let claim = if self.common.take_over { Claim::Silent } else { Claim::Free };
-        match session.take_lock(&owner, claim, &tell).await {
+        match session.take_lock(owner, claim, &tell).await {
             Err(SessionError::Held(holder))
                 if !holder.finishing
                     && holder.silent().is_some()
                     && ask::take_over(self.common, &self.reporter, &fleet::busy(name, &holder)).await =>
             {
-                session.take_lock(&owner, Claim::Silent, &tell).await?;
+                session.take_lock(owner, Claim::Silent, &tell).await?;
                 // Whatever was seen before is the other run's work.
                 Ok(Locked::AfterWaiting)
             }
             locked => Ok(locked?),
-        }
-    }
-
-    /// For whom this run takes the locks.
-    fn owner(&self) -> LockOwner {
-        LockOwner {
-            who: Surroundings::of(&self.common.inventory).user,
-            host: nix::unistd::gethostname()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default(),
-            reason: format!("skep {}", self.command),
-            since: self.since.clone(),
-            run: self.id.clone(),
-            finishing: false,
-            holder: None,
         }
     }
 
@@ -418,14 +403,27 @@ impl<'a> Run<'a> {
     }
 
     /// Everything the plan is made from.
-    pub(super) fn view(&self, observation: &Observation) -> View<'_> {
+    pub(super) fn view<'v>(&'v self, observation: &'v Observation) -> View<'v> {
         View {
             inventory: self.inventory,
-            hosts: observation.hosts.clone(),
-            fresh: observation.fresh.clone(),
+            hosts: &observation.hosts,
+            fresh: &observation.fresh,
             choices: self.choices.clone(),
             run: &self.id,
         }
+    }
+}
+
+/// For whom a run takes the locks.
+fn owner(common: &Common, command: &str, run: &str) -> LockOwner {
+    LockOwner {
+        who: Surroundings::of(&common.inventory).user,
+        host: nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        reason: format!("skep {command}"),
+        since: jiff::Timestamp::now().to_string(),
+        run: run.to_owned(),
+        finishing: false,
+        holder: None,
     }
 }
 

@@ -22,15 +22,13 @@ pub struct Clock {
 
 impl Clock {
     /// Reads it. The kernel is asked where it `matters` what it holds the clock for: the service that tells of it is
-    /// started for each question, and that takes longer than all other facts together.
+    /// started for each question, and that takes longer than all other facts together. A container has no clock of its
+    /// own that anything could be told of.
     pub fn read(host: &Host, matters: bool) -> Self {
         let boot_ms = Moment::now().map_or(0, |now| now.boot_ms);
         let marked = host.path("/run/systemd/timesync/synchronized").exists();
-        Self {
-            synchronised: marked || (matters && says_yes(&ntp_synchronised(host))),
-            unix_ms: unix_ms(),
-            boot_ms,
-        }
+        let asked = || matters && !in_a_container(host) && says_yes(&ntp_synchronised(host));
+        Self { synchronised: marked || asked(), unix_ms: unix_ms(), boot_ms }
     }
 }
 
@@ -38,6 +36,11 @@ impl Clock {
 pub(crate) fn unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Whether systemd found itself in a container when it started.
+fn in_a_container(host: &Host) -> bool {
+    host.path("/run/systemd/container").exists()
 }
 
 /// systemd-timesyncd leaves a file once it has synchronised, which costs nothing to see. For other services the
@@ -63,6 +66,25 @@ mod tests {
         for other in ["no\n", "", "n/a"] {
             assert!(!says_yes(other), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_container_is_not_asked_for_a_clock_of_its_own() {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+            std::fs::write(&path, text).expect("a file");
+            path
+        };
+        let program = write("usr/bin/timedatectl", "#!/bin/sh\necho yes\n");
+        std::fs::set_permissions(program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("a mode");
+        let host = Host::at(root.path());
+        let synchronised = |matters| Clock::read(&host, matters).synchronised;
+        assert_eq!((synchronised(true), synchronised(false)), (true, false));
+        write("run/systemd/container", "systemd-nspawn\n");
+        assert!(!synchronised(true));
     }
 
     #[test]

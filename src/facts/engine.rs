@@ -63,6 +63,15 @@ impl Engine {
         }
     }
 
+    /// Whether the host may be a member of a swarm, as far as can be told.
+    pub fn may_be_in_a_swarm(&self) -> bool {
+        match self {
+            Self::Absent { swarm } | Self::Stopped { swarm } => *swarm,
+            Self::Silent { .. } => true,
+            Self::Running(running) => running.swarm.state != SwarmState::Inactive,
+        }
+    }
+
     /// Whether the host has an engine, running or not.
     pub fn is_installed(&self) -> bool {
         !matches!(self, Self::Absent { .. })

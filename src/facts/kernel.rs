@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kernel_options::{CONTROLLERS, FILESYSTEMS, TRACES, makes, module_of};
 use super::{gzip, text};
+use crate::lines::lines;
 use crate::resource::Host;
 
 /// The kernel and what it can do.
@@ -125,9 +126,9 @@ fn config(host: &Host, release: &str) -> String {
     }
 }
 
-/// The value of each option set in a kernel configuration.
-pub(crate) fn settings(config: &str) -> BTreeMap<&str, &str> {
-    config.lines().filter_map(|line| line.strip_prefix("CONFIG_")?.trim_end().split_once('=')).collect()
+/// The option that a line of a kernel configuration sets, and its value.
+pub(crate) fn setting(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix("CONFIG_")?.trim_end().split_once('=')
 }
 
 /// What is known of the kernel besides its configuration.
@@ -190,8 +191,10 @@ fn module_name(path: &str) -> Option<String> {
 }
 
 fn options(names: &BTreeSet<&str>, config: &str, modules: &Modules) -> BTreeMap<String, Support> {
-    let settings = settings(config);
-    let configured = !settings.is_empty();
+    let set = || lines(config).filter_map(setting);
+    // Of thousands of options a few are asked for.
+    let settings: BTreeMap<&str, &str> = set().filter(|(name, _)| names.contains(name)).collect();
+    let configured = set().next().is_some();
     let there = |option: &str| match module_of(option) {
         None => true,
         Some(module) => {

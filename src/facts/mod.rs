@@ -55,7 +55,8 @@ impl Facts {
         let options = audit.map_or(&[][..], |wanted| &wanted.kernel_options);
         std::thread::scope(|scope| {
             let engine = scope.spawn(|| Engine::read(host));
-            let clock = scope.spawn(|| Clock::read(host, audit.is_some()));
+            // Only an audit may have to wait for it.
+            let clock = audit.map(|_| scope.spawn(|| Clock::read(host, true)));
             let (system, kernel, network) =
                 (System::read(host), Kernel::read(host, options), network::read());
             Self {
@@ -64,7 +65,10 @@ impl Facts {
                 network,
                 storage: storage::read(host),
                 inspection: None,
-                clock: clock.join().expect("the clock's reader does not panic"),
+                clock: match clock {
+                    Some(clock) => clock.join().expect("the clock's reader does not panic"),
+                    None => Clock::read(host, false),
+                },
                 engine: engine.join().expect("the engine's reader does not panic"),
             }
         })

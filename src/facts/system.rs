@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::text;
-use crate::resource::Host;
+use crate::resource::{Host, Status};
 
 /// Distribution, architecture, identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ impl System {
             pretty_name: of("PRETTY_NAME"),
             armbian_board: armbian.get("BOARD_NAME").or_else(|| armbian.get("BOARD")).cloned(),
             variant: variant(host).map(str::to_owned),
-            architecture: native_architecture(&text(host, "/var/lib/dpkg/status")),
+            architecture: Status::seen(host).map(|status| status.architecture.clone()).unwrap_or_default(),
             // The test of sd_booted(3).
             systemd: host.path("/run/systemd/system").is_dir(),
             memory: memory(&text(host, "/proc/meminfo")),
@@ -158,16 +158,6 @@ fn machine_id(text: &str) -> String {
     }
 }
 
-/// dpkg's own architecture, which it is compiled with: that of its own package.
-pub(crate) fn native_architecture(status: &str) -> String {
-    status
-        .split("\n\n")
-        .find(|stanza| stanza.lines().any(|line| line == "Package: dpkg"))
-        .and_then(|stanza| stanza.lines().find_map(|line| line.strip_prefix("Architecture:")))
-        .map(|architecture| architecture.trim().to_owned())
-        .unwrap_or_default()
-}
-
 /// `MemTotal` of proc_meminfo(5), in bytes.
 fn memory(meminfo: &str) -> u64 {
     meminfo
@@ -229,14 +219,6 @@ mod tests {
         for none in ["", "\n", "uninitialized\n", "4c4c"] {
             assert_eq!(machine_id(none), "", "{none:?}");
         }
-    }
-
-    #[test]
-    fn architecture_is_that_of_dpkg_itself() {
-        let status = "Package: libc6\nArchitecture: arm64\n\nPackage: dpkg\nStatus: install ok installed\n\
-                      Architecture: armhf\n\nPackage: zlib1g\nArchitecture: arm64\n";
-        assert_eq!(native_architecture(status), "armhf");
-        assert_eq!(native_architecture(""), "");
     }
 
     #[test]

@@ -74,29 +74,12 @@ impl From<NoSession> for Fault {
     }
 }
 
-/// Connects to all of `nodes` and starts their agents. Each node that could not be reached or worked on comes with the
-/// fault. Sends `Connecting`, `Retrying`, `Pushing` and `Connected`.
+/// Connects to all of `nodes`, starts their agents, and does `work` on each host as soon as it is connected, without
+/// waiting for others; where it could not be reached or worked on, with the fault. Answers in the order of `nodes`. Sends
+/// `Connecting`, `Retrying`, `Pushing` and `Connected`.
 ///
 /// # Errors
 /// Where nothing can be tried at all: agents or keys cannot be read.
-pub async fn connect(
-    nodes: &[Node],
-    options: &Options,
-    sink: Sink,
-) -> Result<Vec<(NodeName, Result<HostSession, Fault>)>, std::io::Error> {
-    let named = |node: &Node, session: Result<_, NoSession>| {
-        let session = session.map_err(Fault::from);
-        let name = node.name.clone();
-        async { (name, session) }
-    };
-    connect_each(nodes, options, sink, named).await
-}
-
-/// As [`connect`], and does `work` on each host as soon as it is connected, without waiting for others. Answers in the
-/// order of `nodes`.
-///
-/// # Errors
-/// As [`connect`].
 pub async fn connect_each<'n, T, W: Future<Output = T>>(
     nodes: &'n [Node],
     options: &Options,

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::bootstrap::OnPush;
 use super::failure::{Bootstrap, last_line};
@@ -137,7 +137,8 @@ impl Waiting {
 /// Writes whole frames, whatever becomes of those who asked; the end of the input lets the agent go.
 async fn write_all(mut input: Input, mut requests: UnboundedReceiver<Vec<u8>>) {
     let Ok(word) = frame::encode(&Request { id: WORD_ID, body: Body::Time }) else { return };
-    let mut words = interval(WORD);
+    // The first request is word enough.
+    let mut words = interval_at(Instant::now() + WORD, WORD);
     words.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let request = tokio::select! {

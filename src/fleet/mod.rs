@@ -22,7 +22,7 @@ mod session;
 mod tests;
 
 pub use agents::{Agents, Build};
-pub use connect::{NoSession, Options, connect, connect_each};
+pub use connect::{NoSession, Options, connect_each};
 pub use denied::Denied;
 pub use elevation::Elevation;
 pub use failure::{Bootstrap, SessionError};

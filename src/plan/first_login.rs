@@ -145,7 +145,8 @@ mod tests {
     fn of_a_fresh_host_nothing_is_planned_but_its_first_login_and_no_swarm_is_made() {
         let mut world = boards();
         world.hosts.remove(&NodeName::from("n1"));
-        let view = View { fresh: [NodeName::from("n1")].into(), ..world.view() };
+        let fresh = [NodeName::from("n1")].into();
+        let view = View { fresh: &fresh, ..world.view() };
         let plan = make(&view);
         assert!(plan.refusals.is_empty() && plan.problems.is_empty(), "{plan:?}");
         let first: Vec<_> = titles(&plan).into_iter().filter(|title| title.contains(" n1: ")).collect();

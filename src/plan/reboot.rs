@@ -150,7 +150,7 @@ fn put_off(view: &View<'_>, due: &BTreeMap<NodeName, Vec<String>>) -> Finding {
 /// Where nothing can be changed; one finding for all nodes of which the same is to be said.
 fn hopeless(view: &View<'_>) -> Vec<Finding> {
     let mut found: BTreeMap<(String, String), Vec<NodeName>> = BTreeMap::new();
-    for (name, host) in &view.hosts {
+    for (name, host) in view.hosts {
         if let Some(Outlook::Hopeless(problem)) = outlook_of(host) {
             found.entry((problem.message, problem.help)).or_default().push(name.clone());
         }

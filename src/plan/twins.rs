@@ -61,7 +61,7 @@ impl Identity {
     /// Who shares it with whom.
     pub(crate) fn twins(self, view: &View<'_>) -> Vec<Twins> {
         let mut groups: BTreeMap<String, Vec<NodeName>> = BTreeMap::new();
-        for (node, host) in &view.hosts {
+        for (node, host) in view.hosts {
             if let Some(value) = self.of(host).filter(|value| !value.is_empty()) {
                 groups.entry(value).or_default().push(node.clone());
             }

@@ -11,7 +11,7 @@ pub(super) fn refusals(view: &View<'_>) -> Vec<Finding> {
     let mut refusals = Vec::new();
     refusals.extend(Identity::ALL.into_iter().flat_map(|identity| identity.refusals(view)));
     refusals.extend(clocks::refusals(view));
-    for (node, host) in &view.hosts {
+    for (node, host) in view.hosts {
         refusals.extend(unsupported(view, node, host));
     }
     refusals

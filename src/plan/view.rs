@@ -12,9 +12,9 @@ pub struct View<'a> {
     /// What the user wants.
     pub inventory: &'a Inventory,
     /// What was seen of each node that answered.
-    pub hosts: BTreeMap<NodeName, Host>,
+    pub hosts: &'a BTreeMap<NodeName, Host>,
     /// Nodes that refuse the login as freshly flashed ones do, and may be taken in.
-    pub fresh: BTreeSet<NodeName>,
+    pub fresh: &'a BTreeSet<NodeName>,
     /// What the user said on the command line.
     pub choices: Choices,
     /// The run's ID, which hooks are told.

@@ -54,7 +54,7 @@ impl Kind for Hold {
     }
 
     fn observe(keys: &[BTreeSet<String>], host: &Host) -> Result<Vec<Observed>, Fault> {
-        let status = Status::read(host)?;
+        let status = Status::seen(host)?;
         let of = |names: &BTreeSet<String>| Observed {
             installed: names.iter().filter(|name| status.installed.contains_key(*name)).cloned().collect(),
             held: names.intersection(&status.held).cloned().collect(),

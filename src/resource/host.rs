@@ -1,10 +1,12 @@
 //! The host that the agent runs on: where its files are, how its programs are run.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 mod command;
 mod files;
+mod look;
 
 pub use command::{Command, CommandOutput};
 pub(super) use files::kind_of;
@@ -15,9 +17,11 @@ use super::Fault;
 ///
 /// Every path and every program is looked up below the root, so that a test can give a directory of its own and
 /// touch nothing else.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Host {
     root: PathBuf,
+    /// Where it is for one look only: what was read in that.
+    look: Option<Arc<look::Look>>,
 }
 
 impl Host {
@@ -28,7 +32,7 @@ impl Host {
 
     /// A host whose files and programs are below `root`.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), look: None }
     }
 
     /// Where the file that the host calls `absolute` is.

@@ -18,6 +18,7 @@ mod systemd;
 mod text;
 
 pub use host::{Command, CommandOutput, Host};
+pub(crate) use packages::Status;
 pub use rest::Rest;
 pub(crate) use systemd::UNITS;
 

@@ -18,7 +18,7 @@ pub use needs::Need;
 
 pub(super) use apt::Apt;
 use apt::Transaction;
-pub(super) use status::Status;
+pub(crate) use status::Status;
 
 /// Packages that a host should have.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ impl Kind for Packages {
     }
 
     fn observe(keys: &[BTreeSet<String>], host: &Host) -> Result<Vec<Observed>, Fault> {
-        let status = Status::read(host)?;
+        let status = Status::seen(host)?;
         let of = |names: &BTreeSet<String>| {
             let version = |name: &String| Some((name.clone(), status.installed.get(name)?.clone()));
             names.iter().filter_map(version).collect()

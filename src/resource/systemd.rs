@@ -21,6 +21,11 @@ pub(super) fn show(host: &Host, units: &[&str], properties: &str) -> Result<Vec<
     if let Some(shown) = bus::show(host, units, properties) {
         return Ok(shown);
     }
+    // The test of sd_booted(3), which `systemctl` begins with as well.
+    if !host.path("/run/systemd/system").is_dir() {
+        return Err(Fault::new(units.join(", "), "systemd does not run this host")
+            .help("boot it with systemd as its first process: `ps -p 1`"));
+    }
     let output = host.command("systemctl").args(["show", "-p", properties, "--"]).args(units).run()?;
     let blocks = blocks(&output.expect_success(format!("systemctl show {}", units.join(" ")))?);
     if blocks.len() != units.len() {
@@ -115,6 +120,19 @@ fn journal(host: &Host, unit: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_asked_where_systemd_does_not_run() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::at(root.path());
+        let fault = || show(&host, &["a.service"], "LoadState").unwrap_err();
+        assert_eq!(
+            (fault().what.as_str(), fault().cause.as_str()),
+            ("a.service", "systemd does not run this host")
+        );
+        std::fs::create_dir_all(root.path().join("run/systemd/system")).unwrap();
+        assert!(fault().what.contains("systemctl"), "its program is asked, and there is none: {}", fault());
+    }
 
     #[test]
     fn each_block_is_one_unit_and_values_keep_their_equal_signs() {

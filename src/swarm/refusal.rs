@@ -93,7 +93,7 @@ fn foreign(name: &NodeName, standing: &Standing, membership: &Membership) -> Opt
 /// Hosts that have one node ID between them, as those cloned from one card do.
 pub(crate) fn clones(view: &View<'_>) -> Vec<Finding> {
     let mut holders: BTreeMap<&str, Vec<NodeName>> = BTreeMap::new();
-    for (name, host) in &view.hosts {
+    for (name, host) in view.hosts {
         if let Engine::Running(running) = &host.facts.engine
             && !running.swarm.node_id.is_empty()
         {

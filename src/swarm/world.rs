@@ -1,6 +1,6 @@
 //! A made-up inventory with the facts of its hosts, for the table tests of this room.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::facts::engine::{Cluster, Running, Settings, Trust};
@@ -19,6 +19,7 @@ pub(crate) fn ip(n: usize) -> IpAddr {
 pub(crate) struct World {
     pub(crate) inventory: Inventory,
     pub(crate) hosts: BTreeMap<NodeName, Host>,
+    pub(crate) fresh: BTreeSet<NodeName>,
     pub(crate) choices: Choices,
 }
 
@@ -45,15 +46,15 @@ impl World {
             templates: model::Templates::default(),
             hooks: Vec::new(),
         };
-        Self { inventory, hosts: BTreeMap::new(), choices: Choices::default() }
+        Self { inventory, hosts: BTreeMap::new(), fresh: BTreeSet::new(), choices: Choices::default() }
     }
 
     /// What the planner is given.
     pub(crate) fn view(&self) -> View<'_> {
         View {
             inventory: &self.inventory,
-            hosts: self.hosts.clone(),
-            fresh: std::collections::BTreeSet::new(),
+            hosts: &self.hosts,
+            fresh: &self.fresh,
             choices: self.choices.clone(),
             run: "r1",
         }

@@ -7,7 +7,7 @@ use super::target::Target;
 use super::{OF_A_FILE, options};
 use crate::audit::Verdict;
 use crate::facts::Support;
-use crate::facts::kernel::settings;
+use crate::facts::kernel::setting;
 use crate::inventory::model::NodeName;
 
 /// Why a file is no configuration of a kernel.
@@ -69,7 +69,7 @@ pub fn judge_file(
 
 /// Support as far as a configuration tells: its modules are taken to be there.
 fn supports(text: &str) -> BTreeMap<String, Support> {
-    let settings = settings(text);
+    let settings: BTreeMap<&str, &str> = text.lines().filter_map(setting).collect();
     let support = |option: &str| match settings.get(option) {
         Some(&"y") => Support::BuiltIn,
         Some(&"m") => Support::Module,

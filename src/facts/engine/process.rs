@@ -1,7 +1,9 @@
 //! The engine as a process: whether it runs, and since when.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::super::text;
 use crate::resource::Host;
@@ -51,18 +53,52 @@ pub(in crate::facts) fn runs(host: &Host, name: &str) -> bool {
 
 fn pid(host: &Host) -> Option<u32> {
     let recorded = text(host, "/run/docker.pid").trim().parse().ok();
-    recorded.filter(|pid| is(host, *pid, ENGINE)).or_else(|| search(host, ENGINE))
-}
-
-fn is(host: &Host, pid: u32, name: &str) -> bool {
-    text(host, &format!("/proc/{pid}/comm")).trim_end() == name
+    recorded
+        .filter(|pid| Name::of(&host.path("/proc"), *pid).is_some_and(|name| name.is(ENGINE)))
+        .or_else(|| search(host, ENGINE))
 }
 
 /// A program by its name. One inside a container is another's: its PID namespace tells.
 fn search(host: &Host, name: &str) -> Option<u32> {
     let namespace = |process: &str| fs::read_link(host.path(format!("/proc/{process}/ns/pid"))).ok();
     let own = namespace("self");
-    pids(&host.path("/proc")).find(|pid| is(host, *pid, name) && namespace(&pid.to_string()) == own)
+    let read = || Arc::new(Processes::read(host));
+    let processes =
+        host.in_this_look().map_or_else(read, |look| Arc::clone(look.processes.get_or_init(read)));
+    processes.named(name).find(|pid| namespace(&pid.to_string()) == own)
+}
+
+/// All that runs, by its names.
+#[derive(Debug)]
+pub(crate) struct Processes(Vec<(u32, Name)>);
+
+impl Processes {
+    fn read(host: &Host) -> Self {
+        let proc = host.path("/proc");
+        Self(pids(&proc).filter_map(|pid| Some((pid, Name::of(&proc, pid)?))).collect())
+    }
+
+    fn named<'n>(&'n self, name: &'n str) -> impl Iterator<Item = u32> + use<'n> {
+        self.0.iter().filter(move |(_, own)| own.is(name)).map(|(pid, _)| *pid)
+    }
+}
+
+/// A program's name as the kernel keeps it: 15 bytes at most, and a line end.
+#[derive(Debug)]
+struct Name([u8; 16]);
+
+impl Name {
+    /// That of a process; none where it has ended. Without asking for the file's size first, as a reader of files would:
+    /// there may be hundreds of processes.
+    fn of(proc: &Path, pid: u32) -> Option<Self> {
+        let mut name = [0; 16];
+        File::open(proc.join(format!("{pid}/comm"))).and_then(|mut comm| comm.read(&mut name)).ok()?;
+        Some(Self(name))
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.0.split(|byte| *byte == b'\n' || *byte == 0).next() == Some(name.as_bytes())
+    }
 }
 
 fn pids(proc: &Path) -> impl Iterator<Item = u32> {
@@ -121,6 +157,13 @@ mod tests {
             host(&[("run/docker.pid", "812"), ("proc/812/comm", "bash\n"), ("usr/bin/dockerd", "")]);
         assert_eq!(find(&host), None);
         assert!(installed(&host));
+    }
+
+    #[test]
+    fn names_are_compared_whole() {
+        let (_root, host) =
+            host(&[("proc/5/comm", "dockerd-rootles\n"), ("proc/6/comm", "dockerd\n"), ("proc/7/stat", "")]);
+        assert_eq!(Processes::read(&host).named("dockerd").collect::<Vec<_>>(), [6]);
     }
 
     #[test]

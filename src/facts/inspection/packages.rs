@@ -5,8 +5,8 @@ use std::fs;
 use serde::{Deserialize, Serialize};
 
 use super::super::text;
-use crate::resource::Host;
 use crate::resource::repository::sources::{self, Entry};
+use crate::resource::{Host, Status};
 
 /// The state of packages, besides what plans are made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,25 +33,11 @@ impl Packages {
     /// Reads it. What cannot be read is told as such.
     pub fn read(host: &Host) -> Self {
         Self {
-            held: held(&text(host, "/var/lib/dpkg/status")),
+            held: Status::seen(host).map(|status| status.on_hold.clone()).unwrap_or_default(),
             sources: sources(host),
             unattended: unattended(host),
         }
     }
-}
-
-/// The packages on hold in dpkg's record.
-fn held(status: &str) -> Vec<String> {
-    let mut name = "";
-    let mut held = Vec::new();
-    for line in status.lines() {
-        if let Some(package) = line.strip_prefix("Package:") {
-            name = package.trim();
-        } else if line.starts_with("Status:") && line["Status:".len()..].trim_start().starts_with("hold ") {
-            held.push(name.to_owned());
-        }
-    }
-    held
 }
 
 /// What apt reads: sources.list(5).
@@ -110,14 +96,6 @@ mod tests {
         }
         let host = Host::at(root.path());
         (root, host)
-    }
-
-    #[test]
-    fn holds_are_found_installed_or_not() {
-        let status = "Package: a\nStatus: install ok installed\n\nPackage: b\nStatus: hold ok installed\n\n\
-                      Package: c\nArchitecture: all\nStatus: hold ok not-installed\n";
-        assert_eq!(held(status), ["b", "c"]);
-        assert_eq!(held(""), [""; 0]);
     }
 
     #[test]

@@ -17,63 +17,60 @@ pub struct Need {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Relations {
     name: String,
-    /// Each of these, by one of the names in it.
-    needs: Vec<Vec<String>>,
-    provides: Vec<String>,
+    /// Each entry by one of its names.
+    needs: String,
+    provides: String,
 }
 
 impl Relations {
-    /// Those of a package's stanza.
-    pub(super) fn parse(name: &str, stanza: &str) -> Self {
-        let needs = ["Pre-Depends", "Depends"].into_iter().flat_map(|field| list(stanza, field));
-        let needs = needs.map(|group| group.split('|').map(bare).collect()).collect();
-        let provides = list(stanza, "Provides").map(|name| bare(&name)).collect();
+    /// Those of a package, of the entries in its fields: separated by commas, an empty one says nothing.
+    pub(super) fn new(name: &str, needs: String, provides: String) -> Self {
         Self { name: name.to_owned(), needs, provides }
     }
 
+    /// Each thing that it needs.
+    fn needs(&self) -> impl Iterator<Item = &str> {
+        self.needs.split(',').filter(|entry| !entry.trim_ascii().is_empty())
+    }
+
+    /// What it provides besides itself.
+    fn provides(&self) -> impl Iterator<Item = &str> {
+        self.provides.split(',').map(bare).filter(|name| !name.is_empty())
+    }
+
     fn gives(&self, name: &str) -> bool {
-        self.name == name || self.provides.iter().any(|provided| provided == name)
+        self.name == name || self.provides().any(|provided| provided == name)
     }
 }
 
-/// The entries of a field whose value may go on over several lines.
-fn list(stanza: &str, field: &str) -> impl Iterator<Item = String> + use<> {
-    let mut value = String::new();
-    let mut inside = false;
-    for line in stanza.lines() {
-        if line.starts_with([' ', '\t']) {
-            if inside {
-                value.push_str(line);
-            }
-            continue;
-        }
-        let rest = line.strip_prefix(field).and_then(|rest| rest.strip_prefix(':'));
-        inside = rest.is_some();
-        value.push_str(rest.unwrap_or_default());
-    }
-    let entries: Vec<String> = value.split(',').map(|entry| entry.trim().to_owned()).collect();
-    entries.into_iter().filter(|entry| !entry.is_empty())
+/// The names in an entry, one of which is enough.
+fn names(entry: &str) -> impl Iterator<Item = &str> {
+    entry.split('|').map(bare)
 }
 
 /// A name without version, architecture and restriction: `python3:any (>= 3.9)`.
-fn bare(entry: &str) -> String {
-    let entry = entry.trim();
-    entry[..entry.find([' ', '(', ':', '[']).unwrap_or(entry.len())].to_owned()
+fn bare(entry: &str) -> &str {
+    let entry = entry.trim_ascii();
+    let end = entry.bytes().position(|byte| matches!(byte, b' ' | b'(' | b':' | b'['));
+    &entry[..end.unwrap_or(entry.len())]
 }
 
 /// What installed packages need of those asked about.
 pub(super) fn of(asked: &BTreeSet<String>, installed: &[Relations]) -> Vec<Need> {
     let wanted = |name: &String| asked.contains(name);
     // Only names that one of the packages asked about gives can lead to a need of it.
-    let given: BTreeSet<&String> = installed
+    let given: BTreeSet<&str> = installed
         .iter()
         .filter(|package| wanted(&package.name))
-        .flat_map(|package| package.provides.iter().chain([&package.name]))
+        .flat_map(|package| package.provides().chain([package.name.as_str()]))
         .collect();
+    if given.is_empty() {
+        return Vec::new();
+    }
     let mut needs = Vec::new();
     for package in installed {
-        for group in package.needs.iter().filter(|group| group.iter().any(|name| given.contains(name))) {
-            let gives = |other: &&Relations| group.iter().any(|name| other.gives(name));
+        for entry in package.needs().filter(|entry| names(entry).any(|name| given.contains(name))) {
+            let gives = |other: &&Relations| names(entry).any(|name| other.gives(name));
             let any: BTreeSet<String> = installed.iter().filter(gives).map(|other| other.name.clone()).collect();
             if any.iter().any(wanted) {
                 needs.push(Need { by: package.name.clone(), any });
@@ -98,30 +95,33 @@ pub(super) fn spare(remove: &mut BTreeSet<String>, needs: &[Need]) -> Vec<String
 
 #[cfg(test)]
 mod tests {
+    use super::super::Status;
     use super::*;
 
     fn set(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
+    fn relations(packages: &[(&str, &str)]) -> Vec<Relations> {
+        let stanza = |(name, fields): &(&str, &str)| format!("Package: {name}\nStatus: install ok installed\n{fields}\n");
+        Status::parse(&packages.iter().map(stanza).collect::<String>()).relations
+    }
+
     fn installed() -> Vec<Relations> {
-        [
+        relations(&[
             ("docker.io", "Depends: containerd (>= 1.4~), iptables | nftables,\n runc:any\nVersion: 1\n"),
             ("containerd", "Depends: libc6 (>= 2.34), runc\n"),
             ("runc", "Pre-Depends: libc6\nProvides: oci-runtime (= 1)\n"),
             ("iptables", "Depends: libxtables12\n"),
             ("libxtables12", ""),
             ("libc6", "Breaks: docker.io\n"),
-        ]
-        .iter()
-        .map(|(name, stanza)| Relations::parse(name, stanza))
-        .collect()
+        ])
     }
 
     fn rest(also: &[(&str, &str)]) -> (BTreeSet<String>, Vec<String>) {
         let mut remove = set(&["docker.io", "containerd", "runc", "iptables", "libxtables12"]);
         let mut packages = installed();
-        packages.extend(also.iter().map(|(name, stanza)| Relations::parse(name, stanza)));
+        packages.extend(relations(also));
         let needs = of(&remove, &packages);
         let told = spare(&mut remove, &needs);
         (remove, told)

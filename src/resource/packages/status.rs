@@ -1,9 +1,11 @@
 //! What dpkg has, from its own records: faster than asking it, and possible while it is at work.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::super::{Fault, Host};
 use super::needs::Relations;
+use crate::lines::lines;
 
 /// What dpkg has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,6 +22,10 @@ pub(crate) struct Status {
     pub(super) relations: Vec<Relations>,
     /// Whether dpkg has changes that it has yet to write into its main record.
     pub(super) interrupted: bool,
+    /// dpkg's own architecture, which it is compiled with: that of its own package. Empty where it has none.
+    pub(crate) architecture: String,
+    /// All packages that apt leaves as they are, installed or not, in dpkg's order.
+    pub(crate) on_hold: Vec<String>,
 }
 
 impl Status {
@@ -28,43 +34,128 @@ impl Status {
             Fault::new("/var/lib/dpkg/status", "is not there, so this is no system with Debian packages")
                 .help("skep knows hosts with apt and dpkg: Debian, Ubuntu, Armbian, Raspberry Pi OS")
         })?;
-        let mut status = Self::parse(&String::from_utf8_lossy(&bytes));
+        // Valid as a rule, and checking that costs less than looking for what is not.
+        let text = String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        let mut status = Self::parse(&text);
         status.interrupted = has_updates(host)?;
         Ok(status)
     }
 
-    /// What the text of dpkg's record says.
+    /// As it was when this look at the host began to read it; see [`Host::look`].
+    pub(crate) fn seen(host: &Host) -> Result<Arc<Self>, Fault> {
+        let read = || Self::read(host).map(Arc::new);
+        host.in_this_look().map_or_else(read, |look| look.packages.get_or_init(read).clone())
+    }
+
+    /// What the text of dpkg's record says. One pass: a board's processor needs a while for the record of a desktop.
     pub(crate) fn parse(text: &str) -> Self {
         let mut status = Self::default();
-        for stanza in text.split("\n\n") {
-            let field = |name: &str| {
-                stanza.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
-            };
-            let (Some(name), Some(state)) = (field("Package"), field("Status")) else { continue };
-            // Three words: what is wanted, whether it must be reinstalled, what it is.
-            match state.split_whitespace().collect::<Vec<_>>()[..] {
-                [wanted, "ok", "installed"] => {
-                    if wanted == "hold" {
-                        status.held.insert(name.to_owned());
-                    }
-                    status.installed.insert(name.to_owned(), field("Version").unwrap_or_default().to_owned());
-                    status.relations.push(Relations::parse(name, stanza));
-                }
-                [_, _, "not-installed" | "config-files"] => {}
-                [_, flag, _] => {
-                    status.unfinished.push(name.to_owned());
-                    if flag == "reinstreq" {
-                        status.broken.push(name.to_owned());
-                    }
-                }
-                _ => status.unfinished.push(name.to_owned()),
+        let mut stanza = Stanza::default();
+        for line in lines(text) {
+            if line.is_empty() {
+                status.add(std::mem::take(&mut stanza));
+            } else {
+                stanza.line(line);
             }
         }
+        status.add(stanza);
         status
+    }
+
+    fn add(&mut self, stanza: Stanza<'_>) {
+        let Stanza { name: Some(name), state: Some(state), .. } = stanza else { return };
+        if name == "dpkg" {
+            self.architecture = stanza.architecture.to_owned();
+        }
+        // Three words: what is wanted, whether it must be reinstalled, what it is.
+        let mut words = state.split_ascii_whitespace();
+        let words = (words.next(), words.next(), words.next(), words.next());
+        if let (Some("hold"), ..) = words {
+            self.on_hold.push(name.to_owned());
+        }
+        match words {
+            (Some(wanted), Some("ok"), Some("installed"), None) => {
+                if wanted == "hold" {
+                    self.held.insert(name.to_owned());
+                }
+                self.installed.insert(name.to_owned(), stanza.version.to_owned());
+                self.relations.push(Relations::new(name, stanza.needs, stanza.provides));
+            }
+            (_, _, Some("not-installed" | "config-files"), None) => {}
+            (_, Some(flag), Some(_), None) => {
+                self.unfinished.push(name.to_owned());
+                if flag == "reinstreq" {
+                    self.broken.push(name.to_owned());
+                }
+            }
+            _ => self.unfinished.push(name.to_owned()),
+        }
     }
 
     pub(super) fn needs_repair(&self) -> bool {
         self.interrupted || !self.unfinished.is_empty()
+    }
+}
+
+/// The fields of one package that matter, as far as they have been read.
+#[derive(Default)]
+struct Stanza<'t> {
+    name: Option<&'t str>,
+    state: Option<&'t str>,
+    version: &'t str,
+    architecture: &'t str,
+    /// The entries of `Pre-Depends` and `Depends`, separated by commas.
+    needs: String,
+    provides: String,
+    /// The list that the next line may go on with.
+    open: Option<List>,
+}
+
+#[derive(Clone, Copy)]
+enum List {
+    Needs,
+    Provides,
+}
+
+impl<'t> Stanza<'t> {
+    fn line(&mut self, line: &'t str) {
+        // Most lines are none of these, and their first byte tells.
+        match line.as_bytes().first() {
+            Some(b' ' | b'\t') => {
+                if let Some(list) = self.open {
+                    self.list(list).push_str(line);
+                }
+                return;
+            }
+            Some(b'P' | b'S' | b'V' | b'A' | b'D') => {}
+            _ => return self.open = None,
+        }
+        self.open = None;
+        let Some((field, value)) = line.split_once(':') else { return };
+        match field {
+            "Package" => drop(self.name.get_or_insert(value.trim_ascii())),
+            "Status" => drop(self.state.get_or_insert(value.trim_ascii())),
+            "Version" => self.version = value.trim_ascii(),
+            "Architecture" => self.architecture = value.trim_ascii(),
+            "Pre-Depends" | "Depends" => self.begin(List::Needs, value),
+            "Provides" => self.begin(List::Provides, value),
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, list: List, value: &str) {
+        self.open = Some(list);
+        let entries = self.list(list);
+        entries.push(',');
+        entries.push_str(value);
+    }
+
+    fn list(&mut self, list: List) -> &mut String {
+        match list {
+            List::Needs => &mut self.needs,
+            List::Provides => &mut self.provides,
+        }
     }
 }
 
@@ -126,7 +217,37 @@ Version: 4
         assert_eq!(status.unfinished, ["unpacked", "broken", "waiting"]);
         assert_eq!(status.broken, ["broken"]);
         assert!(status.needs_repair());
+        assert_eq!((status.on_hold, status.architecture), (vec!["held".to_owned()], String::new()));
         assert_eq!(Status::parse(""), Status::default());
+    }
+
+    #[test]
+    fn architecture_is_that_of_dpkg_itself() {
+        let text = "Package: libc6\nStatus: install ok installed\nArchitecture: arm64\n\n\
+                    Package: dpkg\nStatus: install ok installed\nArchitecture: armhf\n\n\
+                    Package: zlib1g\nStatus: install ok installed\nArchitecture: arm64\n";
+        assert_eq!(Status::parse(text).architecture, "armhf");
+    }
+
+    #[test]
+    fn holds_are_found_installed_or_not() {
+        let text = "Package: a\nStatus: install ok installed\n\nPackage: b\nStatus: hold ok installed\n\n\
+                    Package: c\nArchitecture: all\nStatus: hold ok not-installed\n";
+        assert_eq!(Status::parse(text).on_hold, ["b", "c"]);
+    }
+
+    #[test]
+    fn one_look_reads_it_once_and_the_next_one_anew() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::at(root.path());
+        let write = |text| host.write_system_file("/var/lib/dpkg/status", text).unwrap();
+        let seen = |host: &Host| Status::seen(host).unwrap().installed.keys().cloned().collect::<Vec<_>>();
+        write("Package: a\nStatus: install ok installed\nVersion: 1\n");
+        let look = host.look();
+        assert_eq!(seen(&look), ["a"]);
+        write("Package: b\nStatus: install ok installed\nVersion: 1\n");
+        assert_eq!((seen(&look), seen(&look.look()), seen(&host)), (vec!["a".into()], vec!["b".into()], vec!["b".into()]));
+        assert_eq!(Status::read(&look).unwrap().installed.len(), 1);
     }
 
     #[test]

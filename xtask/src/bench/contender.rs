@@ -1,5 +1,7 @@
 //! Who is measured on converged nodes: the command of each, and how it is seen that there was nothing to do.
 
+use std::collections::BTreeSet;
+
 use super::job::{Job, Ran, json_lines};
 use super::{Bench, hosts::Hosts, script};
 
@@ -148,10 +150,11 @@ pub(super) fn floor_b(bench: &Bench, hosts: &Hosts) -> Job {
         .args(hosts.addresses())
 }
 
-/// Whether skep, which printed events, looked at all hosts.
+/// Whether skep, which printed events, looked at all hosts; it may have looked at some of them twice.
 pub(super) fn all_surveyed(ran: &Ran, hosts: usize) -> Result<(), String> {
     let events = json_lines(&ran.stdout);
-    let surveyed = events.iter().filter(|event| event["event"] == "surveyed").count();
+    let surveyed = events.iter().filter(|event| event["event"] == "surveyed");
+    let surveyed = surveyed.filter_map(|event| event["node"].as_str()).collect::<BTreeSet<_>>().len();
     if surveyed == hosts { Ok(()) } else { Err(format!("skep surveyed {surveyed} hosts of {hosts}")) }
 }
 
@@ -253,12 +256,13 @@ mod tests {
 
     #[test]
     fn a_host_that_was_not_surveyed_makes_the_comparison_void() {
-        let ran = |count: usize| Ran {
-            sample: Sample::default(),
-            stdout: "{\"event\":\"surveyed\"}\n".repeat(count) + "{\"event\":\"finished\"}\n",
-            stderr: String::new(),
+        let ran = |nodes: &[&str]| {
+            let surveyed = |node: &&str| format!("{{\"event\":\"surveyed\",\"node\":\"{node}\"}}\n");
+            let stdout = nodes.iter().map(surveyed).collect::<String>() + "{\"event\":\"finished\"}\n";
+            Ran { sample: Sample::default(), stdout, stderr: String::new() }
         };
-        assert_eq!(all_surveyed(&ran(2), 2), Ok(()));
-        assert_eq!(all_surveyed(&ran(1), 2), Err("skep surveyed 1 hosts of 2".to_owned()));
+        assert_eq!(all_surveyed(&ran(&["n1", "n2"]), 2), Ok(()));
+        assert_eq!(all_surveyed(&ran(&["n1", "n2", "n1"]), 2), Ok(()));
+        assert_eq!(all_surveyed(&ran(&["n1", "n1"]), 2), Err("skep surveyed 1 hosts of 2".to_owned()));
     }
 }

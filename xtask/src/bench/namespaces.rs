@@ -1,5 +1,5 @@
-//! Hosts in network namespaces: each with an address, a name, a machine-id, a /run, a /var/lib and an sshd of its own;
-//! everything else is this computer's. There is no service manager in them.
+//! Hosts in network namespaces: each with an address, a name, a machine-id, a /run, a /var/lib, an sshd and processes of
+//! its own; everything else is this computer's. There is no service manager in them.
 //!
 //! All that is made outside of files is named `skep-bench…`, so that it is found and removed whoever left it.
 
@@ -115,7 +115,9 @@ impl Fleet {
         let log = self.dir.join("sshd.log");
         let log = File::options().create(true).append(true).open(&log).map_err(Failure::io(log.display()))?;
         let mut sshd = Command::new("ip");
-        sshd.args(["netns", "exec", &name, "unshare", "--uts", "sh"]).arg(script("host.sh")).arg(&self.dir);
+        // A host does not see the processes of hundreds of others.
+        let unshare = ["unshare", "--uts", "--pid", "--fork", "--mount-proc"];
+        sshd.args(["netns", "exec", &name]).args(unshare).arg("sh").arg(script("host.sh")).arg(&self.dir);
         sshd.args([host.name.clone(), format!("{number:032x}")]);
         // Ctrl-C is for the benchmark; these are ended by whoever cleans up.
         sshd.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
