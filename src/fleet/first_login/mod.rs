@@ -125,6 +125,9 @@ impl Entrance<'_> {
         current: &SecretString,
         left: &SecretString,
     ) -> Result<(Session, Target), Fault> {
+        // Changed in the login itself: the one that was offered opens nothing any more.
+        let renewed = session.password_standing() == PasswordStanding::Renewed;
+        let target = if renewed { self.by_password(left, left) } else { target };
         if session.password_standing() != PasswordStanding::Expired {
             match session.run("true", b"").await {
                 Ok(_) => return Ok((session, target)),
