@@ -21,6 +21,8 @@ pub(super) const CACHE: &str = "/var/cache/skep/lab";
 const RECIPE_VERSION: u32 = 1;
 /// How long a build may take: a slow mirror and a slow disk included.
 const BUILD_LIMIT: Duration = Duration::from_secs(20 * 60);
+/// The same for another processor: its packages set themselves up under emulation, four minutes on two idle processors.
+const EMULATED_BUILD_LIMIT: Duration = Duration::from_secs(60 * 60);
 
 /// What a freshly flashed board has and skep relies on.
 const BARE: [&str; 11] = [
@@ -107,6 +109,10 @@ impl Recipe {
         Sha256::digest(text).iter().take(8).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     }
 
+    fn build_limit(&self) -> Duration {
+        if self.machine.is_some_and(|arch| !arch.is_own()) { EMULATED_BUILD_LIMIT } else { BUILD_LIMIT }
+    }
+
     fn lines(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().chain(&self.apt_options).map(String::as_str).chain(self.masked.iter().copied())
     }
@@ -131,7 +137,7 @@ pub(super) fn ensure(recipe: &Recipe, progress: &mut dyn FnMut(Progress)) -> Res
         return Ok(tree);
     }
     at(fs::create_dir_all(cache), "make", cache)?;
-    let _lock = Lock::take(&cache.join(format!("{}.lock", recipe.hash())), BUILD_LIMIT)?;
+    let _lock = Lock::take(&cache.join(format!("{}.lock", recipe.hash())), recipe.build_limit())?;
     if !tree.is_dir() {
         build(recipe, &tree, progress)?;
     }
@@ -148,7 +154,7 @@ fn build(recipe: &Recipe, tree: &Path, progress: &mut dyn FnMut(Progress)) -> Re
     write(&inputs.join("sources.list"), &(recipe.sources.join("\n") + "\n"))?;
     write(&inputs.join("apt.conf"), &(recipe.apt_options.join("\n") + "\n"))?;
     let mut command = builder(recipe, &inputs, &partial)?;
-    checked(&mut command, "", BUILD_LIMIT, &mut |line| progress(Progress::Base(line.to_owned())))
+    checked(&mut command, "", recipe.build_limit(), &mut |line| progress(Progress::Base(line.to_owned())))
         .map_err(|cause| recipe.failed(cause))?;
     customise(&partial)?;
     let whole = if recipe.machine.is_some() {

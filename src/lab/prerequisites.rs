@@ -208,7 +208,7 @@ mod tests {
             both.starts_with(&["qemu-utils", "e2fsprogs", "qemu-system-arm", "qemu-system-x86"]),
             "{both:?}"
         );
-        assert_eq!(both.contains(&"qemu-user-static"), true, "{both:?}");
+        assert!(both.contains(&"qemu-user-static"), "{both:?}");
     }
 
     #[test]

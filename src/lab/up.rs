@@ -213,7 +213,8 @@ mod tests {
     fn only_what_is_missing_is_made() {
         use Arch::{Amd64, Arm64};
         let node = |machine| NodeState { number: 1, base: PathBuf::new(), machine };
-        let cases: [(usize, &[Arch], &[Option<Arch>], &[Option<Arch>]); 6] = [
+        type Kinds = &'static [Option<Arch>];
+        let cases: [(usize, &[Arch], Kinds, Kinds); 6] = [
             (2, &[], &[], &[None, None]),
             (2, &[], &[None, None], &[]),
             (1, &[], &[None, None], &[]),

@@ -12,15 +12,20 @@ pub(crate) fn trials() -> Vec<Test> {
     vec![("an_aarch64_machine_joins_an_amd64_manager_and_runs_skep_itself", board)]
 }
 
-/// The binaries as they are shipped.
-fn dist(name: &str) -> PathBuf {
+/// A binary as it is shipped; without it a part of the test is left out, or fails where none may be.
+fn dist(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/dist").join(name);
-    assert!(path.is_file(), "{} is missing: `cargo dist` makes it", path.display());
-    path
+    if path.is_file() {
+        return Some(path);
+    }
+    let lacking = format!("{} is missing: `cargo dist` makes it", path.display());
+    assert!(!super::is_set("SKEP_REQUIRE", "all"), "{lacking}");
+    eprintln!("left out: {lacking}");
+    None
 }
 
 fn board() {
-    let (agent, skep) = (dist("skep-agent-aarch64"), dist("skep-aarch64"));
+    let Some(agent) = dist("skep-agent-aarch64") else { return };
     let agents = agent.parent().expect("a file is in a folder").display().to_string();
     let bench = Bench::boot("board", 1, vec![Arch::Arm64], true);
     bench.inventory(&[("n1", "manager"), ("n2", "worker")], "");
@@ -35,6 +40,7 @@ fn board() {
     assert_eq!(platforms, ["aarch64", "x86_64"]);
     eprintln!("the board is a worker");
 
+    let Some(skep) = dist("skep-aarch64") else { return };
     // The board has skep, the lab's key and an inventory with paths of its own.
     let lab = bench.lab();
     copy(&bench, &skep, "/usr/local/bin/skep");
