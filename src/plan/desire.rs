@@ -164,6 +164,9 @@ fn want(
     wanted.extend(engine.map(phase(engine_phase)));
     wanted.extend(kernel(traits).into_iter().map(phase(PhaseName::Kernel)));
     wanted.extend(reboot::wanted(inventory.boot.manage).map(phase(PhaseName::Kernel)));
+    // An engine that runs is restarted for it, in its turn; one that is new may not have started without it.
+    let iptables_phase = if traits.engine_present { PhaseName::Engine } else { PhaseName::Kernel };
+    wanted.push((iptables_phase, Resource::Iptables(traits.iptables.clone())));
     wanted.push((PhaseName::Engine, running(UNIT)));
     wanted.extend(part.users.map(phase(PhaseName::Engine)));
     if traits.nfs {
@@ -194,7 +197,7 @@ fn kernel(traits: &Traits) -> Vec<Resource> {
         .map(|name| Resource::Module(module::Desired { name: (*name).to_owned(), at_boot: true }));
     // The engine sets it when it starts; in a file of its own it survives a later `sysctl --system`.
     let forwarding = sysctl::Desired { key: "net.ipv4.ip_forward".to_owned(), value: "1".to_owned() };
-    modules.chain([Resource::Sysctl(forwarding), Resource::Iptables(traits.iptables.clone())]).collect()
+    modules.chain([Resource::Sysctl(forwarding)]).collect()
 }
 
 fn running(name: &str) -> Resource {

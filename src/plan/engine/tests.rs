@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::facts::Engine;
+use crate::facts::Support::{BuiltIn, Missing};
 use crate::inventory::model::{EngineSource, NodeName, Proxy, Repository, RepositoryKey, Role};
 use crate::plan::templates::Texts;
 use crate::plan::tests::{bare, see, titles};
 use crate::plan::{Finding, Plan, desire, distribution, make};
+use crate::resource::iptables::{self, Backend};
 use crate::resource::{Key, Observed, hold, packages, repository, unit};
 use crate::swarm::AVAILABILITY_LABEL;
 use crate::swarm::world::World;
@@ -420,6 +422,28 @@ fn a_manager_that_would_wait_for_the_unlock_key_keeps_its_engine() {
         ))
     );
     assert_eq!(turns(&plan), ["n4 drain", "n4 remove", "n4 make available"]);
+}
+
+#[test]
+fn iptables_that_the_kernel_does_not_go_with_is_changed_in_the_engines_turn() {
+    let members = [("n1", Role::Manager), ("n2", Role::Worker)];
+    let world = World::new("home").manager("n1").worker("n2").swarm("c1", Some("home"), &members);
+    let mut world = with_packages(named(world, None), DISTROS);
+    for host in world.hosts.values_mut() {
+        let options = [("NF_TABLES", Missing), ("IP_NF_FILTER", BuiltIn), ("IP_NF_NAT", BuiltIn)];
+        host.facts.kernel.options.extend(options.map(|(name, support)| (name.to_owned(), support)));
+        let nft = iptables::Observed { backend: Some(Backend::Nft), chosen: false, running: true };
+        host.observed.insert(Key::Iptables(()), Ok(Observed::Iptables(nft)));
+    }
+    let about = |world: &World| -> Vec<String> {
+        titles(&plan(world)).into_iter().filter(|title| title.contains("iptables-legacy")).collect()
+    };
+    let change = "make iptables iptables-legacy, which the kernel goes with";
+    assert_eq!(about(&world), ["n1", "n2"].map(|node| format!("engine {node}: {change}")));
+    let locked = world.clone().options(|cluster| cluster.autolock = true);
+    assert_eq!(about(&locked), [format!("engine n2: {change}")]);
+    world.facts_mut("n2").engine = Engine::Absent { swarm: false };
+    assert_eq!(about(&world)[0], format!("kernel n2: {change}"));
 }
 
 #[test]
