@@ -347,7 +347,7 @@ async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
     assert_eq!(opened.iter().map(|(name, _)| name.0.as_str()).collect::<Vec<_>>(), ["n1", "n2"]);
     for (name, session) in opened {
         let name = &name;
-        let fault = Fault::from(session.err().expect("it is off"));
+        let fault = Fault::from(session.expect_err("it is off"));
         assert_eq!(fault.what, name.0);
         assert!(fault.cause.starts_with("cannot log in as") && fault.cause.contains("refused"), "{fault}");
         assert!(fault.help.as_ref().is_some_and(|help| help.contains("ssh -p")), "{fault:?}");
