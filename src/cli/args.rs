@@ -346,7 +346,7 @@ pub(super) enum Lab {
         #[command(flatten)]
         which: WhichLab,
         /// How many nodes that share this computer's kernel; 3, or none beside machines
-        #[arg(short, long, value_parser = clap::value_parser!(u8).range(0..=50))]
+        #[arg(short, long, value_parser = clap::value_parser!(u8).range(1..=50))]
         nodes: Option<u8>,
         /// Nodes with Debian's own kernel, emulated: amd64 and arm64, with commas between
         #[arg(long, value_name = "ARCH", value_delimiter = ',')]
