@@ -11,7 +11,7 @@ use super::super::error::{LabError, at};
 /// What every tree for a machine has beside what nodes have.
 pub(in super::super) const PACKAGES: [&str; 1] = ["busybox-static"];
 /// What a machine with an engine has too: file servers and their clients are why one wants a kernel of one's own.
-pub(in super::super) const ENGINE: [&str; 2] = ["nfs-common", "nfs-kernel-server"];
+pub(in super::super) const ENGINE: [&str; 3] = ["apparmor", "nfs-common", "nfs-kernel-server"];
 
 /// Counts up when an image is made in another way, so that old ones are not taken for new.
 pub(in super::super) const RECIPE: u32 = 1;
