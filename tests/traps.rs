@@ -85,15 +85,16 @@ fn is_unit_test(module: &str, name: &str) -> bool {
     files.filter_map(|file| fs::read_to_string(file).ok()).any(|text| has_test(&text, name))
 }
 
-/// A test of `tests`; those on lab nodes are listed by name.
+/// A test of `tests`; those on lab nodes and machines are listed by name.
 fn is_integration_test(name: &str) -> bool {
     static TEXTS: LazyLock<Vec<(bool, String)>> = LazyLock::new(|| {
-        let lab = root().join("tests/lab");
-        let read = |path: PathBuf| (path.starts_with(&lab), fs::read_to_string(path).unwrap());
+        let nodes = ["lab", "machines"].map(|folder| root().join("tests").join(folder));
+        let on_nodes = |path: &Path| nodes.iter().any(|folder| path.starts_with(folder));
+        let read = |path: PathBuf| (on_nodes(&path), fs::read_to_string(path).unwrap());
         sources(&root().join("tests")).into_iter().map(read).collect()
     });
     let listed = format!("(\"{name}\", ");
-    TEXTS.iter().any(|(lab, text)| has_test(text, name) || (*lab && text.contains(&listed)))
+    TEXTS.iter().any(|(on_nodes, text)| has_test(text, name) || (*on_nodes && text.contains(&listed)))
 }
 
 #[test]
