@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use crate::event::{Event, Sink};
 use crate::inventory::model::{FirstLogin, NodeName};
 use crate::resource::{Fault, Progress};
-use crate::ssh::{self, ConnectError, ExecError, PasswordStanding, PinLater, Session, Target};
+use crate::ssh::{self, ConnectError, ExecError, PasswordStanding, Session, Target};
 use password::{Change, transition};
 use settle::Look;
 
@@ -53,6 +53,8 @@ impl Entrance<'_> {
     /// Takes the host in. Gives back a session by key as the image's user, and how to have another one.
     pub(super) async fn enter(mut self) -> Result<(Session, Target), Fault> {
         self.ssh.retry_for = self.ssh.retry_for.max(PATIENCE);
+        // One for all connections, so that the user is asked once about the host's key.
+        self.target.pin_later.get_or_insert_default();
         self.somebody_is_let_in()?;
         let lines = self.public_keys()?;
         self.tell("logging in with the image's password");
@@ -115,7 +117,7 @@ impl Entrance<'_> {
     async fn come_in(&self) -> Result<Come, Fault> {
         let left = transition(&self.first.user, &self.image);
         let mut refused = None;
-        let by_key = Target { pin_later: self.pin_later(), ..self.by_key() };
+        let by_key = Target { pin_later: self.target.pin_later.clone(), ..self.by_key() };
         match self.connect(&by_key).await {
             Ok(session) => {
                 let come = Come { session, target: by_key, owed: false };
@@ -246,13 +248,8 @@ impl Entrance<'_> {
             user: self.first.user.clone(),
             password: Some(password.clone()),
             renew: Some(left.clone()),
-            pin_later: self.pin_later(),
             ..self.target.clone()
         }
-    }
-
-    fn pin_later(&self) -> Option<PinLater> {
-        self.target.pin_later.clone().or_else(|| Some(PinLater::default()))
     }
 
     fn by_key(&self) -> Target {
