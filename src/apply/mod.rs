@@ -259,6 +259,10 @@ impl Executor<'_> {
             (Action::Swarm(SwarmAction::Drain { .. }), _) => {
                 (format!("{node} could not be drained, so this one keeps running"), node.to_string())
             }
+            (Action::Swarm(SwarmAction::Undrain { .. }), _) => (
+                format!("{node} did not come back into the swarm, so this one keeps running"),
+                node.to_string(),
+            ),
             (Action::Local(hook), _) => {
                 (format!("hook {} of this computer failed", hook.id.name), "the hook".to_owned())
             }

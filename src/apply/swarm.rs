@@ -228,7 +228,16 @@ impl Hands<'_> {
 
     /// Waits until a manager whose engine was restarted counts again, so that the next one may go.
     pub(super) async fn await_back(&self, node: &NodeName, again: bool) -> Result<(), Stuck> {
-        let local = self.engine(node).await?.local().await.map_err(|error| stuck(node, error))?;
+        let engine = self.engine(node).await?;
+        let deadline = Instant::now() + STARTING;
+        let local = loop {
+            let local = engine.local().await.map_err(|error| stuck(node, error))?;
+            match local.state {
+                // It looks for the other managers.
+                SwarmState::Pending if Instant::now() < deadline => sleep(PAUSE).await,
+                _ => break local,
+            }
+        };
         if local.state != SwarmState::Active || self.ours.lock().await.is_none() {
             return Ok(());
         }

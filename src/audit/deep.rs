@@ -32,7 +32,7 @@ pub(crate) async fn drive(case: &Case<'_>, sessions: &BTreeMap<NodeName, HostSes
         let mut results = Vec::new();
         // One after another: an agent answers in turn anyway.
         for (share, mount) in subject.mounting().filter(|(_, mount)| is_mounted(&subject, mount)) {
-            let exercise = exercise(share, mount, run);
+            let exercise = exercise(&subject.node.name, share, mount, run);
             let key = (subject.node.name.clone(), exercise.at.clone());
             results.push((key, ask(session, exercise).await));
         }
@@ -45,8 +45,9 @@ fn is_mounted(subject: &Subject<'_>, mount: &ShareMount) -> bool {
     subject.nfs().mounts.iter().any(|row| row.at == mount.at && is_nfs(&row.info.fstype))
 }
 
-fn exercise(share: &Share, mount: &ShareMount, run: &str) -> Exercise {
-    Exercise { at: mount.at.clone(), file: format!(".skep-audit-{run}"), users: users(share, mount) }
+/// All nodes that mount a share write there at once: each has a file of its own.
+fn exercise(node: &NodeName, share: &Share, mount: &ShareMount, run: &str) -> Exercise {
+    Exercise { at: mount.at.clone(), file: format!(".skep-audit-{run}-{node}"), users: users(share, mount) }
 }
 
 /// As whom a share can be told to work: as anybody where its server makes all users one, else as root alone.

@@ -35,8 +35,7 @@ pub(super) async fn bring_up(
 ) -> Result<u8, Failure> {
     let mut run = Run::begin(common, inventory, choices, "up", true)?;
     let mut observation = run.observe(true).await?;
-    run.choices.reboot |= may_reboot(&run, &observation);
-    let code = carry_out(&run, &mut observation).await;
+    let code = carry_out(&mut run, &mut observation).await;
     run.leave(&observation.sessions).await;
     Ok(code)
 }
@@ -51,15 +50,23 @@ fn may_reboot(run: &Run<'_>, observation: &Observation) -> bool {
 }
 
 /// Plan, ask, apply, verify, with the run locks held.
-async fn carry_out(run: &Run<'_>, observation: &mut Observation) -> u8 {
+async fn carry_out(run: &mut Run<'_>, observation: &mut Observation) -> u8 {
     let mut accounts = Accounts::new();
     if observation.busy {
         return finish(run, observation, &accounts, &[], Some(exit::REFUSED));
     }
     match first_login::take_in(run, observation).await {
-        Ok(taken_in) => apply::add(&mut accounts, taken_in),
+        Ok(taken_in) => {
+            // That takes minutes, in which the others go on.
+            if !taken_in.is_empty() {
+                run.look_again(observation).await;
+            }
+            apply::add(&mut accounts, taken_in);
+        }
         Err(code) => return finish(run, observation, &accounts, &[], Some(code)),
     }
+    run.choices.reboot |= may_reboot(run, observation);
+    let run = &*run;
     let mut next = Some(plan_at_rest(run, observation).await);
     while let Some(plan) = next {
         (run.sink)(Event::Planned { plan: plan.clone() });

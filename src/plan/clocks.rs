@@ -11,15 +11,18 @@ use crate::resource::clock::{Change, Clock, Moment};
 /// Clocks may be this far apart; joins and TLS fail long after, logs are unreadable long before.
 pub(crate) const CLOCKS_APART_MS: i64 = 30_000;
 
-/// How a host's clock is set right: where it lags behind this computer's, and no time service answers for it. A board
-/// without a battery starts at the date of its image, which is always past. Not where nodes whose clocks are kept
-/// contradict this computer's.
+/// How far behind this computer's clock one has to be to be taken for that of a board without a battery, which starts at
+/// the date of its image. A smaller difference may as well be this computer's fault.
+const IMAGES_DATE_MS: i64 = 24 * 3600 * 1000;
+
+/// How a host's clock is set right: where it stands at the date of an image, and no time service answers for it. Not
+/// where nodes whose clocks are kept contradict this computer's.
 pub(super) fn set_right(host: &Host, view: &View<'_>) -> Option<Change> {
     let clock = &host.facts.clock;
     let kept = view.hosts.values().filter(|host| host.facts.clock.synchronised);
     let kept = kept.map(|host| host.clock_offset_ms);
     let contradicted = median(kept).is_some_and(|offset| offset.abs() > CLOCKS_APART_MS);
-    if clock.synchronised || clock.boot_ms == 0 || contradicted || host.clock_offset_ms > -CLOCKS_APART_MS {
+    if clock.synchronised || clock.boot_ms == 0 || contradicted || host.clock_offset_ms > -IMAGES_DATE_MS {
         return None;
     }
     let shown = Moment { boot_ms: clock.boot_ms, unix_ms: clock.unix_ms };

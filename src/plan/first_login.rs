@@ -29,8 +29,8 @@ impl FirstLogin {
     }
 }
 
-/// Only keys let in; the first word on a setting counts.
-const KEYS_ONLY: &str = "# Written by skep.\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n";
+/// Only keys let in; the first word on a setting counts. Whether root is let in at all is left as it is.
+const KEYS_ONLY: &str = "# Written by skep.\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n";
 
 /// Tells that the image's password has yet to be changed; see `fleet::first_login`.
 pub(crate) const PENDING: &str = ".ssh/skep-first-login";

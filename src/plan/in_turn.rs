@@ -48,6 +48,13 @@ fn turn(
         plan.problems.push(locked(node, "'s engine is not restarted"));
         steps.retain(|step| !stops_engine(step) && !concerns_packages(step));
     }
+    if steps.iter().any(stops_engine)
+        && !steps.iter().any(replaces_engine)
+        && let Some(problem) = costs_quorum(node, membership, "'s engine is not restarted")
+    {
+        plan.problems.push(problem);
+        steps.retain(|step| !stops_engine(step));
+    }
     if !steps.iter().any(replaces_engine) {
         let back = record.filter(|_| drained && !given_back).map(undrain);
         return steps.into_iter().chain(back).collect();
@@ -144,26 +151,34 @@ pub(super) fn in_the_way(
             ));
         }
     };
-    let nodes = membership.ours.iter().flat_map(|roster| &roster.nodes);
-    let managers = Managers {
-        total: nodes.clone().filter(|record| is_manager(record)).count(),
-        reachable: nodes.filter(|record| membership.answers(record)).count(),
-    };
-    match (role, managers.total) {
+    match (role, managers(membership).total) {
         (Role::Worker, _) => Ok(None),
         (Role::Manager, 1) => Ok(Some(finding(
             format!("{node} is the only manager: {meanwhile}, the swarm cannot be changed"),
             "with 3 managers it could".to_owned(),
         ))),
-        _ if can_lose(managers.reachable, managers.total) => Ok(None),
-        _ => Err(finding(
-            format!(
-                "{node}{not}: {} of {} managers answer, and {} are needed meanwhile without it",
-                managers.reachable,
-                managers.total,
-                quorum(managers.total)
-            ),
-            "bring the other managers back, then run `skep up` again".to_owned(),
-        )),
+        _ => costs_quorum(node, membership, not).map_or(Ok(None), Err),
     }
+}
+
+fn managers(membership: &Membership) -> Managers {
+    let nodes = membership.ours.iter().flat_map(|roster| &roster.nodes);
+    Managers {
+        total: nodes.clone().filter(|record| is_manager(record)).count(),
+        reachable: nodes.filter(|record| membership.answers(record)).count(),
+    }
+}
+
+/// Why a manager must not be away, where the others would be too few meanwhile. The only one is missed in any case.
+fn costs_quorum(node: &NodeName, membership: &Membership, not: &str) -> Option<Finding> {
+    let Managers { total, reachable } = managers(membership);
+    let counts = record(node, membership).is_some_and(|record| membership.answers(record));
+    (counts && total > 1 && !can_lose(reachable, total)).then(|| Finding {
+        nodes: vec![node.clone()],
+        message: format!(
+            "{node}{not}: {reachable} of {total} managers answer, and {} are needed meanwhile without it",
+            quorum(total)
+        ),
+        help: "bring the other managers back, then run `skep up` again".to_owned(),
+    })
 }

@@ -509,6 +509,12 @@ fn a_clock_that_lags_and_that_nobody_keeps_is_set_before_anything_is_fetched() {
     assert_eq!(set(&wrong_here), Vec::<String>::new());
     assert_eq!(make(&wrong_here.view()).refusals, []);
 
+    // An hour is no image's date: it may be this computer that is wrong.
+    let mut hour = world();
+    fresh(&mut hour, "n2", -3_600_000);
+    assert_eq!(set(&hour), Vec::<String>::new());
+    assert_eq!(make(&hour.view()).refusals.len(), 1);
+
     // One that goes fast is none of an image's, and a kept one is its keeper's.
     let mut fast = world();
     fresh(&mut fast, "n2", YEAR);

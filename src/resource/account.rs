@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Description, Fault, Host, Kind, Problem, Progress, Rest};
 
 /// A user that should be there, may become root by sudo without a password, since it has none, and is let in by the
-/// keys of the image's user. Whom a host has already keeps the password, the groups and the keys that it has. Undo
+/// keys of the image's user. Whom a host has already keeps the password, the groups and the keys that it has, and gets those keys besides. Undo
 /// leaves the user: there may be files of theirs by then.
 #[derive(Debug)]
 pub enum Account {}
@@ -19,7 +19,7 @@ pub enum Account {}
 pub struct Desired {
     /// Their name.
     pub name: String,
-    /// Whose keys they get where they have none.
+    /// Whose keys they get besides their own.
     pub keys_of: String,
 }
 
@@ -30,7 +30,7 @@ pub struct Observed {
     pub known: bool,
     /// Whether the user is in the group `sudo` or `wheel`, or skep's own rule for sudo names them.
     pub sudo: bool,
-    /// Whether they have keys.
+    /// Whether they have those keys.
     pub keys: bool,
     /// Whether there are sudo's files at all.
     pub has_sudo: bool,
@@ -147,6 +147,17 @@ fn keys_file(home: &str) -> PathBuf {
     Path::new(home).join(".ssh/authorized_keys")
 }
 
+/// The keys that let in as `from`, and do not yet as the user of `entry`.
+fn missing_keys(from: &str, to: &Entry, host: &Host) -> Result<Vec<String>, Fault> {
+    let Some(source) = entry(from, host)? else { return Ok(Vec::new()) };
+    let wanted = host.read_text(keys_file(&source.home))?.unwrap_or_default();
+    let there = host.read_text(keys_file(&to.home))?.unwrap_or_default();
+    let is_key = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    let there: Vec<&str> = there.lines().map(str::trim).collect();
+    let wanted = wanted.lines().map(str::trim).filter(is_key);
+    Ok(wanted.filter(|key| !there.contains(key)).map(str::to_owned).collect())
+}
+
 fn look(key: &Desired, host: &Host) -> Result<Observed, Fault> {
     let entry = entry(&key.name, host)?;
     let groups = host.read_text("/etc/group")?.unwrap_or_default();
@@ -155,7 +166,7 @@ fn look(key: &Desired, host: &Host) -> Result<Observed, Fault> {
         ["sudo", "wheel"].contains(&group) && members.split(',').any(|member| member == key.name)
     });
     let keys = match &entry {
-        Some(entry) => host.read_text(keys_file(&entry.home))?.is_some_and(|text| !text.trim().is_empty()),
+        Some(entry) => missing_keys(&key.keys_of, entry, host)?.is_empty(),
         None => false,
     };
     let ruled = host.metadata(sudoers(&key.name))?.is_some();
@@ -192,10 +203,12 @@ fn copy_keys(from: &str, to: &str, host: &Host) -> Result<(), Fault> {
     let what = || format!("keys of {to}");
     let gone = |name: &str| Fault::new(what(), format!("there is no user {name} on the host"));
     let source = entry(from, host)?.ok_or_else(|| gone(from))?;
-    let Entry { uid, gid, home } = entry(to, host)?.ok_or_else(|| gone(to))?;
-    let Some(text) = host.read_text(keys_file(&source.home))? else {
+    let target = entry(to, host)?.ok_or_else(|| gone(to))?;
+    let missing = missing_keys(from, &target, host)?;
+    let Entry { uid, gid, home } = target;
+    if host.read_text(keys_file(&source.home))?.is_none() {
         return Err(Fault::new(what(), format!("{from} has none either")).help("run `skep up` again"));
-    };
+    }
     let folder = Path::new(&home).join(".ssh");
     let made = (|| {
         let real = host.path(&folder);
@@ -208,6 +221,14 @@ fn copy_keys(from: &str, to: &str, host: &Host) -> Result<(), Fault> {
         fs::set_permissions(&real, fs::Permissions::from_mode(0o700))
     })();
     made.map_err(|error| Fault::new(folder.display(), error))?;
+    let mut text = host.read_text(keys_file(&home))?.unwrap_or_default();
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    for key in missing {
+        text += &key;
+        text.push('\n');
+    }
     host.write_atomically(keys_file(&home), text.as_bytes(), 0o600, uid, gid)
 }
 
@@ -241,8 +262,13 @@ mod tests {
         assert!(read("/etc/sudoers.d/skep-pi").contains("\npi ALL=(ALL:ALL) NOPASSWD: ALL\n"));
         let mode = |path: &str| host.metadata(path).unwrap().unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("/home/pi/.ssh"), mode("/etc/sudoers.d/skep-pi")), (0o700, 0o440));
-        // Keys of their own stay.
-        host.write_system_file("/home/pi/.ssh/authorized_keys", "ssh-ed25519 BBBB other\n").unwrap();
+        // Keys of their own stay, and those that skep logs in with come to them.
+        host.write_system_file("/home/pi/.ssh/authorized_keys", "ssh-ed25519 BBBB other").unwrap();
+        let change = Account::diff(&desired, &see()).unwrap().unwrap();
+        assert_eq!(Account::describe(&change).title, "give pi the keys of root");
+        Account::apply(&change, &host, &mut |_| ()).unwrap();
+        let keys = host.read_text("/home/pi/.ssh/authorized_keys").unwrap().unwrap();
+        assert!(keys.starts_with("ssh-ed25519 BBBB other\n") && keys.lines().count() > 1, "{keys}");
         assert_eq!(Account::diff(&desired, &see()), Ok(None));
     }
 }

@@ -136,7 +136,8 @@ impl Kind for Iptables {
     }
 
     fn apply(change: &Change, host: &Host, progress: &mut dyn FnMut(Progress)) -> Result<Change, Fault> {
-        for name in ["iptables", "ip6tables"] {
+        // The one that is looked at comes last, so that a run that is killed in between is seen to have more to do.
+        for name in ["ip6tables", "iptables"] {
             let args = match change.after {
                 Some(backend) => {
                     let kind = backend.name().trim_start_matches("iptables");

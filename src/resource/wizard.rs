@@ -152,7 +152,8 @@ impl Change {
 /// The text with `AcceptEnv` as its distribution has it.
 fn accepting(text: &str) -> String {
     let open = |line: &str| match line.strip_prefix('#') {
-        Some(rest) if rest.trim_start().starts_with("AcceptEnv ") => rest.trim_start().to_owned(),
+        // As distributions write it; words about it stay words.
+        Some(rest) if rest.trim_start().starts_with("AcceptEnv LANG") => rest.trim_start().to_owned(),
         _ => line.to_owned(),
     };
     text.split('\n').map(open).collect::<Vec<_>>().join("\n")

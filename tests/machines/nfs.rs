@@ -1,7 +1,7 @@
 //! A share between two kernels: who owns what is written, and what becomes of it when either side goes.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use skep::lab::Arch;
 
@@ -29,12 +29,18 @@ const NODES: [(&str, &str); 2] = [("n1", "worker"), ("n2", "manager")];
 fn share() {
     let bench = Bench::boot("kernel-nfs", 0, vec![Arch::Amd64, Arch::Amd64], true);
     bench.inventory(&NODES, &shares(&bench, "fsid=0, "));
-    bench.skep(&["up", "--yes"]).exits(0);
+    // Nothing keeps its time, as on a board that starts at the date of its image.
+    bench.on("n2", "date --set=@1577836800");
+    bench.skep(&["up", "--yes"]).exits(0).prints("n2  set the clock");
+    let time = bench.on("n2", "date +%s").trim().parse::<u64>().unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert!(time.abs_diff(now) < 60, "n2 has {time}, and it is {now}");
     bench.skep(&["plan", "--exit-code"]).exits(0);
     let server = bench.address("n1");
 
     paths_below_a_root(&bench, &server);
     squashed(&bench);
+    used(&bench);
     let writer = "--mount type=bind,src=/mnt/shared,dst=/data --constraint node.labels.skep.node==n2";
     bench.on(
         "n2",
@@ -105,6 +111,22 @@ fn squashed(bench: &Bench) {
     assert_eq!(bench.on("n1", owners).trim(), "8 1000:1000");
     bench.on("n2", "rm -r /mnt/shared/dir-* /mnt/shared/file-*");
     assert_eq!(bench.on("n1", "ls /var/shared/folder | grep -c -- - || true").trim(), "0");
+}
+
+/// An audit uses the share, as root and as a stranger, and leaves nothing behind.
+fn used(bench: &Bench) {
+    let run = bench.skep(&["audit", "--no-ports", "--deep", "--json"]);
+    let report = run.events().into_iter().find(|event| event["event"] == "audit").expect("a report");
+    let verdicts = report["verdicts"].as_array().expect("verdicts");
+    let used: Vec<_> = verdicts.iter().filter(|verdict| verdict["check"] == "nfs-used").collect();
+    let [verdict] = used[..] else { panic!("{used:#?}") };
+    assert_eq!(
+        (verdict["severity"].as_str(), verdict["message"].as_str()),
+        (Some("ok"), Some("files in /mnt/shared can be written, locked, renamed and removed")),
+        "{verdict:#}"
+    );
+    assert_eq!(verdict["evidence"].as_array().map(Vec::len), Some(2), "as two users: {verdict:#}");
+    assert_eq!(bench.on("n1", "ls -A /var/shared/folder | grep skep || true"), "");
 }
 
 /// The service writes, and what it writes is user 1000's.

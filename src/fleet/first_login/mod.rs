@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use crate::event::{Event, Sink};
 use crate::inventory::model::{FirstLogin, NodeName};
 use crate::resource::{Fault, Progress};
-use crate::ssh::{self, ConnectError, ExecError, PasswordStanding, PinLater, Session, Target};
+use crate::ssh::{self, ConnectError, ExecError, PasswordStanding, Session, Target};
 use password::{Change, transition};
 use settle::Look;
 
@@ -41,27 +41,42 @@ pub(super) struct Entrance<'a> {
     pub(super) sink: &'a Sink,
 }
 
+/// A host that was come into.
+struct Come {
+    session: Session,
+    target: Target,
+    /// Whether the password that opened it, or would have, has to be changed.
+    owed: bool,
+}
+
 impl Entrance<'_> {
     /// Takes the host in. Gives back a session by key as the image's user, and how to have another one.
     pub(super) async fn enter(mut self) -> Result<(Session, Target), Fault> {
         self.ssh.retry_for = self.ssh.retry_for.max(PATIENCE);
+        // One for all connections, so that the user is asked once about the host's key.
+        self.target.pin_later.get_or_insert_default();
         self.somebody_is_let_in()?;
         let lines = self.public_keys()?;
         self.tell("logging in with the image's password");
-        let (session, target) = self.come_in().await?;
+        let Come { session, target, owed } = self.come_in().await?;
         let (session, look) = settle(session, &target, &self.ssh, self.sink).await?;
+        // One that a key opens may be an old acquaintance, whose password its owner knows.
+        let owed = owed || keys::is_owed(&session, self.node).await?;
         self.tell("installing keys");
-        keys::install(&session, self.node, &lines).await?;
+        keys::install(&session, self.node, &lines, owed).await?;
         session.close().await;
         let target = self.by_key();
         let session = self.connect(&target).await.map_err(|error| self.keys_refused(&error))?;
-        self.tell("changing the password");
-        self.renew(&session).await?;
-        keys::forget(&session, self.node).await?;
-        match look.resize_reboot {
-            true => Ok((self.reboot(session, &target, &look).await?, target)),
-            false => Ok((session, target)),
+        if owed {
+            self.tell("changing the password");
+            self.renew(&session).await?;
         }
+        let session = match look.resize_reboot {
+            true => self.reboot(session, &target, &look).await?,
+            false => session,
+        };
+        keys::forget(&session, self.node).await?;
+        Ok((session, target))
     }
 
     /// Later runs log in as a user that has to be there by then.
@@ -99,13 +114,25 @@ impl Entrance<'_> {
     }
 
     /// Logs in with a key of before or the image's password, else with the one that a killed run left; commands run then.
-    async fn come_in(&self) -> Result<(Session, Target), Fault> {
+    async fn come_in(&self) -> Result<Come, Fault> {
         let left = transition(&self.first.user, &self.image);
         let mut refused = None;
+        let by_key = Target { pin_later: self.target.pin_later.clone(), ..self.by_key() };
+        match self.connect(&by_key).await {
+            Ok(session) => {
+                let come = Come { session, target: by_key, owed: false };
+                return self.commands_run(come, &self.image, &left).await;
+            }
+            Err(error) if error.is_refused_login() => {}
+            Err(error) => return Err(unreachable(&error)),
+        }
         for password in [&self.image, &left] {
             let target = self.by_password(password, &left);
             match self.connect(&target).await {
-                Ok(session) => return self.commands_run(session, target, password, &left).await,
+                Ok(session) => {
+                    let come = Come { session, target, owed: true };
+                    return self.commands_run(come, password, &left).await;
+                }
                 Err(error) if error.is_refused_login() => refused = refused.or(Some(error)),
                 Err(error) => return Err(unreachable(&error)),
             }
@@ -120,17 +147,17 @@ impl Entrance<'_> {
     /// Changes the password where it has expired, by whichever way the host asks for that.
     async fn commands_run(
         &self,
-        session: Session,
-        target: Target,
+        Come { session, target, owed }: Come,
         current: &SecretString,
         left: &SecretString,
-    ) -> Result<(Session, Target), Fault> {
+    ) -> Result<Come, Fault> {
         // Changed in the login itself: the one that was offered opens nothing any more.
         let renewed = session.password_standing() == PasswordStanding::Renewed;
         let target = if renewed { self.by_password(left, left) } else { target };
+        let owed = owed || renewed;
         if session.password_standing() != PasswordStanding::Expired {
             match session.run("true", b"").await {
-                Ok(_) => return Ok((session, target)),
+                Ok(_) => return Ok(Come { session, target, owed }),
                 // A server without PAM says so only now.
                 Err(ExecError::PasswordExpired { .. }) => {}
                 Err(error) => return Err(self.fault(error)),
@@ -147,7 +174,7 @@ impl Entrance<'_> {
             false => unreachable(&error),
         })?;
         match session.run("true", b"").await {
-            Ok(_) => Ok((session, target)),
+            Ok(_) => Ok(Come { session, target, owed: true }),
             Err(ExecError::PasswordExpired { .. }) => Err(self.not_taken(&change)),
             Err(error) => Err(self.fault(error)),
         }
@@ -203,7 +230,7 @@ impl Entrance<'_> {
             let ssh = ssh::Options { retry_for: left, ..self.ssh.clone() };
             let session = ssh::connect(target, &ssh).await.map_err(|error| unreachable(&error))?;
             match settle::look(&session).await {
-                Ok(now) if now.boot != look.boot => return Ok(session),
+                Ok(Some(now)) if now.boot != look.boot => return Ok(session),
                 _ if left.is_zero() => {
                     return Err(self.fault("it does not reboot").help("reboot it by hand"));
                 }
@@ -221,7 +248,6 @@ impl Entrance<'_> {
             user: self.first.user.clone(),
             password: Some(password.clone()),
             renew: Some(left.clone()),
-            pin_later: self.target.pin_later.clone().or_else(|| Some(PinLater::default())),
             ..self.target.clone()
         }
     }

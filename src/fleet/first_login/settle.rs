@@ -72,9 +72,11 @@ fn is_at_work(unit: &str) -> bool {
     }
 }
 
-pub(super) async fn look(session: &Session) -> Result<Look, ExecError> {
+/// None where the look was cut short, as by a shutdown: nothing is known then.
+pub(super) async fn look(session: &Session) -> Result<Option<Look>, ExecError> {
     let output = session.run(LOOK, b"").await?;
-    Ok(Look::read(&String::from_utf8_lossy(&output.stdout)))
+    let look = Look::read(&String::from_utf8_lossy(&output.stdout));
+    Ok(Some(look).filter(|look| output.status.success() && !look.boot.is_empty()))
 }
 
 /// Waits until the host has the keys that it keeps, and records the one that it shows; over another connection where that
@@ -91,7 +93,15 @@ pub(in crate::fleet) async fn settle(
     loop {
         let overdue = begun.elapsed() > PATIENCE;
         let look = match look(&session).await {
-            Ok(look) => look,
+            Ok(Some(look)) => look,
+            Ok(None) if !overdue => {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            Ok(None) => {
+                let cause = "it does not tell how far it is in its first boot";
+                return Err(Fault::new(&node, cause).help("look at `systemctl list-jobs` there"));
+            }
             Err(ExecError::Lost { .. }) if !overdue => {
                 session = connect(target, ssh).await?;
                 continue;

@@ -25,6 +25,9 @@ impl Checker<'_> {
         for user in user.into_iter().chain(account) {
             self.user(user);
         }
+        if let Some(account) = account.or(node.user.as_ref().or(defaults.user.as_ref())) {
+            self.account(account);
+        }
         let user = user.map_or_else(|| IMAGE_USER.to_owned(), |user| user.value.clone());
         let login = node.user.as_ref().or(defaults.user.as_ref());
         let account = account.or(login).map(|name| name.value.clone()).filter(|name| *name != user);
@@ -78,6 +81,16 @@ impl Checker<'_> {
             self.error(hostname, message, "use up to 64 letters, digits, `-` and `.`");
         }
         Some(hostname.value.clone()).filter(|hostname| hostname != KEEP)
+    }
+
+    /// `useradd` would refuse it, and sudo take some for something else than a user.
+    fn account(&mut self, name: &Spot<String>) {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c);
+        let begins = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+        if !begins || !name.chars().all(fits) || name.len() > 32 {
+            let message = format!("no user `{}` can be made", name.escape_debug());
+            self.error(name, message, "write small letters, digits, `_`, `.` and `-`, a letter first: `pi`");
+        }
     }
 
     fn time_zone(&mut self, zone: &Spot<String>) {

@@ -24,7 +24,8 @@ pub(super) fn edit(
         Loader::Pi => vec![Some(command_line(&first, controllers)?)],
         Loader::Extlinux => vec![Some(extlinux(&first, controllers)?)],
         Loader::Grub | Loader::UbootMenu => {
-            vec![Some(shell(&first, controllers)), Some(dropin(place.loader, controllers))]
+            let own = texts.get(1).and_then(Option::as_deref).unwrap_or_default();
+            vec![Some(shell(&first, controllers)), Some(dropin(place.loader, &with_own(own, controllers)))]
         }
     })
 }
@@ -165,6 +166,15 @@ fn shell_line(line: &str, controllers: &[String]) -> String {
     let Some(begin) = quote.map(|quote| quote + 1) else { return line.to_owned() };
     let end = line.rfind(&line[begin - 1..begin]).filter(|end| *end >= begin).unwrap_or(line.len());
     format!("{}{}{}", &line[..begin], allowed(&line[begin..end], controllers), &line[end..])
+}
+
+/// What skep's own file enables already, and these: what a reboot has cured stays cured.
+fn with_own(own: &str, controllers: &[String]) -> Vec<String> {
+    let words = own.split_whitespace().filter_map(|word| word.split_once(ENABLE));
+    let mut all: Vec<String> =
+        words.map(|(_, name)| name.trim_matches(['"', '\'']).to_owned()).filter(|name| !name.is_empty()).collect();
+    all.extend(controllers.iter().filter(|name| !all.contains(name)).cloned().collect::<Vec<_>>());
+    all
 }
 
 /// skep's own file beside that one.

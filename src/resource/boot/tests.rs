@@ -22,6 +22,17 @@ fn edited(loader: Loader, text: &str, controllers: &[&str]) -> Result<String, &'
 }
 
 #[test]
+fn what_the_own_file_enables_already_stays_enabled() {
+    for (loader, path) in [(Loader::Grub, "/etc/default/grub"), (Loader::UbootMenu, "/etc/default/u-boot")] {
+        let both = edit(&place(loader, path), &[Some(String::new()), None], &names(&["memory", "cpuset"])).unwrap();
+        let later = edit(&place(loader, path), &both, &names(&["cpuset"])).unwrap();
+        assert_eq!(later, both, "a reboot that cured memory alone takes nothing away");
+        let one = edit(&place(loader, path), &[Some(String::new()), None], &names(&["memory"])).unwrap();
+        assert_eq!(edit(&place(loader, path), &one, &names(&["cpuset"])).unwrap(), both);
+    }
+}
+
+#[test]
 fn each_kind_of_file_is_edited_where_its_reader_looks() {
     use Loader::{Environment, Extlinux, Grub, Pi};
     let list = "DEFAULT l0\nLABEL l0\n\tlinux /vmlinuz\n\tappend root=/dev/sda quiet\n\nlabel l0r\n\tappend single\n";
