@@ -52,7 +52,7 @@ pub async fn scan(addresses: &[IpAddr], port: u16, patience: Duration) -> Vec<Fo
         Some((address, name, glimpse))
     };
     let looks = stream::iter(addresses.iter().copied().map(look)).buffer_unordered(AT_ONCE);
-    let answers: Vec<_> = looks.filter_map(async |answer| answer).collect().await;
+    let answers: Vec<_> = looks.filter_map(std::future::ready).collect().await;
     // Read afterwards: whoever answered is in it now.
     let mut macs = neighbours::read();
     let mut found: Vec<Found> = answers

@@ -20,10 +20,15 @@ pub(super) async fn name(address: IpAddr, patience: Duration) -> Option<String> 
     let socket = UdpSocket::bind((any, 0)).await.ok()?;
     // A connected socket hears of nobody else, and of a closed port at once.
     socket.connect(SocketAddr::new(address, PORT)).await.ok()?;
-    socket.send(&question(address)?).await.ok()?;
     let mut answer = [0; 1500];
-    let length = timeout(patience, socket.recv(&mut answer)).await.ok()?.ok()?;
-    said(&answer[..length], address)
+    // Twice, since a datagram may be lost.
+    for _ in 0..2 {
+        socket.send(&question(address)?).await.ok()?;
+        if let Ok(length) = timeout(patience / 2, socket.recv(&mut answer)).await {
+            return said(&answer[..length.ok()?], address);
+        }
+    }
+    None
 }
 
 fn question(address: IpAddr) -> Option<Vec<u8>> {

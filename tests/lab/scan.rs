@@ -16,6 +16,9 @@ fn scan() {
     let (network, _) =
         address("n1").rsplit_once('.').map(|(net, last)| (net.to_owned(), last.to_owned())).unwrap();
     bench.on("n3", "apt-get install -y -q avahi-daemon >/dev/null && systemctl start avahi-daemon");
+    // It asks for a second whether the name is anybody else's.
+    let up = "journalctl -u avahi-daemon -o cat | grep -o -m1 'Server startup complete' || true";
+    bench.settles_to("n3", up, "Server startup complete");
     // A card that was copied has the host key of the first.
     let key = bench.on("n1", "base64 -w0 /etc/ssh/ssh_host_ed25519_key");
     bench.on(
