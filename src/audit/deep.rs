@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::timeout;
 
+use super::ask::{ask, why};
 use super::{Case, Subject};
 use crate::facts::inspection::nfs::is_nfs;
 use crate::fleet::HostSession;
 use crate::inventory::model::{NodeName, Share, ShareMount};
-use crate::resource::exports::options::effective;
+use crate::resource::exports::options::{effective, is_on};
 use crate::wire::exercise::{Exercise, Exercised};
 use crate::wire::{Answer, Body};
 
@@ -34,7 +34,7 @@ pub(crate) async fn drive(case: &Case<'_>, sessions: &BTreeMap<NodeName, HostSes
         for (share, mount) in subject.mounting().filter(|(_, mount)| is_mounted(&subject, mount)) {
             let exercise = exercise(&subject.node.name, share, mount, run);
             let key = (subject.node.name.clone(), exercise.at.clone());
-            results.push((key, ask(session, exercise).await));
+            results.push((key, exercised(session, exercise).await));
         }
         results
     });
@@ -53,20 +53,19 @@ fn exercise(node: &NodeName, share: &Share, mount: &ShareMount, run: &str) -> Ex
 /// As whom a share can be told to work: as anybody where its server makes all users one, else as root alone.
 pub(super) fn users(share: &Share, mount: &ShareMount) -> Vec<u32> {
     let export = effective(&share.options);
-    let is = |option: &str| export.get(option).is_some_and(|state| state == "on");
-    match (is("rw") && !mount.options.iter().any(|option| option == "ro"), is("all_squash")) {
+    match (
+        is_on(&export, "rw") && !mount.options.iter().any(|option| option == "ro"),
+        is_on(&export, "all_squash"),
+    ) {
         (false, _) => vec![],
         (true, false) => vec![0],
         (true, true) => vec![0, STRANGER],
     }
 }
 
-async fn ask(session: &HostSession, exercise: Exercise) -> Result<Vec<Exercised>, String> {
-    match timeout(PATIENCE, session.request(Body::Exercise(exercise), |_| ())).await {
-        Ok(Ok(Answer::Exercised(exercised))) => Ok(exercised),
-        Ok(Ok(Answer::Fault(fault))) => Err(fault.to_string()),
-        Ok(Ok(_)) => Err("its agent answers something else".to_owned()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("{} does not answer any more", session.node())),
+async fn exercised(session: &HostSession, exercise: Exercise) -> Result<Vec<Exercised>, String> {
+    match ask(session, Body::Exercise(exercise), PATIENCE).await {
+        Ok(Answer::Exercised(exercised)) => Ok(exercised),
+        other => Err(why(other)),
     }
 }

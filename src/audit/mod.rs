@@ -4,6 +4,7 @@
 //! the same thing; [`CHECKS`] lists them all. Severity follows what the inventory asks for: a node without shares
 //! needs no NFS server.
 
+mod ask;
 mod boot;
 mod case;
 mod clock;

@@ -121,9 +121,11 @@ async fn plan_at_rest(run: &Run<'_>, observation: &mut Observation) -> Plan {
     loop {
         let view = run.view(observation);
         let plan = plan::make(&view);
-        let hindered = !plan.problems.is_empty() || !plan.refusals.is_empty();
+        if plan.problems.is_empty() && plan.refusals.is_empty() {
+            return plan;
+        }
         let restless = Membership::read(&view).restless();
-        if !hindered || restless.is_empty() || run.stop.is_asked() || Instant::now() > deadline {
+        if restless.is_empty() || run.stop.is_asked() || Instant::now() > deadline {
             return plan;
         }
         for node in restless.into_iter().filter(|_| !told) {

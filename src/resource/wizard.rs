@@ -7,15 +7,14 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange, systemd};
+// It may hold passwords, so its text is never read.
+use crate::facts::inspection::boot::FIRST_LOGIN as MARKER;
 
 /// What the wizard would have done for the system: nobody is logged in on consoles by itself any more, the network is
 /// waited for at boot, the greeting is shown, the SSH server takes a client's language, and the wizard never starts. None
 /// of it is undone: what was before is an image that lets anybody in at its console.
 #[derive(Debug)]
 pub enum Wizard {}
-
-/// The file that starts the wizard at the next login. It may hold passwords, so its text is never read.
-const MARKER: &str = "/root/.not_logged_in_yet";
 
 /// Where drop-ins log root in on consoles.
 const UNITS: &str = "/etc/systemd/system";

@@ -26,7 +26,7 @@ mod undo;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 use skep::lab;
 
 fn main() -> ExitCode {
@@ -61,18 +61,7 @@ fn main() -> ExitCode {
         audit_host::trials(),
         audit_engine::trials(),
     ];
-    let trials = rooms
-        .concat()
-        .into_iter()
-        .map(|(name, test)| {
-            let run = move || {
-                test();
-                Ok(())
-            };
-            Trial::test(name, run).with_ignored_flag(left_out.is_some())
-        })
-        .collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    support::run(&arguments, rooms.concat(), left_out.is_some())
 }
 
 /// Why no lab can run here, after installing what one needs.
@@ -81,9 +70,5 @@ fn left_out() -> Option<String> {
         return Some(reason);
     }
     let missing = lab::missing();
-    if missing.is_empty() {
-        return None;
-    }
-    eprintln!("installing what a lab needs: {missing:?}");
-    lab::install(&missing, &mut |_| {}).err().map(|error| error.to_string())
+    support::install(&missing, "a lab needs")
 }

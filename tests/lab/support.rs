@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitCode, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use libtest_mimic::{Arguments, Trial};
 use serde_json::Value;
-use skep::lab::{self, Arch, Lab, Login, Spec};
+use skep::lab::{self, Arch, Lab, Login, Package, Spec};
 use tempfile::TempDir;
 
 /// Labs of tests are named after the test process, so that those of a killed one can be told.
@@ -15,6 +16,27 @@ const PREFIX: &str = "test-";
 
 /// A test, by name.
 pub(crate) type Test = (&'static str, fn());
+
+/// Runs tests; where there is a reason to leave them out, each is told as ignored.
+pub(crate) fn run(arguments: &Arguments, tests: Vec<Test>, left_out: bool) -> ExitCode {
+    let trial = |(name, test): Test| {
+        let run = move || {
+            test();
+            Ok(())
+        };
+        Trial::test(name, run).with_ignored_flag(left_out)
+    };
+    libtest_mimic::run(arguments, tests.into_iter().map(trial).collect()).exit_code()
+}
+
+/// Installs what is missing for `what`; why that cannot be.
+pub(crate) fn install(missing: &[Package], what: &str) -> Option<String> {
+    if missing.is_empty() {
+        return None;
+    }
+    eprintln!("installing what {what}: {missing:?}");
+    lab::install(missing, &mut |_| {}).err().map(|error| error.to_string())
+}
 
 /// Labs whose test process is gone: it was killed, and could not remove them.
 pub(crate) fn remove_leftovers() {

@@ -11,7 +11,7 @@ mod support;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 use skep::lab::{self, Arch};
 
 fn main() -> ExitCode {
@@ -28,18 +28,7 @@ fn main() -> ExitCode {
     } else if !arguments.list {
         support::remove_leftovers();
     }
-    let trials = [nfs::trials(), board::trials()]
-        .concat()
-        .into_iter()
-        .map(|(name, test)| {
-            let run = move || {
-                test();
-                Ok(())
-            };
-            Trial::test(name, run).with_ignored_flag(left_out.is_some())
-        })
-        .collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    support::run(&arguments, [nfs::trials(), board::trials()].concat(), left_out.is_some())
 }
 
 fn is_set(name: &str, value: &str) -> bool {
@@ -56,9 +45,5 @@ fn left_out() -> Option<String> {
     }
     let mut missing = lab::missing();
     missing.extend(lab::missing_for(&[Arch::Amd64, Arch::Arm64]));
-    if missing.is_empty() {
-        return None;
-    }
-    eprintln!("installing what machines need: {missing:?}");
-    lab::install(&missing, &mut |_| {}).err().map(|error| error.to_string())
+    support::install(&missing, "machines need")
 }

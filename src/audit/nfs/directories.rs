@@ -5,7 +5,7 @@ use super::export::{self, Export};
 use super::{SKEP_UP, each_server};
 use crate::facts::inspection::nfs::place::{Found, Place};
 use crate::inventory::model::Share;
-use crate::resource::exports::options::{Effective, effective};
+use crate::resource::exports::options::{Effective, effective, is_on};
 
 pub(in crate::audit) const DIRECTORIES: Check = Check {
     id: "nfs-directories",
@@ -82,7 +82,7 @@ enum Refused {
 }
 
 fn refused(options: &Effective, rights: Rights) -> Option<Refused> {
-    let is = |name: &str| options.get(name).is_some_and(|state| state == "on");
+    let is = |name: &str| is_on(options, name);
     let id = |name: &str| options.get(name).and_then(|id| id.parse().ok()).unwrap_or(65534);
     let (uid, gid) = (id("anonuid"), id("anongid"));
     if !is("rw") || rights.allow(uid, gid) {

@@ -30,7 +30,7 @@ impl Export {
 
     /// Whether a switch is on.
     pub(super) fn is(&self, switch: &str) -> bool {
-        self.options.get(switch).is_some_and(|state| state == "on")
+        options::is_on(&self.options, switch)
     }
 
     /// Whether it is the root of NFSv4.

@@ -4,7 +4,7 @@ use super::super::deep::users;
 use super::super::{Case, Check, Family, Judgement, Subject, Verdict};
 use super::SKEP_UP;
 use crate::inventory::model::{Share, ShareMount};
-use crate::resource::exports::options::{Effective, effective};
+use crate::resource::exports::options::{Effective, effective, is_on};
 use crate::wire::exercise::{Exercised, Step};
 use crate::words::list;
 
@@ -62,10 +62,6 @@ fn told(one: &Exercised) -> String {
     }
 }
 
-fn is(export: &Effective, option: &str) -> bool {
-    export.get(option).is_some_and(|state| state == "on")
-}
-
 /// A step that failed.
 fn failed(
     subject: &Subject<'_>,
@@ -77,7 +73,7 @@ fn failed(
     let at = mount.at.display();
     let Step { name, trouble } = one.steps.iter().find(|step| step.trouble.is_some())?;
     let trouble = trouble.as_deref().unwrap_or_default();
-    let squashed = one.user == 0 && is(export, "root_squash") && !is(export, "all_squash");
+    let squashed = one.user == 0 && is_on(export, "root_squash") && !is_on(export, "all_squash");
     if name == "write" && squashed && trouble.contains("ermission denied") {
         return Some(Judgement::note(format!("root may not write in {at}: the server squashes it")).remedy(format!(
             "in {}: `options: [rw, all_squash, anonuid=…, anongid=…]` lets all write as one user; then `{SKEP_UP}`",
@@ -107,7 +103,7 @@ fn misplaced(
     export: &Effective,
 ) -> Option<Judgement> {
     let id = |option: &str| export.get(option).and_then(|id| id.parse::<u32>().ok());
-    let squashed = is(export, "all_squash") || one.user == 0 && is(export, "root_squash");
+    let squashed = is_on(export, "all_squash") || one.user == 0 && is_on(export, "root_squash");
     let wanted = match squashed {
         true => (id("anonuid")?, id("anongid")?),
         false => (one.user, one.user),

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::trial::{Party, ROUNDS, Trial};
 use crate::audit::Reach;
+use crate::audit::ask::{ask, why};
 use crate::fleet::HostSession;
 use crate::inventory::model::{Node, NodeName};
 use crate::plan::{View, desire};
@@ -63,7 +64,7 @@ fn token() -> u64 {
 
 async fn listen(trial: &mut Trial, agents: &[&HostSession]) {
     let body = trial.listen();
-    let answers = join_all(agents.iter().map(|agent| ask(agent, body.clone()))).await;
+    let answers = join_all(agents.iter().map(|agent| ask(agent, body.clone(), PATIENCE))).await;
     for (party, answer) in answers.into_iter().enumerate() {
         match answer {
             Ok(Answer::Listening) => {}
@@ -78,7 +79,7 @@ async fn send(trial: &mut Trial, agents: &[&HostSession], round: usize) -> bool 
         (0..agents.len()).filter_map(|party| Some((party, trial.probe(round, party)?))).collect();
     let answers = probes
         .into_iter()
-        .map(|(party, probe)| async move { (party, ask(agents[party], Body::Probe(probe)).await) });
+        .map(|(party, probe)| async move { (party, ask(agents[party], Body::Probe(probe), PATIENCE).await) });
     let answers = join_all(answers).await;
     let any = !answers.is_empty();
     for (party, answer) in answers {
@@ -91,26 +92,11 @@ async fn send(trial: &mut Trial, agents: &[&HostSession], round: usize) -> bool 
 }
 
 async fn hear(trial: &mut Trial, agents: &[&HostSession]) {
-    let answers = join_all(agents.iter().map(|agent| ask(agent, Body::Heard))).await;
+    let answers = join_all(agents.iter().map(|agent| ask(agent, Body::Heard, PATIENCE))).await;
     for (party, answer) in answers.into_iter().enumerate() {
         match answer {
             Ok(Answer::Heard(heard)) => trial.heard(party, &heard),
             other => trial.deaf(party, why(other)),
         }
-    }
-}
-
-async fn ask(agent: &HostSession, body: Body) -> Result<Answer, String> {
-    match timeout(PATIENCE, agent.request(body, |_| ())).await {
-        Ok(answer) => answer.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("{} does not answer any more", agent.node())),
-    }
-}
-
-fn why(answer: Result<Answer, String>) -> String {
-    match answer {
-        Err(why) => why,
-        Ok(Answer::Fault(fault)) => fault.to_string(),
-        Ok(_) => "its agent answers something else".to_owned(),
     }
 }

@@ -1,5 +1,6 @@
 //! Public keys come onto a host, and with them a file which says that the first login is not over.
 
+use crate::facts::inspection::boot::FIRST_LOGIN;
 use crate::inventory::model::NodeName;
 use crate::resource::Fault;
 use crate::ssh::Session;
@@ -31,7 +32,7 @@ pub(super) async fn install(
 /// or because nobody went through Armbian's wizard.
 pub(super) async fn is_owed(session: &Session, node: &NodeName) -> Result<bool, Fault> {
     let look = format!(
-        "sh -c 'cd; if [ -e {PENDING} ] || [ -e /root/.not_logged_in_yet ]; then echo owed; else echo paid; fi'"
+        "sh -c 'cd; if [ -e {PENDING} ] || [ -e {FIRST_LOGIN} ]; then echo owed; else echo paid; fi'"
     );
     let output = session.run(&look, b"").await.map_err(|error| Fault::new(node, error))?;
     // What cannot be told is not taken for done.

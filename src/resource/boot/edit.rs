@@ -4,7 +4,7 @@
 use super::place::{Loader, Place};
 
 /// What switches controllers off, as a list with commas; unknown to nobody.
-const DISABLE: &str = "cgroup_disable=";
+pub(super) const DISABLE: &str = "cgroup_disable=";
 
 /// What switches them on: Armbian's, Raspberry Pi's and Debian's older kernels know it, others pass it by.
 const ENABLE: &str = "cgroup_enable=";
@@ -45,7 +45,7 @@ fn names<'w>(mut words: impl Iterator<Item = &'w str>, switch: &str, name: &str)
 }
 
 /// Arguments of a kernel with the controllers enabled.
-fn amended(arguments: &str, controllers: &[String]) -> String {
+pub(super) fn amended(arguments: &str, controllers: &[String]) -> String {
     let mut amended = allowed(arguments, controllers);
     for name in controllers {
         if names(amended.split_whitespace(), ENABLE, name) {

@@ -1,6 +1,6 @@
 //! What follows from what the running kernel lacks and what its boot files say.
 
-use super::edit::{edit, enables};
+use super::edit::{DISABLE, amended, edit, enables};
 use super::place::{Loader, is_downstream};
 use super::{Edit, Observed, Problem, TextChange, controllers_named};
 
@@ -51,16 +51,14 @@ pub(crate) fn outlook(controllers: &[String], observed: &Observed) -> Result<Out
 
 /// Whether controllers are switched off, and not by the file that may be changed.
 fn disabled_elsewhere(observed: &Observed) -> bool {
-    const SWITCH: &str = "cgroup_disable=";
-    let here = observed.texts.iter().flatten().any(|text| text.contains(SWITCH));
-    !here && observed.command_line.iter().any(|word| word.starts_with(SWITCH))
+    let here = observed.texts.iter().flatten().any(|text| text.contains(DISABLE));
+    !here && observed.command_line.iter().any(|word| word.starts_with(DISABLE))
 }
 
 fn nowhere(lacking: &[String]) -> Problem {
-    let arguments: Vec<_> = lacking.iter().map(|name| format!("cgroup_enable={name}")).collect();
     Problem {
         message: format!("the kernel lacks {}, and no boot file is there that skep knows", controllers_named(lacking)),
-        help: format!("add `{}` to the kernel's command line by hand, and reboot; `skep audit` tells more", arguments.join(" ")),
+        help: format!("add `{}` to the kernel's command line by hand, and reboot; `skep audit` tells more", amended("", lacking)),
     }
 }
 

@@ -53,6 +53,12 @@ pub(crate) fn effective(options: &[String]) -> Effective {
     switches.chain(values).chain(written).collect()
 }
 
+/// Whether a switch is on.
+#[cfg(feature = "controller")]
+pub(crate) fn is_on(options: &Effective, switch: &str) -> bool {
+    options.get(switch).is_some_and(|state| state == "on")
+}
+
 /// Whether what `exportfs -s` tells amounts to what is wanted, as far as it tells.
 pub(crate) fn agree(wanted: &[String], told: &[String]) -> bool {
     let mentioned =
