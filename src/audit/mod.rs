@@ -160,6 +160,7 @@ pub const CHECKS: &[&Check] = &[
     &nfs::FILE_SYSTEMS,
     &nfs::MOUNTS,
     &nfs::CONTAINERS,
+    &nfs::VOLUMES,
     &nfs::ANSWERS,
     &network::ADDRESSES,
     &network::DEFAULT_ROUTE,

@@ -11,7 +11,7 @@ mod first_login;
 mod hooks;
 mod in_turn;
 mod make;
-mod mounting;
+pub(crate) mod mounting;
 mod reboot;
 pub(crate) mod storage;
 #[cfg(test)]
