@@ -47,7 +47,7 @@ fn judge(subject: &Subject<'_>) -> Vec<Judgement> {
 /// What is wrong with a volume's options.
 fn amiss(volume: &Volume) -> Option<Judgement> {
     let (name, fstype) = (&volume.name, volume.fstype.as_str());
-    let judgement = match (fstype, option(volume, &["addr="])) {
+    let judgement = match (fstype, address(volume)) {
         (_, None) => Judgement::error(format!(
             "the volume `{name}` has no `addr=`, so that no container with it starts (\"invalid argument\")"
         )),
@@ -78,7 +78,7 @@ fn amiss(volume: &Volume) -> Option<Judgement> {
 fn anew(volume: &Volume) -> String {
     let server = volume.device.split_once(":/").map_or("", |(server, _)| server);
     let server = if server.is_empty() { "SERVER" } else { server };
-    let address = option(volume, &["addr="]).is_none().then(|| format!("addr={server}"));
+    let address = address(volume).is_none().then(|| format!("addr={server}"));
     let version = version(volume).is_none().then(|| "vers=4.2".to_owned());
     address.into_iter().chain(options(volume).map(str::to_owned)).chain(version).collect::<Vec<_>>().join(",")
 }
@@ -87,15 +87,16 @@ fn options(volume: &Volume) -> impl DoubleEndedIterator<Item = &str> {
     volume.options.split(',').filter(|option| !option.is_empty())
 }
 
-/// The value of the last option that begins so.
-fn option<'v>(volume: &'v Volume, names: &[&str]) -> Option<&'v str> {
-    options(volume).rev().find_map(|option| names.iter().find_map(|name| option.strip_prefix(name)))
+fn address(volume: &Volume) -> Option<&str> {
+    options(volume).rev().find_map(|option| option.strip_prefix("addr="))
 }
 
-/// `4.2` of `vers=4.2`, `nfsvers=4.2` or `v4.2`, as in nfs(5).
+/// `4.2` of `vers=4.2`, `nfsvers=4.2` or `v4.2`, as in nfs(5); the last one counts.
 fn version(volume: &Volume) -> Option<&str> {
-    option(volume, &["vers=", "nfsvers=", "v"])
-        .filter(|version| version.starts_with(|c: char| c.is_ascii_digit()))
+    options(volume).rev().find_map(|option| {
+        let versions = ["vers=", "nfsvers=", "v"].iter().filter_map(|name| option.strip_prefix(name));
+        versions.into_iter().find(|version| version.starts_with(|c: char| c.is_ascii_digit()))
+    })
 }
 
 fn told(volume: &Volume) -> String {
