@@ -16,7 +16,8 @@ pub(in crate::audit) const VOLUMES: Check = Check {
     title: "Docker's NFS volumes",
     explanation: "Docker hands the options of a volume (`driver_opts`) to the kernel as they are, without mount.nfs(8), which \
         would see to what is missing. A volume of `type=nfs` without `vers=` is mounted by version 3, which needs further ports \
-        of the server, knows no `fsid=0` and locks by a service of its own: a warning. Without `addr=` the kernel refuses \
+        of the server, knows no `fsid=0` and locks by a service of its own: a warning, and so is `vers=3` with `type=nfs4`, \
+        which wins. Of `type=nfs4` without `vers=` it is version 4.0, a note: newer servers leave that one out. Without `addr=` the kernel refuses \
         to mount it (`invalid argument`), and of `type=nfs4` with a host name too, since Docker looks names up for `type=nfs` \
         alone: errors, for no container that wants the volume starts. The options of a volume never change once it is made: \
         a stack with others is deployed without a word, and each node keeps what it had. So a volume of NFS that is another \
@@ -58,6 +59,12 @@ fn amiss(volume: &Volume) -> Option<Judgement> {
         ("nfs", Some(_)) if version(volume).is_none() => Judgement::warning(format!(
             "the volume `{name}` has no `vers=`, so that it is mounted by NFS version 3"
         )),
+        ("nfs4", Some(_)) if version(volume).is_some_and(is_3) => Judgement::warning(format!(
+            "the volume `{name}` of `type=nfs4` has a version 3 among its options, and is mounted by that"
+        )),
+        ("nfs4", Some(_)) if version(volume).is_none() => Judgement::note(format!(
+            "the volume `{name}` has no `vers=`, so that it is mounted by NFS version 4.0"
+        )),
         _ => return None,
     };
     let (o, device) = (anew(volume), &volume.device);
@@ -74,13 +81,17 @@ fn amiss(volume: &Volume) -> Option<Judgement> {
     )
 }
 
-/// Its options with an address and a version.
+/// Its options with an address, and with a version that goes with its type.
 fn anew(volume: &Volume) -> String {
     let server = volume.device.split_once(":/").map_or("", |(server, _)| server);
     let server = if server.is_empty() { "SERVER" } else { server };
     let address = address(volume).is_none().then(|| format!("addr={server}"));
-    let version = version(volume).is_none().then(|| "vers=4.2".to_owned());
-    address.into_iter().chain(options(volume).map(str::to_owned)).chain(version).collect::<Vec<_>>().join(",")
+    let kept =
+        |option: &&str| volume.fstype == "nfs" || version_of(option).is_none_or(|version| !is_3(version));
+    let version = version(volume).filter(|version| volume.fstype == "nfs" || !is_3(version));
+    let version = version.is_none().then(|| "vers=4.2".to_owned());
+    let kept = options(volume).filter(kept).map(str::to_owned);
+    address.into_iter().chain(kept).chain(version).collect::<Vec<_>>().join(",")
 }
 
 fn options(volume: &Volume) -> impl DoubleEndedIterator<Item = &str> {
@@ -91,12 +102,19 @@ fn address(volume: &Volume) -> Option<&str> {
     options(volume).rev().find_map(|option| option.strip_prefix("addr="))
 }
 
-/// `4.2` of `vers=4.2`, `nfsvers=4.2` or `v4.2`, as in nfs(5); the last one counts.
+/// The version that a volume asks for; the last one counts.
 fn version(volume: &Volume) -> Option<&str> {
-    options(volume).rev().find_map(|option| {
-        let versions = ["vers=", "nfsvers=", "v"].iter().filter_map(|name| option.strip_prefix(name));
-        versions.into_iter().find(|version| version.starts_with(|c: char| c.is_ascii_digit()))
-    })
+    options(volume).rev().find_map(version_of)
+}
+
+/// `4.2` of `vers=4.2`, `nfsvers=4.2` or `v4.2`, as in nfs(5).
+fn version_of(option: &str) -> Option<&str> {
+    let mut versions = ["vers=", "nfsvers=", "v"].into_iter().filter_map(|name| option.strip_prefix(name));
+    versions.find(|version| version.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+fn is_3(version: &str) -> bool {
+    version.starts_with('3')
 }
 
 fn told(volume: &Volume) -> String {

@@ -27,14 +27,26 @@ fn options_of_volumes() {
         ("nfs", "addr=10.0.0.1,rw,vers=4.2", None),
         ("nfs", "addr=nas,rw,nfsvers=4.1", None),
         ("nfs", "v4.2,addr=nas,verbose", None),
-        ("nfs4", "addr=10.0.0.1,rw", None),
-        ("nfs4", "addr=fd00::1", None),
+        ("nfs4", "addr=10.0.0.1,rw,vers=4.2", None),
+        ("nfs4", "addr=fd00::1,v4.1", None),
         // Whoever writes it means it.
         ("nfs", "addr=nas,vers=3", None),
         ("cifs", "", None),
         ("", "", None),
         ("nfs", "addr=nas,rw", Some(THREE)),
         ("nfs", "addr=nas,verbose", Some(THREE)),
+        (
+            "nfs4",
+            "addr=10.0.0.1,vers=3",
+            Some(
+                "warning: the volume `web` of `type=nfs4` has a version 3 among its options, and is mounted by that",
+            ),
+        ),
+        (
+            "nfs4",
+            "addr=10.0.0.1",
+            Some("note: the volume `web` has no `vers=`, so that it is mounted by NFS version 4.0"),
+        ),
         ("nfs", "rw,vers=4.2", Some(UNNAMED)),
         ("nfs4", "", Some(UNNAMED)),
         (
@@ -62,6 +74,8 @@ fn the_remedy_makes_a_volume_anew_with_what_it_lacks() {
         ("nfs4", "rw,vers=4.1", "nas:/srv", "'o=addr=nas,rw,vers=4.1' --opt 'device=nas:/srv'"),
         ("nfs", "", ":/a'b", r"'o=addr=SERVER,vers=4.2' --opt 'device=:/a'\''b'"),
         ("nfs4", "addr=nas", ":/x", "'o=addr=nas,vers=4.2' --opt 'device=:/x'"),
+        ("nfs4", "addr=10.0.0.1,vers=3,rw", ":/x", "'o=addr=10.0.0.1,rw,vers=4.2' --opt 'device=:/x'"),
+        ("nfs", "vers=3", "nas:/x", "'o=addr=nas,vers=3' --opt 'device=nas:/x'"),
     ] {
         let made = format!("docker volume rm web && docker volume create --opt type=nfs --opt {made} web");
         let web = Volume { device: device.to_owned(), ..volume("web", fstype, options) };
