@@ -105,6 +105,11 @@ pub(super) const CONTROLLERS: &[(&str, &str)] = &[
     ("BLK_CGROUP", "blkio"),
 ];
 
+/// The option that brings a controller of cgroups.
+pub(crate) fn option_of(controller: &str) -> Option<&'static str> {
+    CONTROLLERS.iter().find(|(_, name)| *name == controller).map(|(option, _)| *option)
+}
+
 /// The module that an option makes.
 pub fn module_of(option: &str) -> Option<&'static str> {
     MODULES.iter().find(|(name, _)| *name == option).map(|(_, module)| *module)
