@@ -171,7 +171,8 @@ impl Kind for Boot {
         // Changed, but the boot loader's program was not run any more.
         let knows = edit.place.knows(&observed.made, &edit.controllers);
         let stale = foreign.is_empty() && edit.place.program().is_some() && knows == edit.back;
-        let needed = !files.is_empty() || stale;
+        let unnoted = foreign.is_empty() && !edit.back && observed.rebooted.is_none();
+        let needed = !files.is_empty() || stale || unnoted;
         Rest { change: needed.then(|| Change::Edit(Edit { files, ..edit.clone() })), foreign }
     }
 
