@@ -186,7 +186,7 @@ fn kernel_warnings(view: &View<'_>) -> Vec<Finding> {
     );
     let controllers = lacking(
         view,
-        |_, host| reboot::built_without(host),
+        |_, host| reboot::options_lacking(host),
         |nodes, options| Finding {
             message: format!(
                 "the kernel of {} lacks {}: limits of containers do not hold there, and no boot setting changes that",

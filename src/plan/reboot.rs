@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::in_turn::{in_the_way, locked, record, stays_away, waits_for_key};
 use super::view::{Host, View};
 use super::{Action, Finding, PhaseName, Plan, Step};
-use crate::facts::kernel_options::option_of;
-use crate::facts::{Engine, Facts, Support};
+use crate::facts::kernel_options::built_without;
+use crate::facts::{Engine, Facts};
 use crate::inventory::model::{Node, NodeName, WhenDue};
 use crate::resource::boot::outlook::{Outlook, outlook};
 use crate::resource::boot::{self, SWITCHED, controllers_named};
@@ -26,18 +26,13 @@ pub(super) fn wanted(manage: bool, controllers: &[&str]) -> Option<Resource> {
 
 /// The controllers that a kernel may have by boot settings: those that it is not known to be built without.
 pub(super) fn possible(facts: &Facts) -> Vec<&'static str> {
-    SWITCHED.into_iter().filter(|name| lacking_option(name, facts).is_none()).collect()
+    SWITCHED.into_iter().filter(|name| built_without(&facts.kernel.options, name).is_none()).collect()
 }
 
 /// Options that a host's kernel was built without, so that no boot setting brings the controllers that it lacks.
-pub(super) fn built_without(host: &Host) -> Vec<&'static str> {
+pub(super) fn options_lacking(host: &Host) -> Vec<&'static str> {
     let Some(observed) = observed(host) else { return Vec::new() };
-    observed.missing.iter().filter_map(|name| lacking_option(name, &host.facts)).collect()
-}
-
-/// The option that would bring a controller, where a kernel is known to be built without it.
-fn lacking_option(controller: &str, facts: &Facts) -> Option<&'static str> {
-    option_of(controller).filter(|option| facts.kernel.options.get(*option) == Some(&Support::Missing))
+    observed.missing.iter().filter_map(|name| built_without(&host.facts.kernel.options, name)).collect()
 }
 
 /// The nodes whose reboot is due, or will be once their boot files are changed, each with what for.

@@ -2,13 +2,19 @@
 
 use super::target::{Running, Target};
 use crate::facts::inspection::kernel::BootFile;
-use crate::resource::boot::switch::{DISABLE, arguments, disables};
+use crate::facts::kernel_options::built_without;
+use crate::resource::boot::switch::{DISABLE, arguments, disables, in_force};
 use crate::resource::boot::{Loader, Place, SWITCHED};
 
 /// What enables these controllers: skep itself where it can, and the exact line for that board for whoever does it by hand.
 pub(super) fn remedy(target: &Target<'_>, running: &Running<'_>, controllers: &[&str]) -> Vec<String> {
-    // Only these two are ever left out at boot; the rest is the kernel's configuration.
-    let booted: Vec<_> = controllers.iter().copied().filter(|name| SWITCHED.contains(name)).collect();
+    // Only these two are ever left out at boot; the rest is the kernel's configuration, as is what it was booted with.
+    let by_boot = |name: &&str| {
+        SWITCHED.contains(name)
+            && built_without(target.options, name).is_none()
+            && !in_force(&running.kernel.command_line, name)
+    };
+    let booted: Vec<_> = controllers.iter().copied().filter(by_boot).collect();
     if booted.is_empty() {
         return vec!["boot a kernel that has them, see kernel-necessary and kernel-optional".to_owned()];
     }

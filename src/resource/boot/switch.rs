@@ -24,7 +24,7 @@ pub(crate) fn disables<'w>(words: impl IntoIterator<Item = &'w str>, controllers
 }
 
 /// Whether the words of a command line switch a controller on, and none of them switches it off.
-pub(super) fn in_force(words: &[String], name: &str) -> bool {
+pub(crate) fn in_force(words: &[String], name: &str) -> bool {
     let each = || words.iter().map(String::as_str);
     enables(each(), name) && !disables(each(), &[name])
 }
