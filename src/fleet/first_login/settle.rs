@@ -71,7 +71,7 @@ fn is_at_work(unit: &str, stages: bool) -> bool {
     let mut words = unit.split('/');
     match (words.next(), words.next(), words.next()) {
         (Some("armbian-firstrun"), Some("enabled"), Some(active)) => active != "failed",
-        (Some("cloud-final"), Some("enabled"), Some(active)) if stages => active != "failed",
+        (Some("cloud-final"), Some("enabled"), Some("inactive")) if stages => true,
         (Some(_), _, active) => active == Some("activating"),
         _ => false,
     }
@@ -167,7 +167,8 @@ mod tests {
         for (unit, expected) in [
             ("cloud-init/enabled/active", false),
             ("cloud-final/enabled/inactive", true),
-            ("cloud-final/enabled/active", true),
+            ("cloud-final/enabled/activating", true),
+            ("cloud-final/enabled/active", false),
             ("cloud-final/enabled/failed", false),
             ("cloud-final/masked/inactive", false),
             ("cloud-final//inactive", false),
