@@ -1,5 +1,6 @@
 //! All hosts of an inventory at once, a bounded number at a time.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,10 +9,11 @@ use futures_util::{FutureExt, StreamExt, stream};
 use secrecy::SecretString;
 
 use super::agents::Agents;
+use super::denied::Denied;
 use super::elevation::Elevation;
 use super::failure::Bootstrap;
 use super::first_login::password::ARMBIAN;
-use super::first_login::{Entrance, settle};
+use super::first_login::{Entrance, replace, settle};
 use super::password::{Keyring, Passwords};
 use super::place::PLACES;
 use super::reconnect::{LogIn, Refusal};
@@ -48,8 +50,9 @@ pub struct Options {
     pub identities: Arc<Identities>,
     /// Where the user says that the agents are.
     pub agent_dir: Option<PathBuf>,
-    /// Whether hosts are taken in as freshly flashed ones, where the inventory tells how. Their passwords change.
-    pub first_logins: bool,
+    /// Hosts that are taken in, where the inventory tells how; and whether a key opens them already, so that only the
+    /// image's password has to go.
+    pub first_logins: BTreeMap<NodeName, bool>,
 }
 
 /// Why there is no session on a host.
@@ -96,7 +99,7 @@ pub async fn connect_each<'n, T, W: Future<Output = T>>(
         ..ssh::Options::new(Arc::clone(&options.identities))
     };
     let config = SshConfig::of_user();
-    let secrets = Secrets::resolve(nodes, options.first_logins).await;
+    let secrets = Secrets::resolve(nodes, &options.first_logins).await;
     let keyring = Arc::new(Keyring::new(options.ask_secret.clone()));
     let (secrets, ssh, config, work) = (&secrets, &ssh, &config, &work);
     let opened = stream::iter(nodes.iter().enumerate()).map(|(place, node)| {
@@ -154,16 +157,18 @@ impl Door<'_> {
         let Self { node, ssh, sink, .. } = self;
         let begun = Instant::now();
         sink(Event::Connecting { node: node.name.clone() });
-        let (session, target) = match &node.first_login {
-            Some(first) if self.options.first_logins => {
+        let first = node.first_login.as_ref();
+        let taking_in = first.zip(self.options.first_logins.get(&node.name));
+        let (session, target) = match (taking_in, first) {
+            (Some((first, false)), _) => {
                 let new = self.secrets.of(node, &first.new_password)?;
                 // What sudo wants from now on, where it wants any.
                 passwords.login = new.clone().or(passwords.login);
                 passwords.user.clone_from(&first.user);
                 self.take_in(first, target, new).await?
             }
-            Some(_) => self.first_come(target).await?,
-            None => {
+            (_, Some(_)) => self.first_come(target).await?,
+            (_, None) => {
                 let session = ssh::connect(&target, ssh).await.map_err(|error| unreachable(&error))?;
                 (session, target)
             }
@@ -179,11 +184,14 @@ impl Door<'_> {
         let opened =
             HostSession::open(node.name.clone(), Box::new(session), agents, privilege, &mut on_push).await;
         let opened = opened.map_err(|error| {
-            let expired = matches!(error, Bootstrap::Exec(ExecError::PasswordExpired { .. }));
-            let none =
-                if expired && node.first_login.is_some() { NoSession::Fresh } else { NoSession::Failed };
+            let fresh = first.is_some_and(|first| is_left_halfway(&error, first));
+            let none = if fresh { NoSession::Fresh } else { NoSession::Failed };
             none(error.fault(&node.name.0))
         })?;
+        if let Some((first, _)) = taking_in {
+            let (image, new) = (self.image(first)?, self.secrets.of(node, &first.new_password)?);
+            replace(&opened, first, &image, new, sink).await?;
+        }
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         sink(Event::Connected { node: node.name.clone(), ms });
         Ok(opened.reopened_by(again(target, ssh)))
@@ -220,10 +228,27 @@ impl Door<'_> {
         target: Target,
         new: Option<SecretString>,
     ) -> Result<(ssh::Session, Target), Fault> {
-        let image = self.secrets.of(self.node, &first.password)?;
-        let image = image.unwrap_or_else(|| SecretString::from(ARMBIAN));
+        let image = self.image(first)?;
         let (node, ssh, sink) = (&self.node.name, self.ssh.clone(), self.sink);
         Entrance { node, first, target, ssh, image, new, sink }.enter().await
+    }
+
+    /// The password of the node's image.
+    fn image(&self, first: &FirstLogin) -> Result<SecretString, Fault> {
+        let image = self.secrets.of(self.node, &first.password)?;
+        Ok(image.unwrap_or_else(|| SecretString::from(ARMBIAN)))
+    }
+}
+
+/// Whether a key opens a host, and its image's password is in the way: it has expired, or sudo wants the one that should be
+/// in force and is not yet, since a run was killed.
+fn is_left_halfway(error: &Bootstrap, first: &FirstLogin) -> bool {
+    match error {
+        Bootstrap::Exec(ExecError::PasswordExpired { .. }) => true,
+        Bootstrap::Denied(Denied::Wrong { owner, .. }) => {
+            *owner == first.user && first.new_password.is_some()
+        }
+        _ => false,
     }
 }
 
@@ -278,16 +303,19 @@ fn unreachable(error: &ConnectError) -> Fault {
 struct Secrets(Vec<(SecretSource, Result<SecretString, String>)>);
 
 /// Where the secrets of a node's logins come from.
-fn sources(node: &Node, first_logins: bool) -> impl Iterator<Item = &SecretSource> {
+fn sources<'n>(
+    node: &'n Node,
+    first_logins: &BTreeMap<NodeName, bool>,
+) -> impl Iterator<Item = &'n SecretSource> + use<'n> {
     let Login { password, key_passphrase, sudo_password, .. } = &node.login;
-    let first = node.first_login.as_ref().filter(|_| first_logins);
+    let first = node.first_login.as_ref().filter(|_| first_logins.contains_key(&node.name));
     let first = first.into_iter().flat_map(|first| [&first.password, &first.new_password]);
     [password, key_passphrase, sudo_password].into_iter().chain(first).flatten()
 }
 
 impl Secrets {
     /// Fetches each once, one after the other: a command may ask the user for a passphrase.
-    async fn resolve(nodes: &[Node], first_logins: bool) -> Self {
+    async fn resolve(nodes: &[Node], first_logins: &BTreeMap<NodeName, bool>) -> Self {
         let mut secrets = Self::default();
         for source in nodes.iter().flat_map(|node| sources(node, first_logins)) {
             if secrets.find(source).is_none() {

@@ -33,7 +33,7 @@ use crate::resource::{Change, Description, Kind, hook};
 use crate::swarm::SwarmAction;
 
 pub(crate) use engine::package_problem;
-pub(crate) use first_login::PENDING;
+pub(crate) use first_login::password_note;
 pub use first_login::{FirstLogin, first_logins};
 pub use hooks::CONTROLLER;
 pub(crate) use make::WITHOUT_IP_VS;
