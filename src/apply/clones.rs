@@ -57,7 +57,8 @@ impl Executor<'_> {
             when: "before".to_owned(),
             phase: "repair".to_owned(),
         };
-        let text = values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, &quoted(value)));
+        let text =
+            values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, &quoted(value)));
         let change = hook::Change { id, node: node.0.clone(), text, script: None, limit: LIMIT };
         let done = self.change(node, &Change::Hook(change)).await;
         done.map(drop).map_err(|fault| match fault.what.starts_with("hook ") {

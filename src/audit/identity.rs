@@ -264,7 +264,9 @@ mod tests {
         assert_eq!(said[0], "error n1 n2: several nodes have one hostname, n2");
         assert_eq!(
             boards.verdicts(&HOSTNAME)[0].remedy,
-            ["give each its own, such as `hostnamectl set-hostname n2` on n2; `skep up --repair-clones` does it"]
+            [
+                "give each its own, such as `hostnamectl set-hostname n2` on n2; `skep up --repair-clones` does it"
+            ]
         );
         let renamed =
             single().inspection("n1", |inspection| inspection.boot.names.kernel = "orangepi".to_owned());

@@ -23,8 +23,8 @@ use crate::inventory::{HostArg, SecretSource};
 use crate::resource::Fault;
 use crate::scan;
 use crate::ssh::{
-    self, AskHostKey, AskSecret, ConnectError, ExecError, Find, Given, HopSpec, Identities, OnRetry, PinLater,
-    Route, SshConfig, Target, Whereabouts,
+    self, AskHostKey, AskSecret, ConnectError, ExecError, Find, Given, HopSpec, Identities, OnRetry,
+    PinLater, Route, SshConfig, Target, Whereabouts,
 };
 
 /// How long the SSH server of a host in its first boot may take over a restart.
@@ -147,7 +147,8 @@ fn find(sink: Sink) -> Find {
         async move {
             let mac = target.whereabouts?.mac;
             let found = scan::by_mac(&mac, target.host.parse().ok(), target.port).await?;
-            let cause = format!("it is not at {}; a host with its hardware address {mac} is at {found}", target.host);
+            let cause =
+                format!("it is not at {}; a host with its hardware address {mac} is at {found}", target.host);
             sink(Event::Retrying { node: NodeName::from(target.node.as_str()), cause });
             Some(found)
         }

@@ -28,7 +28,8 @@ const PROBE: Duration = Duration::from_secs(15);
 pub type LogIn = Arc<dyn Fn() -> BoxFuture<'static, Result<Box<dyn Remote>, Refusal>> + Send + Sync>;
 
 /// Has this computer know the host by the first keys, and by the others no more.
-pub type Relearn = Arc<dyn Fn(Vec<String>, Vec<String>) -> BoxFuture<'static, Result<(), Fault>> + Send + Sync>;
+pub type Relearn =
+    Arc<dyn Fn(Vec<String>, Vec<String>) -> BoxFuture<'static, Result<(), Fault>> + Send + Sync>;
 
 /// Why a login came to nothing.
 #[derive(Debug, Clone)]

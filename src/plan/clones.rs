@@ -58,7 +58,9 @@ impl Repair {
     pub(crate) fn describe(&self) -> Description {
         match self {
             Self::MachineId { .. } => Description::line("make a machine-id of its own"),
-            Self::HostKeys => Description::line("make SSH host keys of its own, and record them on this computer"),
+            Self::HostKeys => {
+                Description::line("make SSH host keys of its own, and record them on this computer")
+            }
             Self::Engine { member, .. } => {
                 let own = "give the engine an ID of its own";
                 Description {
@@ -228,7 +230,8 @@ fn keeper<'a>(
     twins: &Twins,
     is_member: &dyn Fn(&NodeName) -> bool,
 ) -> Option<&'a NodeName> {
-    let names = || view.inventory.nodes.iter().map(|node| &node.name).filter(|name| twins.nodes.contains(name));
+    let names =
+        || view.inventory.nodes.iter().map(|node| &node.name).filter(|name| twins.nodes.contains(name));
     let named = names().find(|name| identity == Identity::Hostname && name.0 == twins.value);
     named.or_else(|| names().find(|name| is_member(name))).or_else(|| names().next())
 }
@@ -241,7 +244,8 @@ impl Repairs {
             let boot = view.hosts.get(name).map_or("", |host| &host.facts.system.boot_id);
             boots.entry(boot).or_default().push(name.clone());
         }
-        let Some((_, nodes)) = boots.into_iter().find(|(boot, nodes)| !boot.is_empty() && nodes.len() > 1) else {
+        let Some((_, nodes)) = boots.into_iter().find(|(boot, nodes)| !boot.is_empty() && nodes.len() > 1)
+        else {
             return false;
         };
         let message = format!("{} are one machine: they were booted at once", list(&nodes));
@@ -257,8 +261,12 @@ impl Repairs {
         let repair = match identity {
             Identity::Machine => Repair::MachineId { fingerprint: host.facts.system.fingerprint() },
             Identity::HostKey if node.login.host_key.is_some() => {
-                let message = format!("{} gets no host key of its own: `host_key` in the inventory wants the one that it has", node.name);
-                let help = format!("remove `host_key` of {}: the new key is recorded in known_hosts", node.name);
+                let message = format!(
+                    "{} gets no host key of its own: `host_key` in the inventory wants the one that it has",
+                    node.name
+                );
+                let help =
+                    format!("remove `host_key` of {}: the new key is recorded in known_hosts", node.name);
                 return self.refuse(node, message, help);
             }
             Identity::HostKey => Repair::HostKeys,
@@ -302,7 +310,8 @@ impl Repairs {
 
     fn step(&mut self, view: &View<'_>, phase: PhaseName, node: &Node, action: Action) {
         if !view.choices.includes(&node.name) {
-            let message = format!("{} is a copy of another node's card, and `--limit` leaves it out", node.name);
+            let message =
+                format!("{} is a copy of another node's card, and `--limit` leaves it out", node.name);
             if !self.refusals.iter().any(|refusal| refusal.message == message) {
                 // Those of `--limit` cannot be told from it.
                 let help = format!("add {} to `--limit`", node.name);

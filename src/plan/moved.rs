@@ -20,7 +20,10 @@ fn warning(view: &View<'_>, node: &Node, host: &Host) -> Option<Finding> {
     let (now, _) = own.addresses.iter().find(|(address, _)| address.is_ipv4() == wanted.is_ipv4())?;
     (!has(wanted)).then(|| Finding {
         nodes: vec![node.name.clone()],
-        message: format!("{} has moved: its network card {mac} has the address {now}, not {wanted}", node.name),
+        message: format!(
+            "{} has moved: its network card {mac} has the address {now}, not {wanted}",
+            node.name
+        ),
         help: format!(
             "write `address: {now}` to {} ({}:{}), or let your router give it the same address always",
             node.name,
@@ -44,7 +47,8 @@ mod tests {
             world.node_mut("n1").address = address.to_owned();
             warnings(&world.view()).into_iter().map(|told| told.message).collect::<Vec<_>>()
         };
-        let moved = "n1 has moved: its network card dc:a6:32:01:02:03 has the address 192.168.2.1, not 192.168.2.9";
+        let moved =
+            "n1 has moved: its network card dc:a6:32:01:02:03 has the address 192.168.2.1, not 192.168.2.9";
         for (mac, address, told) in [
             ("dc:a6:32:01:02:03", "192.168.2.9", vec![moved]),
             ("dc:a6:32:01:02:03", "192.168.2.1", vec![]),

@@ -159,7 +159,8 @@ fn put_off(view: &View<'_>, due: &BTreeMap<NodeName, Due>) -> Vec<Finding> {
         WhenDue::Ask | WhenDue::Auto => "`skep up --reboot` does it, one node after another, drained before",
     };
     let told = |whose: fn(&Due) -> bool, what: &dyn Fn(bool) -> String| {
-        let nodes: Vec<NodeName> = due.iter().filter(|(_, due)| whose(due)).map(|(name, _)| name.clone()).collect();
+        let nodes: Vec<NodeName> =
+            due.iter().filter(|(_, due)| whose(due)).map(|(name, _)| name.clone()).collect();
         let verb = if nodes.len() == 1 { "has" } else { "have" };
         (!nodes.is_empty()).then(|| Finding {
             message: format!("{} {verb} to be rebooted before {}", list(&nodes), what(nodes.len() == 1)),

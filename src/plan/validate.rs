@@ -11,8 +11,7 @@ pub(super) fn refusals(view: &View<'_>) -> Vec<Finding> {
     let mut refusals = Vec::new();
     match view.choices.repair_clones {
         true => refusals.extend(clones::read(view).refusals),
-        false => refusals
-            .extend(Identity::REFUSED.into_iter().flat_map(|identity| identity.findings(view))),
+        false => refusals.extend(Identity::REFUSED.into_iter().flat_map(|identity| identity.findings(view))),
     }
     refusals.extend(clocks::refusals(view));
     for (node, host) in view.hosts {

@@ -65,7 +65,8 @@ mod tests {
             ("", vec!["192.168.2.0/24"]),
             ("fd00::1", vec!["192.168.2.0/24"]),
         ] {
-            let found: Vec<_> = networks(was.parse().ok(), &interfaces).iter().map(ToString::to_string).collect();
+            let found: Vec<_> =
+                networks(was.parse().ok(), &interfaces).iter().map(ToString::to_string).collect();
             assert_eq!(found, expected, "{was}");
         }
         assert!(networks(None, &[]).is_empty());

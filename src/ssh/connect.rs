@@ -257,7 +257,9 @@ pub(super) async fn record_host_key(target: &Target, seen: &Seen) -> Result<(), 
 /// # Errors
 /// Where a file cannot be read or written, or one of these is no key.
 pub async fn relearn(target: &Target, new: Vec<String>, old: Vec<String>) -> Result<(), ConnectError> {
-    let parse = |lines: &[String]| lines.iter().map(|line| PublicKey::from_openssh(line)).collect::<Result<Vec<_>, _>>();
+    let parse = |lines: &[String]| {
+        lines.iter().map(|line| PublicKey::from_openssh(line)).collect::<Result<Vec<_>, _>>()
+    };
     let keys = parse(&new).and_then(|new| Ok((new, parse(&old)?)));
     let failed = |failure| ConnectError::new(target, failure);
     let (new, old) = keys.map_err(|error| failed(ConnectFailure::Protocol(error.to_string())))?;

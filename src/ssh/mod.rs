@@ -37,5 +37,6 @@ pub use jump::Jumps;
 pub use known_hosts::KnownHostsError;
 pub use session::{Output, Session};
 pub use target::{
-    AskHostKey, Find, KnownHosts, NewHostKeys, OnRetry, Options, PinLater, Route, Target, UnknownKey, Whereabouts, WhichAgent,
+    AskHostKey, Find, KnownHosts, NewHostKeys, OnRetry, Options, PinLater, Route, Target, UnknownKey,
+    Whereabouts, WhichAgent,
 };

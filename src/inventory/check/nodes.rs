@@ -117,7 +117,8 @@ impl Checker<'_> {
         let mac = mac(text);
         if mac.is_none() {
             let message = format!("`{}` is no hardware address of a network card", text.escape_debug());
-            let help = "write six pairs of hexadecimal digits, such as `dc:a6:32:01:02:03`; `skep scan` shows them";
+            let help =
+                "write six pairs of hexadecimal digits, such as `dc:a6:32:01:02:03`; `skep scan` shows them";
             self.error(text, message, help);
         }
         mac
@@ -287,7 +288,9 @@ impl Checker<'_> {
     fn one_mac_each(&mut self, entries: &Entries<file::Node>) {
         let mut seen: HashMap<String, &str> = HashMap::new();
         for (name, node) in entries.iter() {
-            let Some((text, mac)) = node.mac.as_ref().and_then(|text| Some((text, mac(text)?))) else { continue };
+            let Some((text, mac)) = node.mac.as_ref().and_then(|text| Some((text, mac(text)?))) else {
+                continue;
+            };
             if let Some(first) = seen.insert(mac, name.as_str()) {
                 let message = format!("`{}` and `{first}` have the same hardware address", name.value);
                 self.error(text, message, "each network card has its own; correct one of them");

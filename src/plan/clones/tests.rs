@@ -6,7 +6,8 @@ use crate::plan::make;
 use crate::plan::tests::{on_bare_hosts, on_settled_hosts, titles};
 use crate::swarm::world::World;
 
-const ED1: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ root@board\n";
+const ED1: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ root@board\n";
 
 /// Bare hosts, each booted by itself, and asked to be told apart.
 fn hosts() -> World {
@@ -17,8 +18,10 @@ fn hosts() -> World {
 /// A swarm of the first two, and a third host beside it.
 fn swarm() -> World {
     let members = [("n1", Role::Manager), ("n2", Role::Worker)];
-    let world = World::new("home").manager("n1").worker("n2").worker("n3").swarm("c1", Some("home"), &members);
-    let other = crate::swarm::world::running(crate::swarm::world::outside(crate::facts::SwarmState::Inactive));
+    let world =
+        World::new("home").manager("n1").worker("n2").worker("n3").swarm("c1", Some("home"), &members);
+    let other =
+        crate::swarm::world::running(crate::swarm::world::outside(crate::facts::SwarmState::Inactive));
     asked(on_settled_hosts(world.engine("n3", other)))
 }
 
@@ -31,7 +34,8 @@ fn asked(mut world: World) -> World {
 }
 
 fn has(world: &mut World, name: &str, path: &str, text: &str) {
-    let file = file::FileState { text: Some(text.to_owned()), sha256: String::new(), mode: 0o644, uid: 0, gid: 0 };
+    let file =
+        file::FileState { text: Some(text.to_owned()), sha256: String::new(), mode: 0o644, uid: 0, gid: 0 };
     let host = world.hosts.get_mut(&NodeName::from(name)).unwrap();
     host.observed.insert(Key::File(path.into()), Ok(Observed::File(file::Observed::File(file))));
 }
@@ -43,7 +47,9 @@ fn outcome(world: &World) -> (Vec<String>, Vec<String>) {
 }
 
 fn engine_id(world: &mut World, name: &str, id: &str) {
-    let Engine::Running(running) = &mut world.facts_mut(name).engine else { panic!("the engine of {name} is off") };
+    let Engine::Running(running) = &mut world.facts_mut(name).engine else {
+        panic!("the engine of {name} is off")
+    };
     running.id = id.to_owned();
 }
 
@@ -94,7 +100,11 @@ fn equal_host_keys_alone_are_a_warning() {
     }
     let plan = make(&world.view());
     assert!(plan.refusals.is_empty(), "{:?}", plan.refusals);
-    assert!(plan.warnings[0].message.starts_with("n1 and n2 have one SSH host key, SHA256:"), "{:?}", plan.warnings);
+    assert!(
+        plan.warnings[0].message.starts_with("n1 and n2 have one SSH host key, SHA256:"),
+        "{:?}",
+        plan.warnings
+    );
 }
 
 #[test]
@@ -140,10 +150,7 @@ fn a_copied_membership_is_forgotten_where_it_is_certain_whose_it_is() {
     *world.engine_view("n3") = view;
     engine_id(&mut world, "n3", "engine-n2");
     let (steps, refusals) = outcome(&world);
-    assert_eq!(
-        steps,
-        ["engine n3: forget the copied membership of id-n2, give the engine an ID of its own"]
-    );
+    assert_eq!(steps, ["engine n3: forget the copied membership of id-n2, give the engine an ID of its own"]);
     assert!(refusals.is_empty(), "{refusals:?}");
     // Neither has the address under which the member joined.
     for name in ["n2", "n3"] {

@@ -117,7 +117,9 @@ impl Records {
 /// `text` without what it records of `keys` for `name`. Patterns stay: they are about other hosts, too.
 pub(crate) fn without(text: &str, name: &str, keys: &[PublicKey]) -> String {
     let rest = |line: &str| {
-        let Some((None, hosts, key)) = split(line.trim_end_matches('\n')) else { return Some(line.to_owned()) };
+        let Some((None, hosts, key)) = split(line.trim_end_matches('\n')) else {
+            return Some(line.to_owned());
+        };
         let goes = parse_key(key).is_some_and(|key| keys.iter().any(|other| same(other, &key)));
         if !goes || !field_matches(hosts, name) {
             return Some(line.to_owned());
