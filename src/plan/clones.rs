@@ -144,15 +144,17 @@ pub(super) fn read(view: &View<'_>) -> Repairs {
     }
     let membership = Membership::read(view);
     let copies = copies(view, &mut repairs);
-    let is_member = |name: &NodeName| {
-        !copies.contains_key(name) && matches!(membership.standing(name), Standing::Member { .. })
+    let rank = |name: &NodeName| match membership.standing(name) {
+        _ if copies.contains_key(name) => 2,
+        Standing::Member { .. } => 0,
+        _ => 1,
     };
     for identity in [Identity::Machine, Identity::Hostname, Identity::HostKey, Identity::Engine] {
         for twins in identity.lasting(view).into_iter().filter(|twins| concerns(view, twins)) {
             if repairs.is_one_machine(view, &twins) {
                 continue;
             }
-            let keeper = keeper(view, identity, &twins, &is_member);
+            let keeper = keeper(view, identity, &twins, &rank);
             let others = view.inventory.nodes.iter().filter(|node| twins.nodes.contains(&node.name));
             // A copied membership takes the engine's ID along.
             let done = |node: &&Node| identity == Identity::Engine && copies.contains_key(&node.name);
@@ -228,15 +230,20 @@ fn keeper<'a>(
     view: &View<'a>,
     identity: Identity,
     twins: &Twins,
-    is_member: &dyn Fn(&NodeName) -> bool,
+    rank: &dyn Fn(&NodeName) -> u8,
 ) -> Option<&'a NodeName> {
     let names =
         || view.inventory.nodes.iter().map(|node| &node.name).filter(|name| twins.nodes.contains(name));
     let named = names().find(|name| identity == Identity::Hostname && name.0 == twins.value);
-    named.or_else(|| names().find(|name| is_member(name))).or_else(|| names().next())
+    named.or_else(|| names().min_by_key(|name| rank(name)))
 }
 
 impl Repairs {
+    /// Whether nothing is done and nothing is said about any clones.
+    pub(super) fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.refusals.is_empty()
+    }
+
     /// Whether some of them are one machine with several places in the inventory, which is nobody's copy.
     fn is_one_machine(&mut self, view: &View<'_>, twins: &Twins) -> bool {
         let mut boots: BTreeMap<&str, Vec<NodeName>> = BTreeMap::new();

@@ -9,10 +9,11 @@ use crate::resource::Problem;
 /// Why nothing may be changed; empty where all is well.
 pub(super) fn refusals(view: &View<'_>) -> Vec<Finding> {
     let mut refusals = Vec::new();
-    match view.choices.repair_clones {
-        true => refusals.extend(clones::read(view).refusals),
-        false => refusals.extend(Identity::REFUSED.into_iter().flat_map(|identity| identity.findings(view))),
+    let repairs = clones::read(view);
+    if repairs.is_empty() {
+        refusals.extend(Identity::REFUSED.into_iter().flat_map(|identity| identity.findings(view)));
     }
+    refusals.extend(repairs.refusals);
     refusals.extend(clocks::refusals(view));
     for (node, host) in view.hosts {
         refusals.extend(unsupported(view, node, host));
