@@ -34,7 +34,7 @@ fn repaired() {
     let (node_id, started) = (bench.on("n2", member), bench.on("n2", "systemctl show docker -p MainPID"));
 
     // Found, refused as before, and shown.
-    let mut refused = bench.skep(&["plan"]).exits(6).prints("n2 and n3 have one node ID between them");
+    let mut refused = bench.skep(&["plan"]).exits(6).prints("n2, n3 have one node ID between them");
     for shared in ["machine-id", "hostname", "engine ID", "SSH host key"] {
         refused = refused.prints(&format!("n2 and n3 have one {shared}"));
     }
