@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -82,7 +82,7 @@ fn repaired() {
     bench.skep(&["plan", "--repair-clones", "--exit-code"]).exits(0).prints("Nothing to do");
 }
 
-fn inventory(bench: &Bench, known: &PathBuf, nodes: &[&str]) {
+fn inventory(bench: &Bench, known: &Path, nodes: &[&str]) {
     let key = bench.lab().key();
     let mut text = format!(
         "name: test\ndefaults: {{user: root, key: {}, known_hosts: {}}}\nnodes:\n",
@@ -97,7 +97,7 @@ fn inventory(bench: &Bench, known: &PathBuf, nodes: &[&str]) {
 }
 
 /// Makes n3 a copy of n2, and known by the keys of that one.
-fn copy(bench: &Bench, known: &PathBuf) {
+fn copy(bench: &Bench, known: &Path) {
     let card = bench.on("n2", CARD);
     bench.on("n3", "systemctl stop docker.socket docker");
     for part in card.trim().as_bytes().chunks(100_000) {
