@@ -322,6 +322,7 @@ async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
             ..Login::default()
         },
         first_login: None,
+        mac: None,
         advertise: None,
         labels: BTreeMap::new(),
     };

@@ -103,6 +103,7 @@ pub const CHECKS: &[&Check] = &[
     &identity::HOSTNAME,
     &identity::LOOKUP,
     &identity::MACHINE_ID,
+    &identity::HOST_KEY,
     &identity::ADDRESS,
     &identity::ENGINE_ID,
     &room::DISK,

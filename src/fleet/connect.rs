@@ -16,16 +16,17 @@ use super::first_login::password::ARMBIAN;
 use super::first_login::{Entrance, replace, settle};
 use super::password::{Keyring, Passwords};
 use super::place::PLACES;
-use super::reconnect::{LogIn, Refusal};
+use super::reconnect::{LogIn, Refusal, Relearn};
 use super::remote::Remote;
 use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
 use crate::inventory::model::{self, FirstLogin, Login, Node, NodeName};
 use crate::inventory::{HostArg, SecretSource};
 use crate::resource::Fault;
+use crate::scan;
 use crate::ssh::{
-    self, AskHostKey, AskSecret, ConnectError, ExecError, Given, HopSpec, Identities, OnRetry, PinLater,
-    SshConfig, Target,
+    self, AskHostKey, AskSecret, ConnectError, ExecError, Find, Given, HopSpec, Identities, OnRetry,
+    PinLater, Route, SshConfig, Target, Whereabouts,
 };
 
 /// How long the SSH server of a host in its first boot may take over a restart.
@@ -96,6 +97,7 @@ pub async fn connect_each<'n, T, W: Future<Output = T>>(
         ask: options.ask.clone(),
         ask_secret: options.ask_secret.clone(),
         on_retry: Some(tell_retries(Arc::clone(&sink))),
+        find: Some(find(Arc::clone(&sink))),
         ..ssh::Options::new(Arc::clone(&options.identities))
     };
     let config = SshConfig::of_user();
@@ -113,8 +115,11 @@ pub async fn connect_each<'n, T, W: Future<Output = T>>(
                     ..given(node)
                 };
                 let target = config.target(given).await;
-                let target =
+                let mut target =
                     target.map_err(|error| Fault::new(&node.name, error.to_string()).help(error.help()))?;
+                // What lies behind another host is in no network of this computer.
+                let direct = matches!(target.route, Route::Direct);
+                target.whereabouts = node.mac.as_deref().filter(|_| direct).map(Whereabouts::by);
                 let passwords = Passwords {
                     sudo: secrets.of(node, &node.login.sudo_password)?,
                     login: target.password.clone(),
@@ -135,6 +140,22 @@ pub async fn connect_each<'n, T, W: Future<Output = T>>(
 fn tell_retries(sink: Sink) -> OnRetry {
     Arc::new(move |error: &ConnectError| {
         sink(Event::Retrying { node: NodeName::from(error.node.as_str()), cause: error.cause.to_string() });
+    })
+}
+
+/// Looks for hosts in the networks of this computer, and says where they are.
+fn find(sink: Sink) -> Find {
+    Arc::new(move |target: Target| {
+        let sink = Arc::clone(&sink);
+        async move {
+            let mac = target.whereabouts?.mac;
+            let found = scan::by_mac(&mac, target.host.parse().ok(), target.port).await?;
+            let cause =
+                format!("it is not at {}; a host with its hardware address {mac} is at {found}", target.host);
+            sink(Event::Retrying { node: NodeName::from(target.node.as_str()), cause });
+            Some(found)
+        }
+        .boxed()
     })
 }
 
@@ -194,7 +215,7 @@ impl Door<'_> {
         }
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         sink(Event::Connected { node: node.name.clone(), ms });
-        Ok(opened.reopened_by(again(target, ssh)))
+        Ok(opened.known_by(relearn(target.clone())).reopened_by(again(target, ssh)))
     }
 
     /// Logs in to a host that may be a freshly flashed one: its key is recorded once it has the one that it keeps.
@@ -264,6 +285,13 @@ fn again(target: Target, ssh: &ssh::Options) -> LogIn {
                 .map_err(|error| Refusal { fault: unreachable(&error), passing: error.is_transient() })
         }
         .boxed()
+    })
+}
+
+fn relearn(target: Target) -> Relearn {
+    Arc::new(move |new, old| {
+        let target = target.clone();
+        async move { ssh::relearn(&target, new, old).await.map_err(|error| unreachable(&error)) }.boxed()
     })
 }
 

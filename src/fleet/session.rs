@@ -20,7 +20,7 @@ use super::elevation::{self, Elevation};
 use super::failure::{Bootstrap, SessionError};
 use super::link::Link;
 use super::password::{Passwords, Tries};
-use super::reconnect::{LogIn, Standing};
+use super::reconnect::{LogIn, Relearn, Standing};
 use super::remote::{Channel, Input, Output, Remote, Status};
 use super::script::{self, Program, Start};
 use crate::facts::Facts;
@@ -72,6 +72,8 @@ pub(super) struct Shared {
     link: Mutex<Arc<Link>>,
     /// How to log in once more.
     pub(super) log_in: OnceLock<LogIn>,
+    /// How its keys are recorded.
+    pub(super) relearn: OnceLock<Relearn>,
     pub(super) standing: watch::Sender<Standing>,
     next_step: AtomicU64,
 }
@@ -104,6 +106,7 @@ impl HostSession {
             node,
             link: Mutex::new(Arc::new(link)),
             log_in: OnceLock::new(),
+            relearn: OnceLock::new(),
             standing: watch::Sender::new(Standing::Up),
             next_step: AtomicU64::new(1),
         };
