@@ -28,7 +28,8 @@ pub(super) fn table(summary: &Summary, phases: &[(PhaseName, u64)], surface: &Su
                 surface.paint(Tone::Dim, &format!("{} with nothing to do", count(hidden, "more node"))),
             );
         }
-        let times = times(phases).map_or_else(String::new, |times| "\n".to_owned() + &surface.paint(Tone::Dim, &times));
+        let times = times(phases)
+            .map_or_else(String::new, |times| "\n".to_owned() + &surface.paint(Tone::Dim, &times));
         format!("{}\n\n{}{times}", lines.join("\n"), verdict(summary, surface))
     })
 }
