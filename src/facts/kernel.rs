@@ -1,12 +1,14 @@
 //! The kernel and what it can do.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use memchr::{memchr, memrchr};
 use serde::{Deserialize, Serialize};
 
 use super::kernel_options::{CONTROLLERS, FILESYSTEMS, TRACES, makes, module_of};
 use super::{gzip, text};
-use crate::lines::lines;
+use crate::lines::{lines, to_text};
 use crate::resource::Host;
 
 /// The kernel and what it can do.
@@ -121,14 +123,16 @@ fn config(host: &Host, release: &str) -> String {
     // The running kernel's own, unpacked here: another process costs more than all other facts together.
     let own = std::fs::read(host.path("/proc/config.gz")).ok().and_then(|packed| gzip::unpack(&packed));
     match own {
-        Some(own) => String::from_utf8_lossy(&own).into_owned(),
+        Some(own) => to_text(own),
         None => text(host, &format!("/boot/config-{release}")),
     }
 }
 
 /// The option that a line of a kernel configuration sets, and its value.
 pub(crate) fn setting(line: &str) -> Option<(&str, &str)> {
-    line.strip_prefix("CONFIG_")?.trim_end().split_once('=')
+    let line = line.strip_prefix("CONFIG_")?.trim_ascii_end();
+    let equals = memchr(b'=', line.as_bytes())?;
+    Some((&line[..equals], &line[equals + 1..]))
 }
 
 /// What is known of the kernel besides its configuration.
@@ -153,6 +157,7 @@ impl Modules {
         let filesystems = text(host, "/proc/filesystems");
         let there = |path: &str| host.path(path).exists();
         let is_loaded = |module: &&str| there(&format!("/sys/module/{module}"));
+        let asked: BTreeSet<&str> = options.iter().filter_map(|option| module_of(option)).collect();
         let shown = |option: &str| {
             let of = |table: &[(&str, &'static str)], is: &dyn Fn(&str) -> bool| {
                 table.iter().any(|(name, trace)| *name == option && is(trace))
@@ -162,19 +167,14 @@ impl Modules {
                 || of(CONTROLLERS, &|name| controllers.iter().any(|controller| controller == name))
         };
         Self {
-            loaded: options
-                .iter()
-                .filter_map(|option| module_of(option))
-                .filter(is_loaded)
-                .map(str::to_owned)
-                .collect(),
+            loaded: asked.iter().copied().filter(is_loaded).map(str::to_owned).collect(),
             at_work: options
                 .iter()
                 .filter(|option| shown(option))
                 .map(|option| (*option).to_owned())
                 .collect(),
-            installed: dep.lines().filter_map(|line| module_name(line.split(':').next()?)).collect(),
-            builtin: builtin.lines().filter_map(module_name).collect(),
+            installed: those_of(&asked, &dep),
+            builtin: those_of(&asked, &builtin),
             listed: !dep.is_empty() && !builtin.is_empty(),
         }
     }
@@ -184,10 +184,21 @@ fn has_word(text: &str, word: &str) -> bool {
     text.split_whitespace().any(|found| found == word)
 }
 
-/// `kernel/net/bridge/br-netfilter.ko.xz` is `br_netfilter`.
-fn module_name(path: &str) -> Option<String> {
-    let (name, _) = path.rsplit('/').next()?.split_once(".ko")?;
-    Some(name.replace('-', "_"))
+/// Those of the modules asked for that a list names. It has thousands of lines.
+fn those_of(asked: &BTreeSet<&str>, list: &str) -> BTreeSet<String> {
+    lines(list).filter_map(module_name).filter(|name| asked.contains(&**name)).map(Cow::into_owned).collect()
+}
+
+/// The module in a line of `modules.dep` or `modules.builtin`: `kernel/net/bridge/br-netfilter.ko.xz: …` is
+/// `br_netfilter`.
+fn module_name(line: &str) -> Option<Cow<'_, str>> {
+    let path = &line[..memchr(b':', line.as_bytes()).unwrap_or(line.len())];
+    let file = &path[memrchr(b'/', path.as_bytes()).map_or(0, |slash| slash + 1)..];
+    let name = &file[..memchr(b'.', file.as_bytes())?];
+    file[name.len()..].starts_with(".ko").then(|| match memchr(b'-', name.as_bytes()) {
+        None => name.into(),
+        Some(_) => name.replace('-', "_").into(),
+    })
 }
 
 fn options(names: &BTreeSet<&str>, config: &str, modules: &Modules) -> BTreeMap<String, Support> {
@@ -296,7 +307,7 @@ mod tests {
         for (path, name) in [
             ("kernel/fs/nfs/nfs.ko", Some("nfs")),
             ("kernel/net/bridge/br-netfilter.ko.xz", Some("br_netfilter")),
-            ("nfsv4.ko.zst", Some("nfsv4")),
+            ("nfsv4.ko.zst: kernel/fs/nfs/nfs.ko.zst kernel/lib/a-b.ko.zst", Some("nfsv4")),
             ("", None),
         ] {
             assert_eq!(module_name(path).as_deref(), name, "{path}");

@@ -12,6 +12,7 @@ pub mod system;
 
 use serde::{Deserialize, Serialize};
 
+use crate::lines::to_text;
 use crate::resource::Host;
 
 pub use clock::Clock;
@@ -77,7 +78,5 @@ impl Facts {
 
 /// A small file's text; empty where it is absent or unreadable.
 fn text(host: &Host, path: &str) -> String {
-    std::fs::read(host.path(path))
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default()
+    std::fs::read(host.path(path)).map(to_text).unwrap_or_default()
 }

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use memchr::{memchr, memchr_iter};
+
 use super::super::{Fault, Host};
 use super::needs::Relations;
-use crate::lines::lines;
+use crate::lines::to_text;
 
 /// What dpkg has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -34,10 +36,7 @@ impl Status {
             Fault::new("/var/lib/dpkg/status", "is not there, so this is no system with Debian packages")
                 .help("skep knows hosts with apt and dpkg: Debian, Ubuntu, Armbian, Raspberry Pi OS")
         })?;
-        // Valid as a rule, and checking that costs less than looking for what is not.
-        let text = String::from_utf8(bytes)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        let mut status = Self::parse(&text);
+        let mut status = Self::parse(&to_text(bytes));
         status.interrupted = has_updates(host)?;
         Ok(status)
     }
@@ -52,11 +51,11 @@ impl Status {
     pub(crate) fn parse(text: &str) -> Self {
         let mut status = Self::default();
         let mut stanza = Stanza::default();
-        for line in lines(text) {
-            if line.is_empty() {
+        for field in fields(text) {
+            if field.is_empty() {
                 status.add(std::mem::take(&mut stanza));
             } else {
-                stanza.line(line);
+                stanza.take(field);
             }
         }
         status.add(stanza);
@@ -105,58 +104,45 @@ struct Stanza<'t> {
     state: Option<&'t str>,
     version: &'t str,
     architecture: &'t str,
-    /// The entries of `Pre-Depends` and `Depends`, separated by commas.
-    needs: String,
-    provides: String,
-    /// The list that the next line may go on with.
-    open: Option<List>,
-}
-
-#[derive(Clone, Copy)]
-enum List {
-    Needs,
-    Provides,
+    /// The entries of `Pre-Depends` and of `Depends`, each separated by commas.
+    needs: [&'t str; 2],
+    provides: &'t str,
 }
 
 impl<'t> Stanza<'t> {
-    fn line(&mut self, line: &'t str) {
-        // Most lines are none of these, and their first byte tells.
-        match line.as_bytes().first() {
-            Some(b' ' | b'\t') => {
-                if let Some(list) = self.open {
-                    self.list(list).push_str(line);
-                }
-                return;
-            }
-            Some(b'P' | b'S' | b'V' | b'A' | b'D') => {}
-            _ => return self.open = None,
+    fn take(&mut self, field: &'t str) {
+        // Most fields are none of these, and their first byte tells.
+        if !matches!(field.as_bytes()[0], b'P' | b'S' | b'V' | b'A' | b'D') {
+            return;
         }
-        self.open = None;
-        let Some((field, value)) = line.split_once(':') else { return };
-        match field {
-            "Package" => drop(self.name.get_or_insert(value.trim_ascii())),
-            "Status" => drop(self.state.get_or_insert(value.trim_ascii())),
-            "Version" => self.version = value.trim_ascii(),
-            "Architecture" => self.architecture = value.trim_ascii(),
-            "Pre-Depends" | "Depends" => self.begin(List::Needs, value),
-            "Provides" => self.begin(List::Provides, value),
+        let Some(colon) = memchr(b':', field.as_bytes()) else { return };
+        let value = field[colon + 1..].trim_ascii();
+        match &field[..colon] {
+            "Package" => drop(self.name.get_or_insert(value)),
+            "Status" => drop(self.state.get_or_insert(value)),
+            "Version" => self.version = value,
+            "Architecture" => self.architecture = value,
+            "Pre-Depends" => self.needs[0] = value,
+            "Depends" => self.needs[1] = value,
+            "Provides" => self.provides = value,
             _ => {}
         }
     }
+}
 
-    fn begin(&mut self, list: List, value: &str) {
-        self.open = Some(list);
-        let entries = self.list(list);
-        entries.push(',');
-        entries.push_str(value);
-    }
-
-    fn list(&mut self, list: List) -> &mut String {
-        match list {
-            List::Needs => &mut self.needs,
-            List::Provides => &mut self.provides,
+/// The fields of dpkg's record, each with the lines that go on with it; an empty one ends a stanza.
+fn fields(text: &str) -> impl Iterator<Item = &str> {
+    let bytes = text.as_bytes();
+    let mut start = 0;
+    memchr_iter(b'\n', bytes).chain([bytes.len()]).filter_map(move |end| {
+        let goes_on = matches!(bytes.get(end + 1), Some(b' ' | b'\t'));
+        if goes_on && end > start {
+            return None;
         }
-    }
+        let field = &text[start..end];
+        start = end + 1;
+        Some(field)
+    })
 }
 
 /// dpkg writes each change into a numbered file first.

@@ -9,12 +9,12 @@ use super::super::{CommandOutput, Progress};
 pub(super) fn progress_of(line: &str) -> Option<Progress> {
     let start = line.find("pmstatus:").or_else(|| line.find("dlstatus:"))?;
     let mut fields = line[start..].splitn(4, ':').skip(2);
-    let percent: f64 = fields.next()?.parse().ok()?;
+    // Whole ones do: what reads fractions is a fiftieth of the agent.
+    let percent: u64 = fields.next()?.split('.').next()?.parse().ok()?;
     let text = fields.next()?.trim();
     let mut letters = text.chars();
     let text = letters.next()?.to_lowercase().chain(letters).collect();
-    let done = percent.clamp(0.0, 100.0) as u64;
-    Some(Progress { text, done, total: 100 })
+    Some(Progress { text, done: percent.min(100), total: 100 })
 }
 
 /// What apt says of itself when all is well.
