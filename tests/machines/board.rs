@@ -95,7 +95,10 @@ fn taken_in(bench: &Bench, agents: &str) {
     let status = up.wait().expect("skep ends");
     assert!(status.success(), "{status}: {told}");
     for pair in stages.windows(2) {
-        eprintln!("{:>6.1} s  {}", (pair[1].0 - pair[0].0).as_secs_f64(), pair[0].1);
+        let seconds = (pair[1].0 - pair[0].0).as_secs_f64();
+        if seconds >= 0.1 {
+            eprintln!("{seconds:>6.1} s  {}", pair[0].1);
+        }
     }
 }
 
