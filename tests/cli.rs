@@ -329,3 +329,31 @@ fn an_audit_is_kept_shown_as_a_page_and_held_against_the_last_one() {
     assert_eq!((quiet.code, quiet.stdout.as_str()), (5, ""), "what is not reached is told as an error");
     assert!(quiet.stderr.contains("error: n1"), "{}", quiet.stderr);
 }
+
+#[test]
+fn a_kernel_that_is_a_file_is_judged_kept_and_held_against_the_last_one() {
+    let folder = folder();
+    let file = folder.path().join("config.next");
+    let audit = |arguments: &[&str]| {
+        skep(&folder, &[&["audit", "--kernel-config", "config.next"], arguments].concat())
+    };
+    fs::write(&file, "# Linux/arm64 6.12.3 Kernel Configuration\nCONFIG_NET_NS=y\n").unwrap();
+    let first = audit(&["--save", "--html", "kernel.html"]);
+    assert_eq!(first.code, 4, "{}", first.stderr);
+    assert!(
+        first.stderr.contains("page: kernel.html") && first.stderr.contains("saved: "),
+        "{}",
+        first.stderr
+    );
+    let page = fs::read_to_string(folder.path().join("kernel.html")).unwrap();
+    assert!(page.contains("Audit of config.next") && page.contains("6.12.3"), "{page}");
+
+    assert!(audit(&["--since", "last"]).stdout.contains(": nothing changed"));
+    fs::write(&file, "# Linux/arm64 6.12.3 Kernel Configuration\nCONFIG_NET_NS=y\nCONFIG_VXLAN=m\n").unwrap();
+    let better = audit(&["--since", "last"]);
+    assert!(better.code == 4 && better.stdout.contains("kernel-overlay"), "{}", better.stdout);
+    assert!(!better.stdout.contains(": nothing changed"), "{}", better.stdout);
+    let without = audit(&["--since", "none.json"]);
+    assert!(without.code == 2 && without.stderr.contains("none.json cannot be read"), "{}", without.stderr);
+    assert_eq!(audit(&["--deep"]).code, 2);
+}

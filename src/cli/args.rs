@@ -235,7 +235,7 @@ pub(super) struct Audit {
     #[arg(long)]
     pub(super) deep: bool,
     /// Judge the configuration of a kernel that is only a file, as of a manager that serves and mounts; asks no host
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_ports", "deep", "html", "save", "since", "explain"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_ports", "deep", "explain"])]
     pub(super) kernel_config: Option<PathBuf>,
     /// Which kernel that configuration is of, such as 6.1.0, where it does not say so itself
     #[arg(long, value_name = "VERSION", requires = "kernel_config")]

@@ -11,23 +11,22 @@ use super::failure::Failure;
 use super::inputs::{choices, load};
 use super::run::Run;
 use crate::apply::Accounts;
-use crate::audit::{self, AUDIT_VERSION, AuditedNode, CHECKS, Case, Changes, Report, Severity};
+use crate::audit::{self, AUDIT_VERSION, AuditedNode, Case, Report, Severity};
 use crate::facts::Engine;
 use crate::inventory::model::Node;
 use crate::plan::{Host, View};
-use crate::report::audit_page;
 use crate::swarm::health::Health;
 
 pub(super) async fn run(common: &Common, command: &Audit) -> Result<u8, Failure> {
     if let Some(file) = &command.kernel_config {
-        return kernel_config::run(common, file, command.kernel_version.as_deref());
+        return kernel_config::run(common, command, file);
     }
     if let Some(sought) = &command.explain {
         return explain::run(common, sought.as_deref());
     }
     let inventory = load(common)?;
     // Whatever is wrong with the files is told before any host is asked.
-    let keep = keep::Keep::of(command, &inventory)?;
+    let keep = keep::Keep::of(command, &inventory.name)?;
     let choices = choices(common, &Default::default());
     let run = Run::auditing(common, &inventory, choices)?;
     let observation = run.observe(false).await?;
@@ -53,9 +52,7 @@ pub(super) async fn run(common: &Common, command: &Audit) -> Result<u8, Failure>
         verdicts: audit::examine(&case),
         reach,
     };
-    let changes = keep.since.as_ref().map(|before| Changes::between(before, &report));
-    run.reporter.audit(&report, changes.as_ref());
-    let kept = keep.write(run.id(), &report, || audit_page(&report, changes.as_ref(), CHECKS));
+    let kept = keep.tell(&run.reporter, run.id(), &report);
     let code = match () {
         () if report.worst() == Severity::Error => exit::FINDINGS,
         () if !unreachable.is_empty() => exit::UNREACHABLE,

@@ -428,7 +428,7 @@ fn owner(common: &Common, command: &str, run: &str) -> LockOwner {
 }
 
 /// An ID for a run that sorts by time and is unique on this computer.
-fn run_id() -> String {
+pub(super) fn run_id() -> String {
     // Not by way of the local time: its zones are looked for all over the disc.
     let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
     format!("{}-{}", now.strftime("%Y%m%dT%H%M%S"), std::process::id())

@@ -45,7 +45,7 @@ pub enum Support {
 }
 
 /// The options that plans depend on, without `CONFIG_`. An audit asks about more.
-pub const PLANNED: [&str; 13] = [
+pub const PLANNED: [&str; 15] = [
     "NFS_FS",
     "NFS_V4",
     "NFSD",
@@ -59,6 +59,8 @@ pub const PLANNED: [&str; 13] = [
     "NFT_COMPAT",
     "IP_NF_FILTER",
     "IP_NF_NAT",
+    "MEMCG",
+    "CPUSETS",
 ];
 
 impl Kernel {

@@ -1,5 +1,9 @@
 //! Options of the kernel's configuration: the module that each makes, and what shows that it is at work.
 
+use std::collections::BTreeMap;
+
+use super::Support;
+
 /// The module that an option makes where it is `m`. Options that are part of something else, or whose module has another
 /// name on another kernel, are not here. Of several options with one module the first is the one that makes it.
 pub const MODULES: &[(&str, &str)] = &[
@@ -104,6 +108,12 @@ pub(super) const CONTROLLERS: &[(&str, &str)] = &[
     ("BLK_CGROUP", "io"),
     ("BLK_CGROUP", "blkio"),
 ];
+
+/// The option that would bring a controller of cgroups, where a kernel of these options is known to be built without it.
+pub fn built_without(options: &BTreeMap<String, Support>, controller: &str) -> Option<&'static str> {
+    let (option, _) = CONTROLLERS.iter().find(|(_, name)| *name == controller)?;
+    (options.get(*option) == Some(&Support::Missing)).then_some(*option)
+}
 
 /// The module that an option makes.
 pub fn module_of(option: &str) -> Option<&'static str> {

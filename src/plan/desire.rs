@@ -47,6 +47,8 @@ pub(super) struct Traits {
     nfs: bool,
     /// Modules to load, of [`MODULES`].
     modules: Vec<&'static str>,
+    /// Controllers of cgroups that boot settings may bring.
+    controllers: Vec<&'static str>,
     /// What iptables may be with this kernel.
     iptables: iptables::Desired,
 }
@@ -60,6 +62,7 @@ impl Traits {
             apparmor: true,
             nfs: true,
             modules,
+            controllers: Vec::new(),
             iptables: iptables::Desired::default(),
         }
     }
@@ -72,6 +75,7 @@ impl Traits {
             apparmor: facts.kernel.apparmor,
             nfs: missing_nfs(inventory, node, facts).is_empty(),
             modules: MODULES.iter().filter(|(_, option)| loadable(option)).map(|(name, _)| *name).collect(),
+            controllers: reboot::possible(facts),
             iptables: iptables::Desired::of(&facts.kernel.options),
         }
     }
@@ -163,7 +167,7 @@ fn want(
     let engine = part.packages.map(Resource::Packages).into_iter().chain(part.kept).chain(after);
     wanted.extend(engine.map(phase(engine_phase)));
     wanted.extend(kernel(traits).into_iter().map(phase(PhaseName::Kernel)));
-    wanted.extend(reboot::wanted(inventory.boot.manage).map(phase(PhaseName::Kernel)));
+    wanted.extend(reboot::wanted(inventory.boot.manage, &traits.controllers).map(phase(PhaseName::Kernel)));
     // An engine that runs is restarted for it, in its turn; one that is new may not have started without it.
     let iptables_phase = if traits.engine_present { PhaseName::Engine } else { PhaseName::Kernel };
     wanted.push((iptables_phase, Resource::Iptables(traits.iptables.clone())));

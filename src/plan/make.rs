@@ -184,7 +184,20 @@ fn kernel_warnings(view: &View<'_>) -> Vec<Finding> {
         "virtual IPs and the routing mesh will not work there",
         &format!("boot a kernel that has it, or {WITHOUT_IP_VS}"),
     );
-    [vxlan, ip_vs].concat()
+    let controllers = lacking(
+        view,
+        |_, host| reboot::options_lacking(host),
+        |nodes, options| Finding {
+            message: format!(
+                "the kernel of {} lacks {}: limits of containers do not hold there, and no boot setting changes that",
+                list(&nodes),
+                list(&options)
+            ),
+            help: "boot another kernel; `skep audit` names its package".to_owned(),
+            nodes,
+        },
+    );
+    [vxlan, ip_vs, controllers].concat()
 }
 
 /// One finding for all nodes whose kernels lack the same options.

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::in_turn::{in_the_way, locked, record, stays_away, waits_for_key};
 use super::view::{Host, View};
 use super::{Action, Finding, PhaseName, Plan, Step};
-use crate::facts::Engine;
+use crate::facts::kernel_options::built_without;
+use crate::facts::{Engine, Facts};
 use crate::inventory::model::{Node, NodeName, WhenDue};
 use crate::resource::boot::outlook::{Outlook, outlook};
 use crate::resource::boot::{self, SWITCHED, controllers_named};
@@ -17,10 +18,21 @@ use crate::swarm::membership::{Membership, Standing};
 use crate::swarm::{AVAILABILITY_LABEL, SwarmAction};
 use crate::words::list;
 
-/// The controllers of cgroups that each host should have; none where boot settings are left alone.
-pub(super) fn wanted(manage: bool) -> Option<Resource> {
-    let controllers = SWITCHED.map(str::to_owned).to_vec();
+/// The controllers of cgroups that boot settings should bring; none where they are left alone.
+pub(super) fn wanted(manage: bool, controllers: &[&str]) -> Option<Resource> {
+    let controllers = controllers.iter().map(|name| (*name).to_owned()).collect();
     manage.then_some(Resource::Boot(boot::Desired { controllers }))
+}
+
+/// The controllers that a kernel may have by boot settings: those that it is not known to be built without.
+pub(super) fn possible(facts: &Facts) -> Vec<&'static str> {
+    SWITCHED.into_iter().filter(|name| built_without(&facts.kernel.options, name).is_none()).collect()
+}
+
+/// Options that a host's kernel was built without, so that no boot setting brings the controllers that it lacks.
+pub(super) fn options_lacking(host: &Host) -> Vec<&'static str> {
+    let Some(observed) = observed(host) else { return Vec::new() };
+    observed.missing.iter().filter_map(|name| built_without(&host.facts.kernel.options, name)).collect()
 }
 
 /// The nodes whose reboot is due, or will be once their boot files are changed, each with what for.
@@ -49,10 +61,14 @@ fn lacking(host: &Host) -> Option<Vec<String>> {
 
 /// What follows for a host; none where its boot settings are left alone, or are a problem that is told elsewhere.
 fn outlook_of(host: &Host) -> Option<Outlook> {
-    let Some(Ok(Observed::Boot(observed))) = host.observed.get(&Key::Boot(boot::Key::Running)) else {
-        return None;
-    };
-    outlook(&SWITCHED.map(str::to_owned), observed).ok()
+    outlook(&possible(&host.facts), observed(host)?).ok()
+}
+
+fn observed(host: &Host) -> Option<&boot::Observed> {
+    match host.observed.get(&Key::Boot(boot::Key::Running)) {
+        Some(Ok(Observed::Boot(observed))) => Some(observed),
+        _ => None,
+    }
 }
 
 /// Puts reboots at the end of the kernel's phase, between the steps that drain a node and give it tasks again. The nodes

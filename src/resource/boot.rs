@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::reboot::boot_id;
 use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange};
 
 mod edit;
 pub(crate) mod outlook;
-pub(crate) mod place;
+mod place;
+pub(crate) mod switch;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -21,8 +23,11 @@ pub use place::{Loader, Place};
 /// Controllers that a kernel may have and a board boot without; all others are the kernel's configuration.
 pub const SWITCHED: [&str; 2] = ["memory", "cpuset"];
 
-/// How much younger than the boot a file must be to count: the time of the boot is known to a second or so.
-const TOLERANCE_MS: i64 = 2000;
+/// Where a host remembers in which of its boots the files were changed last: the number of this form, and the kernel's ID
+/// of that boot. Not by the files' times: a clock may have been wrong, and anybody may touch a file.
+const NOTE: &str = "/var/lib/skep/boot";
+/// The form of the note. One of another form says nothing.
+const NOTE_FORM: &str = "1 ";
 
 /// What tells the words of a command line that this is about. The rest may hold what is nobody's business.
 const ABOUT: &str = "cgroup_";
@@ -64,8 +69,8 @@ pub struct Observed {
     pub texts: Vec<Option<String>>,
     /// Words about cgroups in the file that the boot loader's own program makes of those.
     pub made: Vec<String>,
-    /// Whether one of the files was written after the kernel was booted, so that it may not know it yet.
-    pub newer: bool,
+    /// Whether the host was rebooted since the files were changed; none where nobody noted when that was.
+    pub rebooted: Option<bool>,
 }
 
 /// What is done: the files are changed, or, after a reboot, the running kernel is looked at.
@@ -88,7 +93,7 @@ pub struct Edit {
     pub place: Place,
     /// The controllers that it is for.
     pub controllers: Vec<String>,
-    /// The files; none where only the boot loader's program has to be run.
+    /// The files; none where only the boot loader's program has to be run, or only the boot to be noted.
     pub files: Vec<TextChange>,
     /// Whether it puts back what was there before.
     #[serde(default)]
@@ -166,7 +171,8 @@ impl Kind for Boot {
         // Changed, but the boot loader's program was not run any more.
         let knows = edit.place.knows(&observed.made, &edit.controllers);
         let stale = foreign.is_empty() && edit.place.program().is_some() && knows == edit.back;
-        let needed = !files.is_empty() || stale;
+        let unnoted = foreign.is_empty() && !edit.back && observed.rebooted.is_none();
+        let needed = !files.is_empty() || stale || unnoted;
         Rest { change: needed.then(|| Change::Edit(Edit { files, ..edit.clone() })), foreign }
     }
 
@@ -177,8 +183,12 @@ impl Kind for Boot {
                 return Description::line(format!("see that the kernel has {}", controllers_named(controllers)));
             }
         };
-        let verb = if edit.back { "no longer enable" } else { "enable" };
-        let what = format!("{verb} {} at boot", controllers_named(&edit.controllers));
+        let named = controllers_named(&edit.controllers);
+        let what = match (edit.back, &edit.files[..], edit.place.program()) {
+            (false, [], None) => format!("note that the next boot is to enable {named}"),
+            (false, ..) => format!("enable {named} at boot"),
+            (true, ..) => format!("no longer enable {named} at boot"),
+        };
         let run = edit.place.program().map(|program| format!(", with {program}")).unwrap_or_default();
         Description { text: edit.files.first().cloned(), ..Description::line(format!("{what}{run}")) }
     }
@@ -210,7 +220,7 @@ fn observe(missing: Vec<String>, place: Option<Place>, host: &Host) -> Result<Ob
         command_line: about(&host.read_text("/proc/cmdline")?.unwrap_or_default()),
         texts: paths.iter().map(|path| host.read_text(path)).collect::<Result<_, _>>()?,
         made: made.map_or(Ok(None), |path| host.read_text(path))?.map(|text| about(&text)).unwrap_or_default(),
-        newer: newer(&paths, host)?,
+        rebooted: rebooted(host)?,
         place,
     })
 }
@@ -226,17 +236,11 @@ fn about(text: &str) -> Vec<String> {
     words
 }
 
-/// Whether one of the files is younger than the system's first process. The kernel's own start would not do in a container.
-fn newer(paths: &[String], host: &Host) -> Result<bool, Fault> {
-    let Some(booted) = crate::facts::engine::process::started_at(host, 1) else { return Ok(false) };
-    for path in paths {
-        if let Some(file) = host.metadata(path)?
-            && file.mtime() * 1000 + file.mtime_nsec() / 1_000_000 > booted + TOLERANCE_MS
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// Whether this is another boot than the one that was noted.
+fn rebooted(host: &Host) -> Result<Option<bool>, Fault> {
+    let note = host.read_text(NOTE)?;
+    let noted = note.as_deref().and_then(|note| note.strip_prefix(NOTE_FORM)).map(str::trim);
+    noted.map(|noted| Ok(noted != boot_id(host)?)).transpose()
 }
 
 /// Changes the files, each with a backup beside it, and has the boot loader's program read them. Where that fails they
@@ -248,6 +252,8 @@ fn make(edit: &Edit, host: &Host, progress: &mut dyn FnMut(Progress)) -> Result<
         return Err(Fault::new(program, "is not installed, so the boot loader would not learn of it; nothing was changed")
             .help("install it, or write `boot: {manage: false}` in the inventory and see to it by hand"));
     }
+    // First: whoever is killed after it changes the files in this boot, or is told to by the next plan.
+    host.write_system_file(NOTE, &format!("{NOTE_FORM}{}\n", boot_id(host)?))?;
     for file in &edit.files {
         if !edit.back {
             back_up(file, host)?;
@@ -262,6 +268,7 @@ fn make(edit: &Edit, host: &Host, progress: &mut dyn FnMut(Progress)) -> Result<
         for file in &edit.files {
             drop_backup(file, host)?;
         }
+        host.remove_file(NOTE)?;
     }
     Ok(())
 }

@@ -5,8 +5,8 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-use super::daemon::engine;
-use super::{Description, Fault, Host, Kind, Problem, Progress, Rest};
+use super::daemon::engine::{self, UNIT};
+use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, systemd};
 use crate::facts::Support;
 use crate::facts::engine::process;
 
@@ -34,6 +34,11 @@ impl Backend {
             Self::Nft => "iptables-nft",
             Self::Legacy => "iptables-legacy",
         }
+    }
+
+    /// What `iptables` or `ip6tables` stands for then.
+    fn of(self, program: &str) -> String {
+        self.name().replacen("iptables", program, 1)
     }
 
     /// The one that this is not.
@@ -76,14 +81,32 @@ impl Desired {
     }
 }
 
-/// What is there.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Observed {
-    /// What is chosen; none where iptables is not installed.
+/// What a program stands for by somebody's choice; none where that is left to the distribution.
+type Choice = Option<Backend>;
+
+/// What a program stands for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// None where it is not installed.
     pub backend: Option<Backend>,
     /// Whether somebody chose it, so that upgrades leave it.
     pub chosen: bool,
-    /// Whether an engine runs, which has its rules in the tables of this one.
+}
+
+impl Program {
+    fn choice(self) -> Choice {
+        self.backend.filter(|_| self.chosen)
+    }
+}
+
+/// What is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// `iptables`.
+    pub iptables: Program,
+    /// `ip6tables`.
+    pub ip6tables: Program,
+    /// Whether an engine runs, which has its rules in the tables of these.
     pub running: bool,
 }
 
@@ -91,16 +114,21 @@ pub struct Observed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// What was chosen before; none where it was left to the distribution.
-    pub before: Option<Backend>,
+    pub before: Choice,
     /// What is chosen; none where it is left to the distribution.
-    pub after: Option<Backend>,
+    pub after: Choice,
+    /// What was and is chosen for `ip6tables`, where that is not the same.
+    #[serde(default)]
+    pub ip6tables: Option<(Choice, Choice)>,
     /// Whether a running engine is restarted.
     pub restart: bool,
 }
 
-impl Observed {
-    fn choice(&self) -> Option<Backend> {
-        self.backend.filter(|_| self.chosen)
+impl Change {
+    /// Each program with what was and what is chosen.
+    fn programs(&self) -> [(&'static str, Choice, Choice); 2] {
+        let (before, after) = self.ip6tables.unwrap_or((self.before, self.after));
+        [("ip6tables", before, after), ("iptables", self.before, self.after)]
     }
 }
 
@@ -114,13 +142,9 @@ impl Kind for Iptables {
     fn key(_: &Desired) {}
 
     fn observe(keys: &[()], host: &Host) -> Result<Vec<Observed>, Fault> {
-        let link = fs::read_link(host.path("/etc/alternatives/iptables")).ok();
-        let link = link.map(|link| link.to_string_lossy().into_owned()).unwrap_or_default();
-        // The first line of its state says who chooses.
-        let state = host.read_text("/var/lib/dpkg/alternatives/iptables")?.unwrap_or_default();
         let observed = Observed {
-            backend: Backend::ALL.into_iter().find(|backend| link.ends_with(backend.name())),
-            chosen: state.lines().next() == Some("manual"),
+            iptables: look("iptables", host)?,
+            ip6tables: look("ip6tables", host)?,
             running: process::find(host).is_some(),
         };
         Ok(vec![observed; keys.len()])
@@ -128,34 +152,45 @@ impl Kind for Iptables {
 
     fn diff(desired: &Desired, observed: &Observed) -> Result<Option<Change>, Problem> {
         // What is not installed yet will be the distribution's own choice.
-        let now = observed.backend.unwrap_or(Backend::Nft);
-        let wanted = now.other();
-        let needed = desired.fails.contains(&now) && desired.works.contains(&wanted);
-        let change = || Change { before: observed.choice(), after: Some(wanted), restart: observed.running };
-        Ok(needed.then(change))
+        let now = |program: Program| program.backend.unwrap_or(Backend::Nft);
+        let failing = [observed.iptables, observed.ip6tables].map(now).into_iter().find(|now| desired.fails.contains(now));
+        let Some(wanted) = failing.map(Backend::other).filter(|wanted| desired.works.contains(wanted)) else {
+            return Ok(None);
+        };
+        let (before, before6) = (observed.iptables.choice(), observed.ip6tables.choice());
+        Ok(Some(Change {
+            before,
+            after: Some(wanted),
+            ip6tables: (before6 != before).then_some((before6, Some(wanted))),
+            restart: observed.running,
+        }))
     }
 
     fn apply(change: &Change, host: &Host, progress: &mut dyn FnMut(Progress)) -> Result<Change, Fault> {
-        // The one that is looked at comes last, so that a run that is killed in between is seen to have more to do.
-        for name in ["ip6tables", "iptables"] {
-            let args = match change.after {
-                Some(backend) => {
-                    let kind = backend.name().trim_start_matches("iptables");
-                    vec!["--set".to_owned(), name.to_owned(), format!("/usr/sbin/{name}{kind}")]
-                }
-                None => vec!["--auto".to_owned(), name.to_owned()],
-            };
-            host.command("update-alternatives").args(&args).run()?.expect_success(name)?;
-        }
-        if change.restart && process::find(host).is_some() {
+        // It may have started since the plan was made. It is stopped before anything is changed: an engine that a killed
+        // run left running would have its rules in tables that nobody speaks to any more, and nothing would show it.
+        let running = process::find(host).is_some();
+        if running {
             progress(Progress::text("restarting docker"));
-            engine::restart(host)?;
+            systemd::turn(host, "stop", UNIT)?;
         }
-        Ok(change.clone())
+        let programs = change.programs();
+        let made = programs.iter().try_for_each(|(program, _, after)| choose(program, *after, host));
+        if made.is_err() {
+            // What does not go back either was not changed.
+            let _ = programs.iter().try_for_each(|(program, before, _)| choose(program, *before, host));
+        }
+        let back = if running { engine::restart(host) } else { Ok(()) };
+        made.and(back).map(|()| change.clone())
     }
 
     fn undo(receipt: &Change) -> Option<Change> {
-        Some(Change { before: receipt.after, after: receipt.before, restart: receipt.restart })
+        Some(Change {
+            before: receipt.after,
+            after: receipt.before,
+            ip6tables: receipt.ip6tables.map(|(before, after)| (after, before)),
+            restart: receipt.restart,
+        })
     }
 
     fn key_of(_: &Change) -> Option<()> {
@@ -163,11 +198,14 @@ impl Kind for Iptables {
     }
 
     fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
-        match observed.choice() {
-            now if now == change.after => Rest::of(None),
-            now if now == change.before => Rest::of(Some(change.clone())),
-            now => Rest::foreign(format!("iptables was made {} since", now.map_or("the default", Backend::name))),
+        let now = [observed.ip6tables, observed.iptables].map(Program::choice);
+        let each = || change.programs().into_iter().zip(now);
+        let foreign = each().find(|((_, before, after), now)| now != before && now != after);
+        if let Some(((program, ..), now)) = foreign {
+            return Rest::foreign(format!("{program} was made {} since", now.map_or("the default", Backend::name)));
         }
+        let done = each().all(|((_, _, after), now)| now == after);
+        Rest::of((!done).then(|| change.clone()))
     }
 
     fn describe(change: &Change) -> Description {
@@ -179,8 +217,28 @@ impl Kind for Iptables {
     }
 }
 
+fn look(program: &str, host: &Host) -> Result<Program, Fault> {
+    let link = fs::read_link(host.path(format!("/etc/alternatives/{program}"))).ok();
+    let link = link.map(|link| link.to_string_lossy().into_owned()).unwrap_or_default();
+    let is = |backend: &Backend| link.ends_with(&backend.of(program));
+    // The first line of its state says who chooses.
+    let state = host.read_text(format!("/var/lib/dpkg/alternatives/{program}"))?.unwrap_or_default();
+    Ok(Program { backend: Backend::ALL.into_iter().find(is), chosen: state.lines().next() == Some("manual") })
+}
+
+fn choose(program: &str, choice: Choice, host: &Host) -> Result<(), Fault> {
+    let args = match choice {
+        Some(backend) => vec!["--set".to_owned(), program.to_owned(), format!("/usr/sbin/{}", backend.of(program))],
+        None => vec!["--auto".to_owned(), program.to_owned()],
+    };
+    host.command("update-alternatives").args(&args).run()?.expect_success(program).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixListener;
+
     use super::super::boot::tests::program;
     use super::*;
 
@@ -204,39 +262,136 @@ mod tests {
         assert_eq!(of(&all[..1], &[]), (vec![], vec![]));
     }
 
-    /// A host whose update-alternatives sets links as the real one does.
+    /// A host whose update-alternatives sets links as the real one does, and keeps a list of what is done to it.
     fn host() -> (tempfile::TempDir, Host) {
         let root = tempfile::tempdir().unwrap();
         let host = Host::at(root.path());
         let script = "mkdir -p etc/alternatives var/lib/dpkg/alternatives\n\
                       case $1 in --set) to=$3 mode=manual ;; --auto) to=/usr/sbin/$2-nft mode=auto ;; *) exit 2 ;; esac\n\
-                      ln -sfn $to etc/alternatives/$2; echo $mode >var/lib/dpkg/alternatives/$2";
+                      ln -sfn $to etc/alternatives/$2; echo $mode >var/lib/dpkg/alternatives/$2; echo $2 >>done";
         program(&host, "update-alternatives", script);
         (root, host)
+    }
+
+    /// Gives it a systemd, and an engine that runs and answers.
+    fn with_engine(host: &Host) {
+        let script = "case $1 in\n\
+                      show) echo LoadState=loaded; [ -e proc/77 ] && echo ActiveState=active || echo ActiveState=inactive ;;\n\
+                      stop) rm -r proc/77; echo stop >>done ;;\n\
+                      restart) mkdir -p proc/77; echo dockerd >proc/77/comm; echo restart >>done ;;\n\
+                      esac";
+        program(host, "systemctl", script);
+        fs::create_dir_all(host.path("/run/systemd/system")).unwrap();
+        host.write_system_file("/proc/77/comm", "dockerd\n").unwrap();
+        let listener = UnixListener::bind(host.path("/run/docker.sock")).unwrap();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let _ = stream.read(&mut [0; 256]);
+                let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n");
+            }
+        });
+    }
+
+    fn now(host: &Host) -> Observed {
+        Iptables::observe(&[()], host).unwrap().remove(0)
+    }
+
+    fn both(backend: Backend, chosen: bool, running: bool) -> Observed {
+        let program = Program { backend: Some(backend), chosen };
+        Observed { iptables: program, ip6tables: program, running }
+    }
+
+    fn legacy_only() -> Desired {
+        Desired { works: vec![Backend::Legacy], fails: vec![Backend::Nft] }
+    }
+
+    fn apply(change: &Change, host: &Host) -> Result<Change, Fault> {
+        Iptables::apply(change, host, &mut |_| ())
     }
 
     #[test]
     fn both_programs_are_changed_and_left_to_the_distribution_again() {
         let (_root, host) = host();
-        let look = || Iptables::observe(&[()], &host).unwrap().remove(0);
-        assert_eq!(look(), Observed::default());
-        let desired = Desired { works: vec![Backend::Legacy], fails: vec![Backend::Nft] };
-        let change = Iptables::diff(&desired, &look()).unwrap().unwrap();
-        let receipt = Iptables::apply(&change, &host, &mut |_| ()).unwrap();
-        assert_eq!(look(), Observed { backend: Some(Backend::Legacy), chosen: true, running: false });
+        assert_eq!(now(&host), Observed::default());
+        let change = Iptables::diff(&legacy_only(), &now(&host)).unwrap().unwrap();
+        let receipt = apply(&change, &host).unwrap();
+        assert_eq!(now(&host), both(Backend::Legacy, true, false));
         let link = fs::read_link(host.path("/etc/alternatives/ip6tables")).unwrap();
         assert_eq!(link.to_str(), Some("/usr/sbin/ip6tables-legacy"));
-        assert_eq!(Iptables::diff(&desired, &look()), Ok(None));
-        assert_eq!(Iptables::rest(&change, &look()), Rest::of(None));
+        assert_eq!(Iptables::diff(&legacy_only(), &now(&host)), Ok(None));
+        assert_eq!(Iptables::rest(&change, &now(&host)), Rest::of(None));
         let undo = Iptables::undo(&receipt).unwrap();
-        assert_eq!(Iptables::rest(&undo, &look()), Rest::of(Some(undo.clone())));
-        Iptables::apply(&undo, &host, &mut |_| ()).unwrap();
-        assert_eq!(look(), Observed { backend: Some(Backend::Nft), chosen: false, running: false });
+        assert_eq!(Iptables::rest(&undo, &now(&host)), Rest::of(Some(undo.clone())));
+        apply(&undo, &host).unwrap();
+        assert_eq!(now(&host), both(Backend::Nft, false, false));
         program(&host, "update-alternatives", "echo 'error: no alternatives for iptables' >&2; exit 2");
-        let fault = Iptables::apply(&change, &host, &mut |_| ()).unwrap_err();
+        let fault = apply(&change, &host).unwrap_err();
         assert!(fault.cause.contains("no alternatives"), "{fault}");
         // Somebody has chosen otherwise since.
-        let theirs = Observed { backend: Some(Backend::Nft), chosen: true, running: false };
+        let mut theirs = both(Backend::Nft, true, false);
+        assert_eq!(Iptables::rest(&undo, &theirs).foreign, ["ip6tables was made iptables-nft since"]);
+        theirs.ip6tables = now(&host).ip6tables;
         assert_eq!(Iptables::rest(&undo, &theirs).foreign, ["iptables was made iptables-nft since"]);
+    }
+
+    #[test]
+    fn ip6tables_alone_is_changed_and_put_back_as_it_was() {
+        let (_root, host) = host();
+        choose("iptables", Some(Backend::Legacy), &host).unwrap();
+        choose("ip6tables", None, &host).unwrap();
+        let before = now(&host);
+        let change = Iptables::diff(&legacy_only(), &before).unwrap().unwrap();
+        assert_eq!(change.ip6tables, Some((None, Some(Backend::Legacy))));
+        let receipt = apply(&change, &host).unwrap();
+        assert_eq!((now(&host), Iptables::diff(&legacy_only(), &now(&host))), (both(Backend::Legacy, true, false), Ok(None)));
+        apply(&Iptables::undo(&receipt).unwrap(), &host).unwrap();
+        assert_eq!(now(&host), before);
+        // Journals of before know nothing of it.
+        let old = r#"{"before": null, "after": "legacy", "restart": false}"#;
+        let old: Change = serde_json::from_str(old).unwrap();
+        assert_eq!(old.programs().map(|(_, before, after)| (before, after)), [(None, Some(Backend::Legacy)); 2]);
+    }
+
+    #[test]
+    fn wherever_it_is_killed_no_engine_runs_with_tables_of_before() {
+        let (_root, whole) = host();
+        with_engine(&whole);
+        let change = Iptables::diff(&legacy_only(), &now(&whole)).unwrap().unwrap();
+        apply(&change, &whole).unwrap();
+        let done = whole.read_text("/done").unwrap().unwrap();
+        let done: Vec<_> = done.lines().collect();
+        assert_eq!(done, ["stop", "ip6tables", "iptables", "restart"]);
+        assert_eq!(now(&whole), both(Backend::Legacy, true, true));
+        for killed_after in 0..done.len() {
+            let (_root, host) = host();
+            with_engine(&host);
+            for step in &done[..killed_after] {
+                match *step {
+                    "stop" => systemd::turn(&host, "stop", UNIT).unwrap(),
+                    program => choose(program, Some(Backend::Legacy), &host).unwrap(),
+                }
+            }
+            let left = now(&host);
+            // Where it is stopped, the plan starts it as one that should run.
+            assert_eq!(left.running, killed_after == 0);
+            match Iptables::diff(&legacy_only(), &left).unwrap() {
+                Some(change) => drop(apply(&change, &host).unwrap()),
+                None => assert_eq!(killed_after, 3),
+            }
+            assert_eq!(now(&host), both(Backend::Legacy, true, killed_after == 0));
+        }
+    }
+
+    #[test]
+    fn what_fails_half_way_is_taken_back_and_the_engine_runs_again() {
+        let (_root, host) = host();
+        with_engine(&host);
+        let change = Iptables::diff(&legacy_only(), &now(&host)).unwrap().unwrap();
+        let script = "mkdir -p etc/alternatives; [ \"$1 $2\" != '--set iptables' ] || { echo no such file >&2; exit 2; }\n\
+                      ln -sfn ${3:-/usr/sbin/$2-nft} etc/alternatives/$2";
+        program(&host, "update-alternatives", script);
+        let fault = apply(&change, &host).unwrap_err();
+        assert!(fault.cause.contains("no such file"), "{fault}");
+        assert_eq!(now(&host), both(Backend::Nft, false, true));
     }
 }

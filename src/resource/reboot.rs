@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Description, Fault, Host, Kind, Problem, Progress, Rest};
 
 /// Where the kernel tells which boot this is; random, and another one after each.
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+pub(super) const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// A reboot. Whoever asked for it waits for the host and looks at it again.
 #[derive(Debug)]
@@ -78,7 +78,8 @@ impl Kind for Reboot {
     }
 }
 
-fn boot_id(host: &Host) -> Result<String, Fault> {
+/// Which boot this is, as the kernel calls it.
+pub(super) fn boot_id(host: &Host) -> Result<String, Fault> {
     let id = host.read_text(BOOT_ID)?.unwrap_or_default().trim().to_owned();
     if id.is_empty() { Err(Fault::new(BOOT_ID, "does not tell which boot this is")) } else { Ok(id) }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Kernel {
 }
 
 /// The release of Debian whose packages are taken besides this computer's own.
-const ANOTHER: &str = "trixie";
+pub(crate) const ANOTHER: &str = "trixie";
 
 /// The scripts of this computer's own release and of another one; and one of your own choice by `SKEP_CHECK_CONFIG`.
 pub(crate) fn scripts() -> Vec<Script> {

@@ -10,6 +10,7 @@ mod script;
 #[expect(dead_code, reason = "shared with other test files, which use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -137,7 +138,6 @@ fn skep_and_the_script_differ_only_where_the_documentation_says_so() {
 
 /// A difference, and under which name it is known, if it is.
 #[derive(Debug)]
-#[expect(dead_code, reason = "shown where it is not known")]
 struct Difference {
     option: String,
     theirs: Option<(Section, Answer)>,

@@ -1,5 +1,7 @@
 //! The audit of hosts: logins, identity, room, packages, first starts.
 
+use std::fs;
+
 use serde_json::Value;
 use skep::audit::{CHECKS, Family};
 
@@ -21,6 +23,7 @@ fn hosts() {
     assert!(amiss.is_empty(), "{amiss:#?}");
     every_host_is_judged(&healthy);
     copied_card(&bench);
+    copied_hardware_address(&bench);
     let plants =
         [plant_access(&bench), plant_disks(&bench), plant_packages(&bench), plant_first_start(&bench)];
     let found = audit(&bench);
@@ -57,6 +60,28 @@ fn copied_card(bench: &Bench) {
         assert!(verdict["remedy"].to_string().contains(remedy), "{verdict:#?}");
     }
     assert!(!format!("{found:?}").contains(id.trim()), "the machine-id is spread");
+}
+
+/// Two boards whose boot file sets one hardware address, on a network besides skep's own.
+fn copied_hardware_address(bench: &Bench) {
+    const MAC: &str = "02:00:5e:00:00:09";
+    let written = fs::read_to_string(bench.inventory_path()).expect("the inventory is there");
+    let mut with_addresses = written.clone();
+    for (node, role, address) in [("n1", "manager", "10.9.9.1"), ("n2", "worker", "10.9.9.2")] {
+        bench.on(node, &format!("ip link add twin9 address {MAC} type bridge && ip addr add {address}/24 dev twin9 && ip link set twin9 up"));
+        let role = format!("role: {role}");
+        with_addresses = with_addresses.replace(&role, &format!("{role}, advertise: {address}"));
+    }
+    fs::write(bench.inventory_path(), with_addresses).expect("the inventory is written");
+    let found = audit(bench);
+    let twins = |verdict: &&Value| verdict["check"] == "unique-address" && verdict["severity"] == "error";
+    let verdict = found.iter().find(twins).unwrap_or_else(|| panic!("{found:#?}"));
+    assert_eq!(names(verdict), "n1 n2");
+    assert!(text(verdict, "message").contains(MAC), "{verdict:#?}");
+    fs::write(bench.inventory_path(), written).expect("the inventory is written");
+    for node in ["n1", "n2"] {
+        bench.on(node, "ip link del twin9");
+    }
 }
 
 fn plant_access(bench: &Bench) -> Vec<Plant> {

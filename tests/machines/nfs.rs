@@ -31,6 +31,7 @@ fn share() {
     bench.inventory(&NODES, &shares(&bench, "fsid=0, "));
     // Nothing keeps its time, as on a board that starts at the date of its image.
     bench.on("n2", "date --set=@1577836800");
+    bench.skep(&["audit", "--no-ports"]).exits(4).prints("behind the other nodes'");
     bench.skep(&["up", "--yes"]).exits(0).prints("set the clock (");
     let time = bench.on("n2", "date +%s").trim().parse::<u64>().unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();

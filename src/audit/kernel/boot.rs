@@ -2,32 +2,38 @@
 
 use super::target::{Running, Target};
 use crate::facts::inspection::kernel::BootFile;
-use crate::resource::boot::place::{is_downstream, is_pi};
+use crate::facts::kernel_options::built_without;
+use crate::resource::boot::switch::{DISABLE, arguments, disables, in_force};
 use crate::resource::boot::{Loader, Place, SWITCHED};
 
 /// What enables these controllers: skep itself where it can, and the exact line for that board for whoever does it by hand.
 pub(super) fn remedy(target: &Target<'_>, running: &Running<'_>, controllers: &[&str]) -> Vec<String> {
-    // Only these two are ever left out at boot; the rest is the kernel's configuration.
-    let booted: Vec<_> = controllers.iter().copied().filter(|name| SWITCHED.contains(name)).collect();
+    // Only these two are ever left out at boot; the rest is the kernel's configuration, as is what it was booted with.
+    let by_boot = |name: &&str| {
+        SWITCHED.contains(name)
+            && built_without(target.options, name).is_none()
+            && !in_force(&running.kernel.command_line, name)
+    };
+    let booted: Vec<_> = controllers.iter().copied().filter(by_boot).collect();
     if booted.is_empty() {
         return vec!["boot a kernel that has them, see kernel-necessary and kernel-optional".to_owned()];
     }
     let model = running.kernel.model.as_deref();
     let place = Place::of(|path| file(running, path).is_some(), model);
-    let disabled = running.kernel.command_line.iter().any(|word| word.starts_with("cgroup_disable="));
-    let here = running.kernel.boot_files.iter().any(|file| disables(file, &booted));
-    let by_firmware = is_pi(model) && disabled && !here && !is_downstream(target.release);
-    let through_skep =
-        place.as_ref().filter(|place| !(by_firmware && place.loader == Loader::Pi)).map(|place| {
-            format!("`skep up --reboot` changes {} and reboots, one node after another", place.shown())
-        });
+    let words = running.kernel.boot_files.iter().flat_map(words);
+    let by_firmware = place.as_ref().is_some_and(|place| {
+        place.is_overruled(&booted, &running.kernel.command_line, words, target.release)
+    });
+    let through_skep = place.as_ref().filter(|_| !by_firmware).map(|place| {
+        format!("`skep up --reboot` changes {} and reboots, one node after another", place.shown())
+    });
     through_skep.into_iter().chain(by_hand(running, place.as_ref(), &booted, by_firmware)).collect()
 }
 
 fn by_hand(running: &Running<'_>, place: Option<&Place>, booted: &[&str], by_firmware: bool) -> Vec<String> {
-    if let Some(switched_off) = running.kernel.boot_files.iter().find(|file| disables(file, booted)) {
+    if let Some(switched_off) = running.kernel.boot_files.iter().find(|file| disables(words(file), booted)) {
         let path = &switched_off.path;
-        return vec![then_reboot(path, format!("sed -i 's/ *cgroup_disable=[a-z,]*//g' {path}"))];
+        return vec![then_reboot(path, format!("sed -i 's/ *{DISABLE}[a-z,]*//g' {path}"))];
     }
     let arguments = arguments(booted);
     let Some(Place { loader, path }) = place else {
@@ -56,15 +62,8 @@ fn file<'a>(running: &Running<'a>, path: &str) -> Option<&'a BootFile> {
     running.kernel.boot_files.iter().find(|file| file.path == path)
 }
 
-fn disables(file: &BootFile, controllers: &[&str]) -> bool {
-    let words = file.lines.iter().flat_map(|line| line.split_whitespace());
-    let lists = words.filter_map(|word| word.split_once("cgroup_disable=")).map(|(_, list)| list);
-    lists.flat_map(|list| list.split(',')).any(|name| controllers.contains(&name.trim_matches('"')))
-}
-
-fn arguments(controllers: &[&str]) -> String {
-    let each: Vec<_> = controllers.iter().map(|name| format!("cgroup_enable={name}")).collect();
-    each.join(" ")
+fn words(file: &BootFile) -> impl Iterator<Item = &str> {
+    file.lines.iter().flat_map(|line| line.split_whitespace())
 }
 
 fn then_reboot(path: &str, line: String) -> String {
@@ -90,12 +89,14 @@ fn in_environment(file: &BootFile, arguments: &str) -> String {
 /// Raspberry Pi's firmware switches the controller off, and this kernel does not let `cmdline.txt` undo it.
 fn in_device_tree() -> Vec<String> {
     vec![
-            "the firmware's device tree passes `cgroup_disable=memory`, which only Raspberry Pi's own kernel lets \
-             cmdline.txt undo: boot Raspberry Pi OS"
-                .to_owned(),
+        format!(
+            "the firmware's device tree passes `{DISABLE}memory`, which only Raspberry Pi's own kernel lets cmdline.txt \
+             undo: boot Raspberry Pi OS"
+        ),
+        format!(
             "or take it out of the device tree, again after each upgrade of the firmware: for DTB in \
              /boot/firmware/bcm27*.dtb; do fdtput -t s $DTB /chosen bootargs \"$(fdtget $DTB /chosen bootargs | sed \
-             's/cgroup_disable=memory *//')\"; done; reboot"
-                .to_owned(),
-        ]
+             's/{DISABLE}memory *//')\"; done; reboot"
+        ),
+    ]
 }

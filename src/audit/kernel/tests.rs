@@ -318,6 +318,23 @@ fn the_memory_controller_comes_back_by_the_boot_file_of_the_board() {
 }
 
 #[test]
+fn no_boot_file_helps_a_kernel_that_was_built_without_a_controller() {
+    let lacks = |option: &str, words: &[&str]| {
+        let audited = with(Support::Missing, &[option]).facts("n1", |facts| {
+            facts.kernel.controllers.retain(|name| name != "memory");
+            let kernel = &mut facts.inspection.as_mut().unwrap().kernel;
+            kernel.command_line = words.iter().map(|word| (*word).to_owned()).collect();
+            kernel.boot_files = vec![BootFile { path: "/boot/armbianEnv.txt".to_owned(), lines: Vec::new() }];
+        });
+        remedies(&audited, &CGROUP)
+    };
+    let another = ["boot a kernel that has them, see kernel-necessary and kernel-optional"];
+    assert_eq!(lacks("MEMCG", &[]), another);
+    assert_eq!(lacks("VXLAN", &["cgroup_enable=memory"]), another);
+    assert!(lacks("VXLAN", &[])[0].starts_with("`skep up --reboot` changes /boot/armbianEnv.txt"));
+}
+
+#[test]
 fn iptables_goes_with_the_kernel_or_the_other_one_is_named() {
     let with_program = |program: Option<&str>, lacks: &[&str], support| {
         with(support, lacks).inspection("n1", |inspection| {

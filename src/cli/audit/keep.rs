@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use super::super::args::Audit;
 use super::super::exit;
 use super::super::failure::Failure;
+use super::super::shared::SharedReporter;
 use crate::apply::state_dir;
 use crate::atomic;
-use crate::audit::Report;
-use crate::inventory::model::Inventory;
+use crate::audit::{CHECKS, Changes, Report};
+use crate::report::audit_page;
 
 /// What stands for the newest audit that was saved without a name.
 const LAST: &str = "last";
@@ -28,32 +29,34 @@ pub(super) struct Keep {
     html: Option<PathBuf>,
     save: Option<Option<PathBuf>>,
     /// The audit that this one is held against.
-    pub(super) since: Option<Report>,
+    since: Option<Report>,
 }
 
 impl Keep {
     /// Reads what is to be read, and sees that the rest can be written.
-    pub(super) fn of(command: &Audit, inventory: &Inventory) -> Result<Self, Failure> {
+    pub(super) fn of(command: &Audit, cluster: &str) -> Result<Self, Failure> {
         for (option, path) in
             [("--html", command.html.as_ref()), ("--save", command.save.as_ref().and_then(Option::as_ref))]
         {
             path.map_or(Ok(()), |path| may_be_written(option, path))?;
         }
-        let since =
-            command.since.as_deref().map(|path| earlier(path, &inventory.name, &folder())).transpose()?;
+        let since = command.since.as_deref().map(|path| earlier(path, cluster, &folder())).transpose()?;
         Ok(Self { html: command.html.clone(), save: command.save.clone(), since })
     }
 
-    /// Writes the files, and tells where they are.
-    pub(super) fn write(
+    /// Shows the audit, and what changed; writes the files, and tells where they are.
+    pub(super) fn tell(
         &self,
+        reporter: &SharedReporter,
         run: &str,
         report: &Report,
-        page: impl FnOnce() -> String,
     ) -> Result<Vec<String>, Failure> {
+        let changes = self.since.as_ref().map(|before| Changes::between(before, report));
+        reporter.audit(report, changes.as_ref());
         let mut told = Vec::new();
         if let Some(path) = &self.html {
-            atomic::replace(path, &page()).map_err(|error| not_written(path, &error))?;
+            let page = audit_page(report, changes.as_ref(), CHECKS);
+            atomic::replace(path, &page).map_err(|error| not_written(path, &error))?;
             told.push(format!("page: {}", path.display()));
         }
         if let Some(path) = &self.save {

@@ -6,19 +6,24 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
+use super::keep::Keep;
 use crate::audit::kernel::{ConfigError, judge_file};
 use crate::audit::{AUDIT_VERSION, AuditedNode, Report, Severity};
-use crate::cli::args::Common;
+use crate::cli::args::{Audit, Common};
 use crate::cli::exit;
 use crate::cli::failure::Failure;
+use crate::cli::run::run_id;
+use crate::cli::shared::SharedReporter;
 use crate::inventory::model::{NodeName, Role};
 use crate::report;
 
 /// Judges the configuration, and shows what came of it as an audit of one node that is named after the file.
-pub(super) fn run(common: &Common, path: &Path, version: Option<&str>) -> Result<u8, Failure> {
+pub(super) fn run(common: &Common, command: &Audit, path: &Path) -> Result<u8, Failure> {
     let shown = path.display().to_string();
-    let text = read(path).map_err(|error| Failure::new(exit::USAGE, format!("{shown}: {error}")))?;
     let name = path.file_name().map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
+    let keep = Keep::of(command, &name)?;
+    let text = read(path).map_err(|error| Failure::new(exit::USAGE, format!("{shown}: {error}")))?;
+    let version = command.kernel_version.as_deref();
     let node = NodeName(name.clone());
     let (release, verdicts) =
         judge_file(&text, version, &shown, &node).map_err(|error| refused(&shown, &error))?;
@@ -32,7 +37,10 @@ pub(super) fn run(common: &Common, path: &Path, version: Option<&str>) -> Result
         verdicts,
         reach: None,
     };
-    report::reporter(&common.printer()).audit(&report, None);
+    let printer = common.printer();
+    let reporter = SharedReporter::new(report::reporter(&printer));
+    let told = keep.tell(&reporter, &run_id(), &report)?;
+    told.iter().for_each(|line| printer.note(line));
     Ok(if report.worst() == Severity::Error { exit::FINDINGS } else { exit::OK })
 }
 

@@ -432,7 +432,8 @@ fn iptables_that_the_kernel_does_not_go_with_is_changed_in_the_engines_turn() {
     for host in world.hosts.values_mut() {
         let options = [("NF_TABLES", Missing), ("IP_NF_FILTER", BuiltIn), ("IP_NF_NAT", BuiltIn)];
         host.facts.kernel.options.extend(options.map(|(name, support)| (name.to_owned(), support)));
-        let nft = iptables::Observed { backend: Some(Backend::Nft), chosen: false, running: true };
+        let nft = iptables::Program { backend: Some(Backend::Nft), chosen: false };
+        let nft = iptables::Observed { iptables: nft, ip6tables: nft, running: true };
         host.observed.insert(Key::Iptables(()), Ok(Observed::Iptables(nft)));
     }
     let about = |world: &World| -> Vec<String> {

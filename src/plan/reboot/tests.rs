@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::facts::SwarmNode;
+use crate::facts::{Support, SwarmNode};
 use crate::inventory::model::{NodeName, Role, WhenDue};
 use crate::plan::tests::{on_settled_hosts, titles};
 use crate::plan::{Plan, make};
@@ -19,19 +19,19 @@ fn swarm(lacking: &[&str]) -> World {
     let world = World::new("home").manager("n1").manager("n2").manager("n3").worker("n4");
     let mut world = on_settled_hosts(world.swarm("c1", Some("home"), &NODES));
     for name in lacking {
-        see(&mut world, name, "a=1\n", false);
+        see(&mut world, name, "a=1\n", None);
     }
     world
 }
 
-/// A board that lacks the memory controller, with this text in its boot file, written since it was booted or not.
-fn see(world: &mut World, name: &str, text: &str, newer: bool) {
+/// A board that lacks the memory controller, with this text in its boot file, and rebooted since that was written or not.
+fn see(world: &mut World, name: &str, text: &str, rebooted: Option<bool>) {
     let observed = boot::Observed {
         missing: vec!["memory".to_owned()],
         release: "6.6".to_owned(),
         place: Some(Place { loader: Loader::Environment, path: "/boot/armbianEnv.txt".to_owned() }),
         texts: vec![Some(text.to_owned())],
-        newer,
+        rebooted,
         ..boot::Observed::default()
     };
     let host = world.hosts.get_mut(&NodeName::from(name)).unwrap();
@@ -95,7 +95,7 @@ fn nobody_is_rebooted_who_did_not_say_so() {
         assert!(told_help.starts_with(help), "{told_help}");
     }
     // Changed before, and not rebooted since: there is nothing to change, and still to be told.
-    see(&mut world, "n1", "extraargs=cgroup_enable=memory\n", true);
+    see(&mut world, "n1", "extraargs=cgroup_enable=memory\n", Some(false));
     assert_eq!(turns(&plan(&world)), edits[1..]);
     assert_eq!(plan(&world).warnings.len(), 1);
     world.inventory.boot.manage = false;
@@ -131,7 +131,7 @@ fn members_are_rebooted_one_after_another_once_all_files_are_changed() {
 #[test]
 fn hosts_in_no_swarm_are_just_rebooted() {
     let mut world = on_settled_hosts(World::new("home").manager("n1"));
-    see(&mut world, "n1", "a=1\n", false);
+    see(&mut world, "n1", "a=1\n", None);
     world.choices.reboot = true;
     assert_eq!(
         turns(&plan(&world)),
@@ -172,7 +172,7 @@ fn the_only_manager_is_rebooted_with_a_warning() {
     let world = World::new("home").manager("n1").worker("n2");
     let members = [("n1", Role::Manager), ("n2", Role::Worker)];
     let mut world = on_settled_hosts(world.swarm("c1", Some("home"), &members));
-    see(&mut world, "n1", "a=1\n", false);
+    see(&mut world, "n1", "a=1\n", None);
     world.choices.reboot = true;
     let plan = plan(&world);
     assert!(
@@ -204,7 +204,7 @@ fn what_a_killed_run_left_drained_gets_its_tasks_back_once() {
 #[test]
 fn a_reboot_that_did_not_help_is_a_problem_and_not_repeated() {
     let mut world = swarm(&[]);
-    see(&mut world, "n1", "extraargs=cgroup_enable=memory\n", false);
+    see(&mut world, "n1", "extraargs=cgroup_enable=memory\n", Some(true));
     world.choices.reboot = true;
     let plan = plan(&world);
     assert!(plan.is_empty() && plan.warnings.is_empty(), "{plan:?}");
@@ -226,4 +226,65 @@ fn boards_without_a_file_to_change_are_told_of_together() {
     assert!(plan.is_empty() && plan.problems.is_empty(), "{plan:?}");
     let [(message, _)] = told(&plan.warnings)[..] else { panic!("{plan:?}") };
     assert!(message.starts_with("n1 and n2: the kernel lacks the memory controller of cgroups"), "{message}");
+}
+
+#[test]
+fn a_kernel_that_was_built_without_a_controller_is_not_rebooted_for_it() {
+    let mut world = swarm(&["n1", "n2", "n3"]);
+    world.choices.reboot = true;
+    for (name, support) in [("n1", Support::Missing), ("n2", Support::Missing), ("n3", Support::Unknown)] {
+        world.facts_mut(name).kernel.options.insert("MEMCG".to_owned(), support);
+    }
+    let Some(Ok(Observed::Boot(observed))) =
+        world.hosts.get_mut(&"n2".into()).unwrap().observed.get_mut(&Key::Boot(boot::Key::Running))
+    else {
+        panic!("it was just put there")
+    };
+    // This one may come all the same.
+    observed.missing.push("cpuset".to_owned());
+    let plan = plan(&world);
+    let changed: Vec<_> = titles(&plan).into_iter().filter(|title| title.contains(": enable ")).collect();
+    assert_eq!(
+        changed,
+        [
+            "kernel n2: enable the cpuset controller of cgroups at boot",
+            "kernel n3: enable the memory controller of cgroups at boot"
+        ]
+    );
+    let turn = |node: &str| {
+        ["drain", "reboot", "make available", "see that"].map(|word| format!("kernel {node} {word}"))
+    };
+    let turns: Vec<_> = turns(&plan).into_iter().filter(|step| !step.contains("enable")).collect();
+    assert_eq!(turns, [turn("n2"), turn("n3")].concat());
+    assert_eq!(
+        told(&plan.warnings),
+        [(
+            "the kernel of n1 and n2 lacks CONFIG_MEMCG: limits of containers do not hold there, and no boot setting \
+             changes that",
+            "boot another kernel; `skep audit` names its package"
+        )]
+    );
+    // Whoever leaves boot settings alone need not hear of it.
+    world.inventory.boot.manage = false;
+    for host in world.hosts.values_mut() {
+        host.observed.remove(&Key::Boot(boot::Key::Running));
+    }
+    assert!(make(&world.view()).warnings.is_empty());
+}
+
+#[test]
+fn a_kernel_that_lacks_what_it_was_booted_with_is_told_of_and_left_alone() {
+    let mut world = swarm(&["n4"]);
+    world.choices.reboot = true;
+    let Some(Ok(Observed::Boot(observed))) =
+        world.hosts.get_mut(&"n4".into()).unwrap().observed.get_mut(&Key::Boot(boot::Key::Running))
+    else {
+        panic!("it was just put there")
+    };
+    observed.command_line.push("cgroup_enable=memory".to_owned());
+    let plan = plan(&world);
+    assert!(plan.is_empty() && plan.problems.is_empty(), "{plan:?}");
+    assert!(
+        told(&plan.warnings)[0].0.starts_with("n4: the kernel 6.6 was booted with `cgroup_enable=memory`")
+    );
 }

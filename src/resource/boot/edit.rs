@@ -2,12 +2,7 @@
 //! changes nothing.
 
 use super::place::{Loader, Place};
-
-/// What switches controllers off, as a list with commas; unknown to nobody.
-pub(super) const DISABLE: &str = "cgroup_disable=";
-
-/// What switches them on: Armbian's, Raspberry Pi's and Debian's older kernels know it, others pass it by.
-const ENABLE: &str = "cgroup_enable=";
+use super::switch::{DISABLE, ENABLE, arguments, enables, without};
 
 /// The texts that a place's files shall have, in their order.
 ///
@@ -30,34 +25,15 @@ pub(super) fn edit(
     })
 }
 
-/// Whether words of a command line enable a controller, and none switches it off.
-pub(super) fn enables(words: &[String], name: &str) -> bool {
-    let mut each = words.iter().map(String::as_str);
-    names(each.clone(), ENABLE, name) && !names(each.by_ref(), DISABLE, name)
-}
-
-/// Whether one of the words is a switch whose list has a controller.
-fn names<'w>(mut words: impl Iterator<Item = &'w str>, switch: &str, name: &str) -> bool {
-    words.any(|word| {
-        let list = word.split_once(switch).map_or("", |(_, list)| list);
-        list.split(',').any(|of| of.trim_matches(['"', '\'']) == name)
-    })
-}
-
 /// Arguments of a kernel with the controllers enabled.
-pub(super) fn amended(arguments: &str, controllers: &[String]) -> String {
-    let mut amended = allowed(arguments, controllers);
-    for name in controllers {
-        if names(amended.split_whitespace(), ENABLE, name) {
-            continue;
-        }
-        if amended.ends_with(|last: char| !last.is_whitespace()) {
-            amended.push(' ');
-        }
-        amended += ENABLE;
-        amended += name;
+fn amended(words: &str, controllers: &[String]) -> String {
+    let mut amended = allowed(words, controllers);
+    let missing = |name: &&String| !enables(amended.split_whitespace(), name);
+    let missing: Vec<_> = controllers.iter().filter(missing).collect();
+    if !missing.is_empty() && amended.ends_with(|last: char| !last.is_whitespace()) {
+        amended.push(' ');
     }
-    amended
+    amended + &arguments(&missing)
 }
 
 /// Arguments of a kernel without what switches the controllers off.
@@ -74,7 +50,7 @@ fn allowed(arguments: &str, controllers: &[String]) -> String {
             allowed += space;
             break;
         }
-        match kept(word, controllers) {
+        match without(word, controllers) {
             Some(word) => {
                 allowed += blanks.take().unwrap_or(space);
                 allowed += &word;
@@ -83,13 +59,6 @@ fn allowed(arguments: &str, controllers: &[String]) -> String {
         }
     }
     allowed
-}
-
-/// A word without the controllers that it switches off; none where nothing is left of it.
-fn kept(word: &str, controllers: &[String]) -> Option<String> {
-    let Some(list) = word.strip_prefix(DISABLE) else { return Some(word.to_owned()) };
-    let left: Vec<_> = list.split(',').filter(|name| !controllers.iter().any(|of| of == name)).collect();
-    (!left.is_empty()).then(|| format!("{DISABLE}{}", left.join(",")))
 }
 
 /// A line without its end, and its end.
@@ -103,11 +72,8 @@ fn environment(text: &str, controllers: &[String]) -> String {
     const NAME: &str = "extraargs=";
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let Some(place) = lines.iter().rposition(|line| line.starts_with(NAME)) else {
-        let (end, line) = match text.ends_with('\n') || text.is_empty() {
-            true => ("", amended("", controllers)),
-            false => ("\n", amended("", controllers)),
-        };
-        return format!("{text}{end}{NAME}{line}\n");
+        let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
+        return format!("{text}{end}{NAME}{}\n", arguments(controllers));
     };
     let (body, end) = ended(lines[place]);
     let line = format!("{NAME}{}{end}", amended(&body[NAME.len()..], controllers));
@@ -145,8 +111,8 @@ fn extlinux(text: &str, controllers: &[String]) -> Result<String, &'static str> 
     let place = own.clone().position(|line| keyword(line).0 == "append");
     let place = begin + place.ok_or("has no line `append` for the label that is booted")?;
     let (body, end) = ended(lines[place]);
-    let arguments = body.len() - keyword_rest(body).len();
-    let line = format!("{}{}{end}", &body[..arguments], amended(&body[arguments..], controllers));
+    let begin = body.len() - keyword_rest(body).len();
+    let line = format!("{}{}{end}", &body[..begin], amended(&body[begin..], controllers));
     Ok([&lines[..place], &[line.as_str()], &lines[place + 1..]].concat().concat())
 }
 
@@ -179,7 +145,7 @@ fn with_own(own: &str, controllers: &[String]) -> Vec<String> {
 
 /// skep's own file beside that one.
 fn dropin(loader: Loader, controllers: &[String]) -> String {
-    let arguments = amended("", controllers);
+    let arguments = arguments(controllers);
     let line = match loader {
         Loader::UbootMenu => format!(
             "U_BOOT_PARAMETERS=\"${{U_BOOT_PARAMETERS:-$(cat /etc/kernel/cmdline 2>/dev/null || echo ro quiet)}} {arguments}\""

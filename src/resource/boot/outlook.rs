@@ -1,7 +1,7 @@
 //! What follows from what the running kernel lacks and what its boot files say.
 
-use super::edit::{DISABLE, amended, edit, enables};
-use super::place::{Loader, is_downstream};
+use super::edit::edit;
+use super::switch::{arguments, in_force};
 use super::{Edit, Observed, Problem, TextChange, controllers_named};
 
 /// What follows for a host.
@@ -20,14 +20,23 @@ pub enum Outlook {
 /// What follows for a host that should have these controllers.
 ///
 /// # Errors
-/// Where a file is not understood, and where the kernel was booted with what enables them and lacks them all the same.
-pub(crate) fn outlook(controllers: &[String], observed: &Observed) -> Result<Outlook, Problem> {
-    let lacking: Vec<_> = observed.missing.iter().filter(|name| controllers.contains(name)).cloned().collect();
+/// Where a file is not understood, and where the host was rebooted since and its kernel was booted without what the file
+/// says.
+pub(crate) fn outlook(controllers: &[impl AsRef<str>], observed: &Observed) -> Result<Outlook, Problem> {
+    let asked = |name: &&String| controllers.iter().any(|asked| asked.as_ref() == *name);
+    let lacking: Vec<_> = observed.missing.iter().filter(asked).cloned().collect();
     if lacking.is_empty() {
         return Ok(Outlook::Fine);
     }
+    // What it was booted with in vain, another boot would not bring either.
+    let (vain, lacking): (Vec<_>, Vec<_>) =
+        lacking.into_iter().partition(|name| in_force(&observed.command_line, name));
+    if lacking.is_empty() {
+        return Ok(Outlook::Hopeless(in_vain(&vain, observed)));
+    }
     let Some(place) = &observed.place else { return Ok(Outlook::Hopeless(nowhere(&lacking))) };
-    if place.loader == Loader::Pi && disabled_elsewhere(observed) && !is_downstream(&observed.release) {
+    let words = observed.texts.iter().flatten().flat_map(|text| text.split_whitespace());
+    if place.is_overruled(&lacking, &observed.command_line, words, &observed.release) {
         return Ok(Outlook::Hopeless(firmware(&lacking, &observed.release)));
     }
     let wanted = edit(place, &observed.texts, &lacking).map_err(|cause| Problem {
@@ -40,25 +49,19 @@ pub(crate) fn outlook(controllers: &[String], observed: &Observed) -> Result<Out
         .zip(observed.texts.iter().zip(&wanted))
         .filter_map(|(path, (now, wanted))| TextChange::between(path, now.as_deref(), wanted.as_deref()))
         .collect();
-    if !files.is_empty() || !place.knows(&observed.made, &lacking) {
-        return Ok(Outlook::Edit(Edit { place: place.clone(), controllers: lacking, files, back: false }));
+    let as_it_should_be = files.is_empty() && place.knows(&observed.made, &lacking);
+    match observed.rebooted {
+        Some(true) if as_it_should_be => Err(in_vain(&lacking, observed)),
+        Some(false) if as_it_should_be => Ok(Outlook::Due(lacking)),
+        // Without any file this notes which boot it is: only the next one shows whether they help.
+        _ => Ok(Outlook::Edit(Edit { place: place.clone(), controllers: lacking, files, back: false })),
     }
-    match observed.newer {
-        true => Ok(Outlook::Due(lacking)),
-        false => Err(in_vain(&lacking, observed)),
-    }
-}
-
-/// Whether controllers are switched off, and not by the file that may be changed.
-fn disabled_elsewhere(observed: &Observed) -> bool {
-    let here = observed.texts.iter().flatten().any(|text| text.contains(DISABLE));
-    !here && observed.command_line.iter().any(|word| word.starts_with(DISABLE))
 }
 
 fn nowhere(lacking: &[String]) -> Problem {
     Problem {
         message: format!("the kernel lacks {}, and no boot file is there that skep knows", controllers_named(lacking)),
-        help: format!("add `{}` to the kernel's command line by hand, and reboot; `skep audit` tells more", amended("", lacking)),
+        help: format!("add `{}` to the kernel's command line by hand, and reboot; `skep audit` tells more", arguments(lacking)),
     }
 }
 
@@ -79,7 +82,7 @@ pub(super) fn in_vain(lacking: &[String], observed: &Observed) -> Problem {
     let release = &observed.release;
     let file = observed.place.as_ref().map_or("its boot file", |place| place.shown());
     let leave = "`boot: {manage: false}` in the inventory leaves it at that";
-    if lacking.iter().all(|name| enables(&observed.command_line, name)) {
+    if lacking.iter().all(|name| in_force(&observed.command_line, name)) {
         return Problem {
             message: format!(
                 "the kernel {release} was booted with `{}` and lacks {named} all the same",

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::switch::{disables, in_force};
+
 /// What boots a host, as far as its command line goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -88,7 +90,22 @@ impl Place {
 
     /// Whether what that program made, of which these are the words about cgroups, enables the controllers.
     pub(super) fn knows(&self, made: &[String], controllers: &[String]) -> bool {
-        self.made().is_none() || controllers.iter().all(|name| super::edit::enables(made, name))
+        self.made().is_none() || controllers.iter().all(|name| in_force(made, name))
+    }
+
+    /// Whether a Raspberry Pi's firmware switches one of the controllers off, by the running kernel's command line but not
+    /// by these words of the boot file, and the kernel of this release lets no boot file undo that.
+    pub(crate) fn is_overruled<'w>(
+        &self,
+        controllers: &[impl AsRef<str>],
+        command_line: &[String],
+        words: impl IntoIterator<Item = &'w str>,
+        release: &str,
+    ) -> bool {
+        self.loader == Loader::Pi
+            && disables(command_line.iter().map(String::as_str), controllers)
+            && !disables(words, controllers)
+            && !is_downstream(release)
     }
 
     /// The file that a person would look into.
@@ -98,11 +115,11 @@ impl Place {
 }
 
 /// Whether the firmware calls the machine a Raspberry Pi.
-pub(crate) fn is_pi(model: Option<&str>) -> bool {
+fn is_pi(model: Option<&str>) -> bool {
     model.is_some_and(|model| model.starts_with("Raspberry Pi"))
 }
 
 /// Whether a kernel is Raspberry Pi's own: `6.6.31+rpt-rpi-v8`, `6.1.21-v8+`; Armbian's for these boards is built from it.
-pub(crate) fn is_downstream(release: &str) -> bool {
+fn is_downstream(release: &str) -> bool {
     ["rpi", "-v6", "-v7", "-v8", "bcm27"].iter().any(|part| release.contains(part))
 }

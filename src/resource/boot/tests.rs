@@ -5,6 +5,7 @@ use std::process::Command;
 
 use proptest::prelude::*;
 
+use super::super::reboot::BOOT_ID;
 use super::edit::edit;
 use super::*;
 
@@ -132,6 +133,7 @@ fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
         ("/sys/fs/cgroup/cgroup.controllers", "cpuset cpu io pids\n"),
         ("/proc/sys/kernel/osrelease", "6.6.31\n"),
         ("/proc/cmdline", "root=/dev/sda secret=x\n"),
+        (BOOT_ID, "first\n"),
     ];
     for (path, text) in kernel.iter().chain(files) {
         host.write_system_file(path, text).unwrap();
@@ -239,16 +241,92 @@ fn the_running_kernel_decides_not_the_file() {
     assert_eq!(Boot::undo(&check), None);
 }
 
+fn boot(host: &Host, id: &str) {
+    host.write_system_file(BOOT_ID, &format!("{id}\n")).unwrap();
+}
+
+fn planned(host: &Host) -> Result<Outlook, Problem> {
+    outlook::outlook(&SWITCHED, &seen(host, Key::Running))
+}
+
+fn make_it(host: &Host) -> Change {
+    let change = Boot::diff(&wanted(), &seen(host, Key::Running)).unwrap().unwrap();
+    Boot::apply(&change, host, &mut |_| ()).unwrap();
+    change
+}
+
 #[test]
-fn a_file_younger_than_the_boot_waits_for_the_next_one() {
-    let (_root, host) = host(&[("/boot/armbianEnv.txt", "extraargs=cgroup_enable=memory\n")]);
-    let booted = |at: u64| {
-        host.write_system_file("/proc/stat", &format!("btime {at}\n")).unwrap();
-        host.write_system_file("/proc/1/stat", &format!("1 (systemd) S{} 0 1\n", " 0".repeat(18))).unwrap();
-        seen(&host, Key::Running)
-    };
-    let observed = booted(1_700_000_000);
-    assert!(observed.newer && Boot::diff(&wanted(), &observed) == Ok(None), "{observed:?}");
-    let observed = booted(9_000_000_000);
-    assert!(!observed.newer && Boot::diff(&wanted(), &observed).is_err(), "{observed:?}");
+fn another_boot_than_that_of_the_change_tells_that_it_was_in_vain() {
+    let (_root, host) = host(&[("/boot/armbianEnv.txt", "a=1\n")]);
+    let change = make_it(&host);
+    let due = Outlook::Due(names(&["memory"]));
+    assert_eq!(planned(&host), Ok(due.clone()));
+    // Neither a clock nor a hand that touches the file makes another boot of it.
+    let file = fs::File::options().write(true).open(host.path("/boot/armbianEnv.txt")).unwrap();
+    for years in [1, 60] {
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(years * 31_557_600)).unwrap();
+        assert_eq!(planned(&host), Ok(due.clone()));
+    }
+    boot(&host, "second");
+    let problem = planned(&host).unwrap_err();
+    assert!(problem.message.contains("was booted without what /boot/armbianEnv.txt says"), "{problem}");
+    // What is changed once more may help once more.
+    host.write_system_file("/boot/armbianEnv.txt", "a=2\n").unwrap();
+    make_it(&host);
+    assert_eq!(planned(&host), Ok(due));
+    host.write_system_file("/proc/cmdline", "cgroup_enable=memory\n").unwrap();
+    assert!(matches!(planned(&host), Ok(Outlook::Hopeless(problem)) if problem.message.contains("was booted with")));
+    Boot::apply(&Boot::undo(&change).unwrap(), &host, &mut |_| ()).unwrap_err();
+    assert!(host.metadata(NOTE).unwrap().is_some());
+}
+
+#[test]
+fn where_nobody_noted_the_boot_it_is_noted_and_one_reboot_tells() {
+    let text = "extraargs=cgroup_enable=memory\n";
+    for note in [None, Some("2 first\n")] {
+        let (_root, host) = host(&[("/boot/armbianEnv.txt", text)]);
+        if let Some(note) = note {
+            host.write_system_file(NOTE, note).unwrap();
+        }
+        let change = make_it(&host);
+        assert!(matches!(&change, Change::Edit(edit) if edit.files.is_empty()), "{change:?}");
+        assert_eq!(Boot::rest(&change, &seen(&host, Key::Running)), Rest::of(None));
+        assert_eq!((Boot::undo(&change), planned(&host)), (None, Ok(Outlook::Due(names(&["memory"])))));
+        assert_eq!(host.read_text("/boot/armbianEnv.txt").unwrap().as_deref(), Some(text));
+        boot(&host, "second");
+        assert!(planned(&host).is_err());
+    }
+}
+
+#[test]
+fn whoever_is_killed_between_note_and_change_is_told_the_change_again() {
+    let (_root, host) = host(&[("/etc/default/grub", GRUB)]);
+    program(&host, "update-grub", MAKES);
+    let kept = |path: &str| host.read_text(path).unwrap();
+    let receipt = make_it(&host);
+    let files = ["/etc/default/grub", "/etc/default/grub.d/90-skep.cfg", "/boot/grub/grub.cfg"];
+    let after = files.map(kept);
+    let note = kept(NOTE);
+    Boot::apply(&Boot::undo(&receipt).unwrap(), &host, &mut |_| ()).unwrap();
+    assert_eq!(kept(NOTE), None, "an undo leaves nothing behind");
+    let before = files.map(kept);
+    // Each of these is what a kill leaves behind, in the order in which they are written; the host is rebooted after it.
+    for written in 0..=files.len() {
+        boot(&host, "first");
+        host.write_system_file(NOTE, note.as_deref().unwrap()).unwrap();
+        for (place, file) in files.iter().enumerate() {
+            match if place < written { &after[place] } else { &before[place] } {
+                Some(text) => host.write_system_file(file, text).unwrap(),
+                None => host.remove_file(file).unwrap(),
+            }
+        }
+        boot(&host, "second");
+        if written == files.len() {
+            assert!(planned(&host).is_err(), "this one was whole, and booted");
+        } else {
+            assert!(matches!(planned(&host), Ok(Outlook::Edit(_))), "{written}");
+            make_it(&host);
+            assert_eq!((files.map(kept), planned(&host)), (after.clone(), Ok(Outlook::Due(names(&["memory"])))));
+        }
+    }
 }
