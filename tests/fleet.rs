@@ -322,6 +322,7 @@ async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
             ..Login::default()
         },
         first_login: None,
+        mac: None,
         advertise: None,
         labels: BTreeMap::new(),
     };
@@ -331,7 +332,7 @@ async fn a_host_that_is_off_is_tried_again_and_does_not_hold_up_the_others() {
         Arc::new(move |event| events.lock().expect("no panic").push(event))
     };
     let options = fleet::Options {
-        first_logins: false,
+        first_logins: BTreeMap::new(),
         forks: 1,
         connect_timeout: Some(Duration::from_secs(5)),
         retry_for: Duration::from_secs(1),

@@ -233,7 +233,7 @@ fn swarm_action(plan: Option<&Plan>, phase: PhaseName, step: usize) -> Option<&c
     let phases = plan?.phases.iter().filter(|found| found.name == phase);
     phases.filter_map(|found| found.steps.get(step)).find_map(|step| match &step.action {
         Action::Swarm(action) => Some(action),
-        Action::Change(_) | Action::Local(_) | Action::FirstLogin(_) => None,
+        Action::Change(_) | Action::Local(_) | Action::FirstLogin(_) | Action::Repair(_) => None,
     })
 }
 

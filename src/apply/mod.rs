@@ -4,6 +4,7 @@
 //! waited for. There is nothing to resume from: the hosts and the swarm are the state, and the next run's plan holds
 //! what is left.
 
+mod clones;
 mod history;
 mod journal;
 mod leave;
@@ -221,6 +222,10 @@ impl Executor<'_> {
                 local::run(hook, report).await?;
                 Ok(Done { receipt: None, swarm: None })
             }
+            Action::Repair(repair) => {
+                self.repair(&step.node, repair).await?;
+                Ok(Done { receipt: None, swarm: None })
+            }
             // Taken in before anything of a plan is done: there is no agent yet.
             Action::FirstLogin(_) => {
                 Err(Fault::new(&step.node, "it was not taken in").help("run `skep up` again"))
@@ -307,6 +312,7 @@ fn goes_along(step: &Step) -> bool {
         }
         Action::Local(_) => false,
         Action::FirstLogin(_) => true,
+        Action::Repair(_) => sort(step) == Sort::Harmless,
     }
 }
 
@@ -316,6 +322,8 @@ fn sort(step: &Step) -> Sort {
         Action::Swarm(_) => Sort::Swarm,
         Action::Local(_) => Sort::Alone,
         Action::FirstLogin(_) => Sort::Harmless,
+        Action::Repair(repair) if repair.describe().disrupts.is_some() => Sort::Restart,
+        Action::Repair(_) => Sort::Harmless,
         Action::Change(change) if change.describe().disrupts.is_some() => Sort::Restart,
         Action::Change(_) => Sort::Harmless,
     }

@@ -47,6 +47,19 @@ pub(super) const ENGINE_ID: Check = Check {
 };
 
 /// See its explanation.
+pub(super) const HOST_KEY: Check = Check {
+    id: "host-key",
+    family: Family::System,
+    title: "SSH host key of its own",
+    explanation: "A host proves by the key of its SSH server that it is the one that you know. Boards that serve the key of \
+        their image, and cards that were copied, all prove the same: whoever has one of them can pass for the others, \
+        and known_hosts tells them apart no more. Two nodes with one key are an error. What is compared is the ed25519 \
+        key in /etc/ssh, else the RSA key. `skep up --repair-clones` makes new ones on all but one, and records them \
+        over the connection that it has: nobody is asked to trust them.",
+    examine: |case| unique(case, Identity::HostKey),
+};
+
+/// See its explanation.
 pub(super) const ADDRESS: Check = Check {
     id: "unique-address",
     family: Family::System,
@@ -106,7 +119,8 @@ fn place(identity: Identity) -> &'static str {
     match identity {
         Identity::Machine => "/etc/machine-id",
         Identity::Hostname => "/etc/hostname",
-        Identity::Engine => "docker info",
+        Identity::Engine | Identity::Member => "docker info",
+        Identity::HostKey => "/etc/ssh",
     }
 }
 
@@ -250,7 +264,9 @@ mod tests {
         assert_eq!(said[0], "error n1 n2: several nodes have one hostname, n2");
         assert_eq!(
             boards.verdicts(&HOSTNAME)[0].remedy,
-            ["give each its own, such as `hostnamectl set-hostname n2` on n2"]
+            [
+                "give each its own, such as `hostnamectl set-hostname n2` on n2; `skep up --repair-clones` does it"
+            ]
         );
         let renamed =
             single().inspection("n1", |inspection| inspection.boot.names.kernel = "orangepi".to_owned());

@@ -14,6 +14,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 mod used;
+mod volumes;
 
 use super::{Case, Judgement, Subject, Verdict};
 use crate::facts::inspection::nfs::rpc::{PORT, Server};
@@ -33,6 +34,7 @@ pub(super) use mounts::MOUNTS;
 pub(super) use root::ROOT;
 pub(super) use server::SERVER;
 pub(super) use used::USED;
+pub(super) use volumes::VOLUMES;
 
 /// What helps where `skep up` has yet to do its work.
 const SKEP_UP: &str = "skep up";

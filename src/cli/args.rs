@@ -102,7 +102,7 @@ pub(super) enum Command {
     Plan(Plan),
     /// Make the hosts what the inventory says: show the plan, ask, do it, verify it
     #[command(
-        after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --replace-engine     engines from another source go, node by node\n  skep up --reboot             nodes whose boot settings changed, one after another\n  skep up --json --yes | jq .\n  skep up --take-over          from a run that sleeps or hangs"
+        after_help = "Examples:\n  skep up\n  skep up --yes --limit n3\n  skep up --replace-engine     engines from another source go, node by node\n  skep up --reboot             nodes whose boot settings changed, one after another\n  skep up --repair-clones      cards that were copied get identities of their own\n  skep up --json --yes | jq .\n  skep up --take-over          from a run that sleeps or hangs"
     )]
     Up(Changing),
     /// Draw the cluster: nodes, roles, leader, quorum, and how many losses it survives
@@ -215,6 +215,9 @@ pub(super) struct Changing {
     /// Reboot nodes that have to be, one after another
     #[arg(long)]
     pub(super) reboot: bool,
+    /// Give hosts that were copied from one card machine-ids, host names, host keys and engine IDs of their own
+    #[arg(long)]
+    pub(super) repair_clones: bool,
 }
 
 #[derive(Debug, Default, Args)]

@@ -10,7 +10,7 @@ use crate::apply::{Account, Accounts, millis};
 use crate::event::Event;
 use crate::fleet;
 use crate::inventory::model::{Node, NodeName};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Action, Plan};
 use crate::resource::Fault;
 
 /// Shows who is to be taken in, asks, and does it. A host that cannot be taken in is told of, and left out of the rest.
@@ -40,7 +40,7 @@ async fn carry_out(run: &Run<'_>, plan: &Plan, observation: &mut Observation) ->
         for (place, step) in phase.steps.iter().enumerate() {
             let (node, title) = (step.node.clone(), step.action.describe().title);
             (run.sink)(Event::StepStarted { node: node.clone(), phase: phase.name, step: place, title });
-            // One that was taken in by half has an agent already, which gives way.
+            // One that a key opens has an agent already, which gives way.
             if let Some(session) = observation.sessions.remove(&node) {
                 session.finish().await;
             }
@@ -50,7 +50,11 @@ async fn carry_out(run: &Run<'_>, plan: &Plan, observation: &mut Observation) ->
     }
     let nodes: Vec<Node> =
         run.inventory.nodes.iter().filter(|node| places.contains_key(&node.name)).cloned().collect();
-    let options = fleet::Options { first_logins: true, ..run.fleet_options() };
+    let first_logins = plan.steps().filter_map(|(_, step)| match &step.action {
+        Action::FirstLogin(first) => Some((step.node.clone(), first.begun)),
+        _ => None,
+    });
+    let options = fleet::Options { first_logins: first_logins.collect(), ..run.fleet_options() };
     let begun = Instant::now();
     let see = |node, session| run.see(node, session, true);
     let seen = fleet::connect_each(&nodes, &options, Arc::clone(&run.sink), see).await;

@@ -50,5 +50,6 @@ pub(super) fn choices(common: &Common, changing: &Changing) -> Choices {
         assume_new: changing.assume_new.iter().cloned().collect(),
         replace_engine: changing.replace_engine,
         reboot: changing.reboot,
+        repair_clones: changing.repair_clones,
     }
 }

@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
             ask_secret: ask::secret(self.common, &self.reporter),
             identities: Arc::clone(&self.identities),
             agent_dir: self.common.agent_dir.clone(),
-            first_logins: false,
+            first_logins: BTreeMap::new(),
         }
     }
 

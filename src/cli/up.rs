@@ -1,5 +1,6 @@
 //! `skep up`: makes the hosts what the inventory says.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::args::{Changing, Common};
@@ -65,6 +66,9 @@ async fn carry_out(run: &mut Run<'_>, observation: &mut Observation) -> u8 {
         }
         Err(code) => return finish(run, observation, &accounts, &[], Some(code)),
     }
+    if let ControlFlow::Break(code) = repair_clones(run, observation, &mut accounts).await {
+        return finish(run, observation, &accounts, &[], code);
+    }
     run.choices.reboot |= may_reboot(run, observation);
     let run = &*run;
     let mut next = Some(plan_at_rest(run, observation).await);
@@ -81,6 +85,32 @@ async fn carry_out(run: &mut Run<'_>, observation: &mut Observation) -> u8 {
     }
     let findings = verify(run, &accounts, observation, amiss).await;
     finish(run, observation, &accounts, &findings, None)
+}
+
+/// Gives hosts that were copied from one card what each must have for itself, where the user asked for it: the rest can
+/// only be planned for hosts that can be told apart. The exit code, if there is one yet, where the run ends here.
+async fn repair_clones(
+    run: &Run<'_>,
+    observation: &mut Observation,
+    accounts: &mut Accounts,
+) -> ControlFlow<Option<u8>> {
+    let plan = plan::repairs(&run.view(observation));
+    if plan.is_empty() {
+        return ControlFlow::Continue(());
+    }
+    (run.sink)(Event::Planned { plan: plan.clone() });
+    if !plan.refusals.is_empty() {
+        return ControlFlow::Break(Some(exit::REFUSED));
+    }
+    if run.stop.is_asked() || !ask::go_ahead(run, "Do this first?") {
+        return ControlFlow::Break(Some(exit::FAILED));
+    }
+    apply::add(accounts, execute(run, &plan, observation).await);
+    if apply::any_failed(accounts) || run.stop.is_asked() {
+        return ControlFlow::Break(None);
+    }
+    run.look_again(observation).await;
+    ControlFlow::Continue(())
 }
 
 /// Executes a plan.

@@ -1,5 +1,6 @@
 //! All hosts of an inventory at once, a bounded number at a time.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,22 +9,24 @@ use futures_util::{FutureExt, StreamExt, stream};
 use secrecy::SecretString;
 
 use super::agents::Agents;
+use super::denied::Denied;
 use super::elevation::Elevation;
 use super::failure::Bootstrap;
 use super::first_login::password::ARMBIAN;
-use super::first_login::{Entrance, settle};
+use super::first_login::{Entrance, replace, settle};
 use super::password::{Keyring, Passwords};
 use super::place::PLACES;
-use super::reconnect::{LogIn, Refusal};
+use super::reconnect::{LogIn, Refusal, Relearn};
 use super::remote::Remote;
 use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
 use crate::inventory::model::{self, FirstLogin, Login, Node, NodeName};
 use crate::inventory::{HostArg, SecretSource};
 use crate::resource::Fault;
+use crate::scan;
 use crate::ssh::{
-    self, AskHostKey, AskSecret, ConnectError, ExecError, Given, HopSpec, Identities, OnRetry, PinLater,
-    SshConfig, Target,
+    self, AskHostKey, AskSecret, ConnectError, ExecError, Find, Given, HopSpec, Identities, OnRetry,
+    PinLater, Route, SshConfig, Target, Whereabouts,
 };
 
 /// How long the SSH server of a host in its first boot may take over a restart.
@@ -57,8 +60,9 @@ pub struct Options {
     pub identities: Arc<Identities>,
     /// Where the user says that the agents are.
     pub agent_dir: Option<PathBuf>,
-    /// Whether hosts are taken in as freshly flashed ones, where the inventory tells how. Their passwords change.
-    pub first_logins: bool,
+    /// Hosts that are taken in, where the inventory tells how; and whether a key opens them already, so that only the
+    /// image's password has to go.
+    pub first_logins: BTreeMap<NodeName, bool>,
 }
 
 /// Why there is no session on a host.
@@ -102,10 +106,11 @@ pub async fn connect_each<'n, T, W: Future<Output = T>>(
         ask: options.ask.clone(),
         ask_secret: options.ask_secret.clone(),
         on_retry: Some(tell_retries(Arc::clone(&sink))),
+        find: Some(find(Arc::clone(&sink))),
         ..ssh::Options::new(Arc::clone(&options.identities))
     };
     let config = SshConfig::of_user();
-    let secrets = Secrets::resolve(nodes, options.first_logins).await;
+    let secrets = Secrets::resolve(nodes, &options.first_logins).await;
     let keyring = Arc::new(Keyring::new(options.ask_secret.clone()));
     let (secrets, ssh, config, work) = (&secrets, &ssh, &config, &work);
     let opened = stream::iter(nodes.iter().enumerate()).map(|(place, node)| {
@@ -119,8 +124,11 @@ pub async fn connect_each<'n, T, W: Future<Output = T>>(
                     ..given(node)
                 };
                 let target = config.target(given).await;
-                let target =
+                let mut target =
                     target.map_err(|error| Fault::new(&node.name, error.to_string()).help(error.help()))?;
+                // What lies behind another host is in no network of this computer.
+                let direct = matches!(target.route, Route::Direct);
+                target.whereabouts = node.mac.as_deref().filter(|_| direct).map(Whereabouts::by);
                 let passwords = Passwords {
                     sudo: secrets.of(node, &node.login.sudo_password)?,
                     login: target.password.clone(),
@@ -144,6 +152,22 @@ fn tell_retries(sink: Sink) -> OnRetry {
     })
 }
 
+/// Looks for hosts in the networks of this computer, and says where they are.
+fn find(sink: Sink) -> Find {
+    Arc::new(move |target: Target| {
+        let sink = Arc::clone(&sink);
+        async move {
+            let mac = target.whereabouts?.mac;
+            let found = scan::by_mac(&mac, target.host.parse().ok(), target.port).await?;
+            let cause =
+                format!("it is not at {}; a host with its hardware address {mac} is at {found}", target.host);
+            sink(Event::Retrying { node: NodeName::from(target.node.as_str()), cause });
+            Some(found)
+        }
+        .boxed()
+    })
+}
+
 /// One host from without.
 struct Door<'a> {
     node: &'a Node,
@@ -163,16 +187,18 @@ impl Door<'_> {
         let Self { node, ssh, sink, .. } = self;
         let begun = Instant::now();
         sink(Event::Connecting { node: node.name.clone() });
-        let (session, target) = match &node.first_login {
-            Some(first) if self.options.first_logins => {
+        let first = node.first_login.as_ref();
+        let taking_in = first.zip(self.options.first_logins.get(&node.name));
+        let (session, target) = match (taking_in, first) {
+            (Some((first, false)), _) => {
                 let new = self.secrets.of(node, &first.new_password)?;
                 // What sudo wants from now on, where it wants any.
                 passwords.login = new.clone().or(passwords.login);
                 passwords.user.clone_from(&first.user);
                 self.take_in(first, target, new).await?
             }
-            Some(_) => self.first_come(target).await?,
-            None => {
+            (_, Some(_)) => self.first_come(target).await?,
+            (_, None) => {
                 let session = ssh::connect(&target, ssh).await.map_err(|error| unreachable(&error))?;
                 (session, target)
             }
@@ -188,14 +214,17 @@ impl Door<'_> {
         let opened =
             HostSession::open(node.name.clone(), Box::new(session), agents, privilege, &mut on_push).await;
         let opened = opened.map_err(|error| {
-            let expired = matches!(error, Bootstrap::Exec(ExecError::PasswordExpired { .. }));
-            let none =
-                if expired && node.first_login.is_some() { NoSession::Fresh } else { NoSession::Failed };
+            let fresh = first.is_some_and(|first| is_left_halfway(&error, first));
+            let none = if fresh { NoSession::Fresh } else { NoSession::Failed };
             none(error.fault(&node.name.0))
         })?;
+        if let Some((first, _)) = taking_in {
+            let (image, new) = (self.image(first)?, self.secrets.of(node, &first.new_password)?);
+            replace(&opened, first, &image, new, sink).await?;
+        }
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         sink(Event::Connected { node: node.name.clone(), ms });
-        Ok(opened.reopened_by(again(target, ssh)))
+        Ok(opened.known_by(relearn(target.clone())).reopened_by(again(target, ssh)))
     }
 
     /// Logs in to a host that may be a freshly flashed one: its key is recorded once it has the one that it keeps.
@@ -230,10 +259,27 @@ impl Door<'_> {
         target: Target,
         new: Option<SecretString>,
     ) -> Result<(ssh::Session, Target), Fault> {
-        let image = self.secrets.of(self.node, &first.password)?;
-        let image = image.unwrap_or_else(|| SecretString::from(ARMBIAN));
+        let image = self.image(first)?;
         let (node, ssh, sink) = (&self.node.name, self.ssh.clone(), self.sink);
         Entrance { node, first, target, ssh, image, new, sink }.enter().await
+    }
+
+    /// The password of the node's image.
+    fn image(&self, first: &FirstLogin) -> Result<SecretString, Fault> {
+        let image = self.secrets.of(self.node, &first.password)?;
+        Ok(image.unwrap_or_else(|| SecretString::from(ARMBIAN)))
+    }
+}
+
+/// Whether a key opens a host, and its image's password is in the way: it has expired, or sudo wants the one that should be
+/// in force and is not yet, since a run was killed.
+fn is_left_halfway(error: &Bootstrap, first: &FirstLogin) -> bool {
+    match error {
+        Bootstrap::Exec(ExecError::PasswordExpired { .. }) => true,
+        Bootstrap::Denied(Denied::Wrong { owner, .. }) => {
+            *owner == first.user && first.new_password.is_some()
+        }
+        _ => false,
     }
 }
 
@@ -249,6 +295,13 @@ fn again(target: Target, ssh: &ssh::Options) -> LogIn {
                 .map_err(|error| Refusal { fault: unreachable(&error), passing: error.is_transient() })
         }
         .boxed()
+    })
+}
+
+fn relearn(target: Target) -> Relearn {
+    Arc::new(move |new, old| {
+        let target = target.clone();
+        async move { ssh::relearn(&target, new, old).await.map_err(|error| unreachable(&error)) }.boxed()
     })
 }
 
@@ -288,16 +341,19 @@ fn unreachable(error: &ConnectError) -> Fault {
 struct Secrets(Vec<(SecretSource, Result<SecretString, String>)>);
 
 /// Where the secrets of a node's logins come from.
-fn sources(node: &Node, first_logins: bool) -> impl Iterator<Item = &SecretSource> {
+fn sources<'n>(
+    node: &'n Node,
+    first_logins: &BTreeMap<NodeName, bool>,
+) -> impl Iterator<Item = &'n SecretSource> + use<'n> {
     let Login { password, key_passphrase, sudo_password, .. } = &node.login;
-    let first = node.first_login.as_ref().filter(|_| first_logins);
+    let first = node.first_login.as_ref().filter(|_| first_logins.contains_key(&node.name));
     let first = first.into_iter().flat_map(|first| [&first.password, &first.new_password]);
     [password, key_passphrase, sudo_password].into_iter().chain(first).flatten()
 }
 
 impl Secrets {
     /// Fetches each once, one after the other: a command may ask the user for a passphrase.
-    async fn resolve(nodes: &[Node], first_logins: bool) -> Self {
+    async fn resolve(nodes: &[Node], first_logins: &BTreeMap<NodeName, bool>) -> Self {
         let mut secrets = Self::default();
         for source in nodes.iter().flat_map(|node| sources(node, first_logins)) {
             if secrets.find(source).is_none() {

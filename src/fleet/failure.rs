@@ -76,6 +76,7 @@ impl Bootstrap {
             }
             Self::Tool(tool) => match tool.as_str() {
                 "gunzip" => "run `apt-get install gzip` there".to_owned(),
+                "perl" => "run `apt-get install perl-base` there".to_owned(),
                 _ => "run `apt-get install coreutils` there".to_owned(),
             },
             Self::NoPlace(places) => return places.first().map(Unfit::help),

@@ -15,6 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use super::bootstrap::OnPush;
 use super::failure::{Bootstrap, last_line};
 use super::remote::{Exit, Input, Output};
+use super::script::Program;
 use super::session::{Launcher, lock};
 use crate::ssh::ExecError;
 use crate::wire::{Answer, Body, Reply, Request, SILENCE_S, frame};
@@ -48,7 +49,7 @@ struct Waiting {
 impl Link {
     /// Starts an agent.
     pub(super) async fn open(launcher: Launcher, on_push: OnPush<'_>) -> Result<Self, Bootstrap> {
-        let channel = launcher.start("serve", on_push).await?;
+        let channel = launcher.start(Program::Agent("serve"), on_push).await?;
         let (sender, receiver) = mpsc::unbounded_channel();
         let waiting = Arc::new(Waiting { answers: Mutex::default(), end: watch::Sender::new(None) });
         tokio::spawn(write_all(channel.input, receiver));

@@ -28,7 +28,7 @@ pub use elevation::Elevation;
 pub use failure::{Bootstrap, SessionError};
 pub use password::{Keyring, Passwords};
 pub use place::{PLACES, Unfit};
-pub use reconnect::{Keep, LogIn, Mark, Refusal};
+pub use reconnect::{Keep, LogIn, Mark, Refusal, Relearn};
 pub use remote::{Channel, Exit, Input, Output, Remote, Status};
 pub use run_lock::{Locked, busy};
 pub use session::{HostSession, Privilege, Relay, Survey};

@@ -81,6 +81,18 @@ impl Passwords {
         Tries { of: self, given: 0, seen: 0, asked: 0, last: None, over: false }
     }
 
+    /// Whether sudo took the password of `user`.
+    pub(super) fn took(&self, user: &str) -> bool {
+        self.taken().is_some_and(|(owner, _)| owner == user)
+    }
+
+    /// `user` has another password from now on: where sudo took the one before, it wants the new one next.
+    pub(super) fn changed(&self, user: &str, new: &SecretString) {
+        if self.took(user) {
+            *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some((user.to_owned(), new.clone()));
+        }
+    }
+
     fn taken(&self) -> Option<(String, SecretString)> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

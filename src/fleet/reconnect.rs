@@ -27,6 +27,10 @@ const PROBE: Duration = Duration::from_secs(15);
 /// Logs in to the host once more.
 pub type LogIn = Arc<dyn Fn() -> BoxFuture<'static, Result<Box<dyn Remote>, Refusal>> + Send + Sync>;
 
+/// Has this computer know the host by the first keys, and by the others no more.
+pub type Relearn =
+    Arc<dyn Fn(Vec<String>, Vec<String>) -> BoxFuture<'static, Result<(), Fault>> + Send + Sync>;
+
 /// Why a login came to nothing.
 #[derive(Debug, Clone)]
 pub struct Refusal {
@@ -64,6 +68,24 @@ impl HostSession {
     pub fn reopened_by(self, log_in: LogIn) -> Self {
         let _ = self.shared.log_in.set(log_in);
         self
+    }
+
+    /// Tells how the host's keys are recorded.
+    #[must_use]
+    pub fn known_by(self, relearn: Relearn) -> Self {
+        let _ = self.shared.relearn.set(relearn);
+        self
+    }
+
+    /// Has this computer know the host by the keys `new`, and by `old` no more; each as in its `.pub` file.
+    ///
+    /// # Errors
+    /// Where they cannot be recorded.
+    pub async fn relearn(&self, new: Vec<String>, old: Vec<String>) -> Result<(), Fault> {
+        match self.shared.relearn.get() {
+            Some(relearn) => relearn(new, old).await,
+            None => Err(Fault::new(self.node(), "its host keys are recorded nowhere")),
+        }
     }
 
     /// Logs in once more at once, in the place of a connection that was lost.

@@ -6,16 +6,26 @@
 
 use super::agents::Agents;
 use super::elevation::Elevation;
+use crate::wire;
 
 /// How the script's own lines begin; whatever else a shell prints on the way is skipped.
 pub(super) const MARK: &str = "skep-";
+
+/// What runs on a host as root.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Program<'a> {
+    /// An agent, with these arguments.
+    Agent(&'a str),
+    /// The host's own perl, which reads its program; every Debian has it.
+    Perl,
+}
 
 /// What an agent is started with.
 pub(super) struct Start<'a> {
     pub(super) agents: &'a Agents,
     /// Where agents may be kept, the best place first.
     pub(super) places: &'a [String],
-    pub(super) arguments: &'a str,
+    pub(super) program: Program<'a>,
     pub(super) elevation: Elevation,
     /// Whether sudo may ask for a password.
     pub(super) password: bool,
@@ -42,6 +52,10 @@ impl Start<'_> {
     }
 
     fn script(&self) -> String {
+        let arguments = match self.program {
+            Program::Agent(arguments) => arguments,
+            Program::Perl => return perl(),
+        };
         let cases: String = self
             .agents
             .iter()
@@ -62,7 +76,7 @@ impl Start<'_> {
             "found() { [ -O $d ] && [ -O $a ] && [ -x $a ] && [ -s $a ]; }",
             // A hash tells the architecture as well: the host was asked for it when the file was brought.
             &format!("for d in $p; do for h in {}; do a=$d/agent-$h", hashes.join(" ")),
-            &format!("if found; then exec $a {}; fi; done; done", self.arguments),
+            &format!("if found; then exec $a {arguments}; fi; done; done"),
             "m=$(uname -m)",
             &format!("case $m in {cases}*) fail machine $m;; esac"),
             &format!("for c in {TOOLS}; do command -v $c >/dev/null || fail tool $c; done"),
@@ -84,10 +98,16 @@ impl Start<'_> {
             "for o in $d/agent-*; do [ $o = $a ] || rm -f $o; done",
             // Whatever was left behind where a push was cut off; another skep may push at this moment.
             "find $d -name \"new-*\" -mmin +60 -exec rm -f {} + 2>/dev/null",
-            &format!("exec $a {}", self.arguments),
+            &format!("exec $a {arguments}"),
         ]
         .join("; ")
     }
+}
+
+/// Greets as an agent does, for whatever comes next is the program's.
+fn perl() -> String {
+    let lacking = "command -v perl >/dev/null || { echo skep-fail tool perl; exit 1; }";
+    format!("echo; echo skep-script; LC_ALL=C; export LC_ALL; {lacking}; echo {}; exec perl -", wire::hello())
 }
 
 /// sudo and doas choose the search path, and a rule may leave out where Debian has its programs.
@@ -126,16 +146,17 @@ mod tests {
     #[test]
     fn the_command_means_the_same_to_every_shell() {
         let (agents, places) = (agents(), super::super::PLACES.map(str::to_owned));
-        for (elevation, password, words) in [
-            (Elevation::None, false, "sh -c"),
-            (Elevation::Auto, false, "exec sudo -n /bin/sh"),
-            (Elevation::Auto, true, "exec doas -n /bin/sh"),
-            (Elevation::Sudo, true, "exec sudo -S -p skep-password-of-%p: /bin/sh"),
-            (Elevation::Doas, false, "exec doas -n /bin/sh"),
+        let dial = Program::Agent("dial /run/docker.sock");
+        for (program, elevation, password, words) in [
+            (dial, Elevation::None, false, "sh -c"),
+            (dial, Elevation::Auto, false, "exec sudo -n /bin/sh"),
+            (dial, Elevation::Auto, true, "exec doas -n /bin/sh"),
+            (dial, Elevation::Sudo, true, "exec sudo -S -p skep-password-of-%p: /bin/sh"),
+            (dial, Elevation::Doas, false, "exec doas -n /bin/sh"),
+            (Program::Perl, Elevation::None, false, "exec perl -"),
+            (Program::Perl, Elevation::Auto, false, "exec sudo -n /bin/sh"),
         ] {
-            let arguments = "dial /run/docker.sock";
-            let command =
-                Start { agents: &agents, places: &places, arguments, elevation, password }.command();
+            let command = Start { agents: &agents, places: &places, program, elevation, password }.command();
             let quotes = if elevation == Elevation::None { 2 } else { 4 };
             assert_eq!(command.matches('\'').count(), quotes, "{command}");
             assert!(!command.contains(['!', '\\', '\n']), "{command}");

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::io::Join;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Join};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -19,9 +20,9 @@ use super::elevation::{self, Elevation};
 use super::failure::{Bootstrap, SessionError};
 use super::link::Link;
 use super::password::{Passwords, Tries};
-use super::reconnect::{LogIn, Standing};
-use super::remote::{Input, Output, Remote};
-use super::script::{self, Start};
+use super::reconnect::{LogIn, Relearn, Standing};
+use super::remote::{Channel, Input, Output, Remote, Status};
+use super::script::{self, Program, Start};
 use crate::facts::Facts;
 use crate::facts::clock::unix_ms;
 use crate::facts::inspection::Wanted;
@@ -71,9 +72,14 @@ pub(super) struct Shared {
     link: Mutex<Arc<Link>>,
     /// How to log in once more.
     pub(super) log_in: OnceLock<LogIn>,
+    /// How its keys are recorded.
+    pub(super) relearn: OnceLock<Relearn>,
     pub(super) standing: watch::Sender<Standing>,
     next_step: AtomicU64,
 }
+
+/// How much is read of what a program prints, in bytes.
+const LONGEST: u64 = 4096;
 
 /// Starts agents on one host.
 pub(super) struct Launcher {
@@ -100,6 +106,7 @@ impl HostSession {
             node,
             link: Mutex::new(Arc::new(link)),
             log_in: OnceLock::new(),
+            relearn: OnceLock::new(),
             standing: watch::Sender::new(Standing::Up),
             next_step: AtomicU64::new(1),
         };
@@ -190,13 +197,38 @@ impl HostSession {
                 if let Some(cause) = link.end() {
                     return Err(io::Error::other(format!("{node}: {socket}: {cause}")));
                 }
-                let started = link.launcher.start(&format!("dial {socket}"), &mut |_, _| ()).await;
+                let started =
+                    link.launcher.start(Program::Agent(&format!("dial {socket}")), &mut |_, _| ()).await;
                 let channel =
                     started.map_err(|error| io::Error::other(format!("{node}: {socket}: {error}")))?;
                 Ok(tokio::io::join(channel.output, channel.input))
             }
             .boxed()
         }
+    }
+
+    /// Has the host's own perl read a program and what it works on, under the agent's privilege: how it ended, and what it
+    /// printed, which is to be short.
+    pub(super) async fn perl(&self, program: &SecretString) -> Result<(Status, String), Bootstrap> {
+        let started = self.shared.link().launcher.start(Program::Perl, &mut |_, _| ()).await?;
+        let Channel { mut input, output, mut exit } = started;
+        // How it ended tells more than a broken pipe.
+        let _ = input.write_all(program.expose_secret().as_bytes()).await;
+        let _ = input.shutdown().await;
+        drop(input);
+        let mut printed = String::new();
+        let _ = output.take(LONGEST).read_to_string(&mut printed).await;
+        Ok((exit.wait().await?, printed))
+    }
+
+    /// Whether sudo took the password of `user` here.
+    pub(super) fn sudo_wants(&self, user: &str) -> bool {
+        self.shared.link().launcher.privilege.passwords.took(user)
+    }
+
+    /// `user` has another password from now on.
+    pub(super) fn password_changed(&self, user: &str, new: &SecretString) {
+        self.shared.link().launcher.privilege.passwords.changed(user, new);
     }
 
     /// Lets the agent go, which releases the run lock. Later requests find it gone.
@@ -265,14 +297,14 @@ impl Launcher {
     /// Starts an agent. sudo is let ask for a password only where it wants one: that is another command to run.
     pub(super) async fn start(
         &self,
-        arguments: &str,
+        program: Program<'_>,
         on_push: OnPush<'_>,
-    ) -> Result<super::Channel, Bootstrap> {
+    ) -> Result<Channel, Bootstrap> {
         let mut passwords = self.privilege.passwords.tries();
         let mut password = self.privilege.passwords.expected();
         let mut late = false;
         loop {
-            let started = self.start_once(arguments, password, &mut passwords, on_push).await;
+            let started = self.start_once(program, password, &mut passwords, on_push).await;
             password = match started {
                 Err(Bootstrap::Denied(Denied::Password { .. })) if !password => {
                     self.not_forbidden().await?;
@@ -292,13 +324,13 @@ impl Launcher {
 
     async fn start_once(
         &self,
-        arguments: &str,
+        program: Program<'_>,
         password: bool,
         passwords: &mut Tries<'_>,
         on_push: OnPush<'_>,
-    ) -> Result<super::Channel, Bootstrap> {
+    ) -> Result<Channel, Bootstrap> {
         let Privilege { elevation, places, passwords: Passwords { user, .. } } = &self.privilege;
-        let start = Start { agents: &self.agents, places, arguments, elevation: *elevation, password };
+        let start = Start { agents: &self.agents, places, program, elevation: *elevation, password };
         bootstrap::start(&*self.remote, &start, user, passwords, on_push).await
     }
 

@@ -16,7 +16,7 @@ use super::bootstrap;
 use super::elevation::Elevation;
 use super::password::Passwords;
 use super::remote::{Channel, Exit, Remote, Status};
-use super::script::Start;
+use super::script::{Program, Start};
 use super::{Bootstrap, Unfit};
 use crate::ssh::ExecError;
 use crate::wire;
@@ -116,7 +116,13 @@ impl Scene {
     }
 
     fn starting<'s>(&'s self, places: &'s [String], elevation: Elevation) -> Start<'s> {
-        Start { agents: &self.agents, places, arguments: "serve here", elevation, password: false }
+        Start {
+            agents: &self.agents,
+            places,
+            program: Program::Agent("serve here"),
+            elevation,
+            password: false,
+        }
     }
 
     async fn start(&self) -> (Result<Channel, Bootstrap>, Vec<(u64, u64)>) {
@@ -356,4 +362,34 @@ async fn many_at_once_do_not_disturb_each_other() {
         start.await.expect("no panic").unwrap_or_else(|failure| panic!("{failure}"));
     }
     assert_eq!(scene.cached(), [scene.agent_name()]);
+}
+
+#[tokio::test]
+async fn the_hosts_own_perl_is_started_the_same_way() {
+    let mut scene = Scene::new("sh", Vec::new());
+    let passwords = Passwords::default();
+    let places = [scene.cache().to_str().unwrap().to_owned()];
+    let run = async |scene: &Scene| {
+        let start = Start {
+            agents: &scene.agents,
+            places: &places,
+            program: Program::Perl,
+            elevation: Elevation::None,
+            password: false,
+        };
+        bootstrap::start(&scene.remote, &start, "pi", &mut passwords.tries(), &mut |_, _| ()).await
+    };
+    let Channel { mut input, mut output, mut exit } = run(&scene).await.expect("it starts");
+    input.write_all(b"print \"heard: \", <DATA>; exit 3;\n__END__\na secret\n").await.unwrap();
+    input.shutdown().await.unwrap();
+    drop(input);
+    let mut printed = String::new();
+    output.read_to_string(&mut printed).await.unwrap();
+    assert_eq!(printed, "heard: a secret\n");
+    assert_eq!(exit.wait().await.unwrap().code, Some(3));
+    scene.remote.path = scene.directory.path().to_str().unwrap().to_owned();
+    fs::create_dir_all(&scene.remote.path).unwrap();
+    std::os::unix::fs::symlink("/bin/sh", format!("{}/sh", scene.remote.path)).unwrap();
+    let failure = run(&scene).await.map(|_| ()).expect_err("there is no perl");
+    assert_eq!(failure.to_string(), "it lacks the program perl");
 }

@@ -92,6 +92,9 @@ pub struct Node {
     /// Where SSH connects to: an IP address, a host name, or a name that your ssh configuration knows.
     #[schemars(required)]
     pub address: Option<Spot<String>>,
+    /// Hardware address of its network card, `aa:bb:cc:dd:ee:ff`: by it a machine of this computer's own network is found
+    /// whose address has changed.
+    pub mac: Option<Spot<String>>,
     /// Role in the swarm: an odd number of managers, the rest workers.
     pub role: Option<Role>,
     /// The IP address that the other nodes reach it at. Default: found out on the node.

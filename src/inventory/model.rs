@@ -86,6 +86,8 @@ pub struct Node {
     pub place: Place,
     /// Where SSH connects to: an IP address, a host name, or a name that the ssh configuration knows.
     pub address: String,
+    /// The hardware address of its network card, `aa:bb:cc:dd:ee:ff`, by which it is found where it has moved.
+    pub mac: Option<String>,
     /// What it shall be in the swarm.
     pub role: Role,
     /// How to log in.

@@ -74,12 +74,13 @@ impl Show<'_> {
         let unwritten = file::Node::default();
         let nodes = self.file.nodes.as_ref().map(|nodes| &nodes.value);
         let written = nodes.and_then(|nodes| nodes.get(&node.name.0)).unwrap_or(&unwritten);
-        let Node { name: _, place: _, address, role, login, first_login, advertise, labels } = node;
+        let Node { name: _, place: _, address, mac, role, login, first_login, advertise, labels } = node;
         let mut entries = vec![
             Entry::new("address", Value::text(address)),
             Entry::new("role", Value::text(role.to_string()))
                 .beside(written.role.is_none().then_some(FROM_DEFAULTS)),
         ];
+        entries.extend(mac.as_ref().map(|mac| Entry::new("mac", Value::text(mac))));
         entries.push(match advertise {
             Some(address) => Entry::new("advertise", Value::text(address.to_string())),
             None => Entry::comment("advertise: found out on the node"),

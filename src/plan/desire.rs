@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::PhaseName;
+use super::clones;
 use super::distribution;
 use super::engine::{self, Part, UNIT};
 use super::first_login;
@@ -87,6 +88,7 @@ pub fn keys(inventory: &Inventory, node: &Node) -> Vec<Key> {
     let texts = Texts::new(&inventory.templates, node);
     let mut keys = engine::keys(inventory, &texts);
     keys.extend(first_login::key(node));
+    keys.extend(clones::keys());
     for (_, resource) in want(inventory, node, &bare, Part::default(), &texts) {
         let key = resource.key();
         if !keys.contains(&key) {

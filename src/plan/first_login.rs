@@ -1,9 +1,11 @@
 //! Freshly flashed hosts: who is taken in, and what is done there first.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION, View};
-use crate::inventory::model::{Node, NodeName};
+use crate::inventory::model::{Login, Node, NodeName};
 use crate::resource::{Description, Key, Observed, Resource, account, basics, file, sshd};
 use crate::words::list;
 
@@ -12,7 +14,7 @@ use crate::words::list;
 pub struct FirstLogin {
     /// The image's own user.
     pub user: String,
-    /// Whether its keys are there already, from a run that was killed.
+    /// Whether a key opens it already: that of its owner, or of a run that was killed.
     pub begun: bool,
 }
 
@@ -24,7 +26,7 @@ impl FirstLogin {
                 "log in for the first time as {user} with the image's password, install keys, change the password (reboots \
                  if the image asks for it)"
             ),
-            true => format!("finish the first login as {user}: change the password"),
+            true => format!("replace the password of {user}, if it is the image's"),
         })
     }
 }
@@ -32,21 +34,19 @@ impl FirstLogin {
 /// Only keys let in; the first word on a setting counts. Whether root is let in at all is left as it is.
 const KEYS_ONLY: &str = "# Written by skep.\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n";
 
-/// Tells that the image's password has yet to be changed; see `fleet::first_login`.
-pub(crate) const PENDING: &str = ".ssh/skep-first-login";
+/// The empty file by which a host remembers that the image's password of its user was seen to; see `fleet::first_login`.
+pub(crate) fn password_note(user: &str) -> PathBuf {
+    PathBuf::from(format!("/var/lib/skep/first-login-{user}"))
+}
 
-/// What is asked of a node to know whether its first login is over.
+/// What is asked of a node to know whether its image's password was seen to; nothing where that is left to its owner: where
+/// the inventory itself has a password by which it is logged in to, or one that sudo wants and that nothing replaces.
 pub(super) fn key(node: &Node) -> Option<Key> {
-    let user = &node.first_login.as_ref()?.user;
-    let home = if user == "root" { "/root".to_owned() } else { format!("/home/{user}") };
-    let desired = file::Desired {
-        path: format!("{home}/{PENDING}").into(),
-        text: String::new(),
-        mode: 0o600,
-        uid: 0,
-        gid: 0,
-    };
-    Some(Resource::File(desired).key())
+    let first = node.first_login.as_ref()?;
+    let Login { user, password, sudo_password, .. } = &node.login;
+    let same = first.user != "root" && user.as_ref().is_none_or(|user| *user == first.user);
+    let sudo_wants_it = same && sudo_password.is_some() && *sudo_password != first.new_password;
+    (password.is_none() && !sudo_wants_it).then(|| Key::File(password_note(&first.user)))
 }
 
 /// What a node that was freshly flashed should be, in this order: what starts the image's own wizard goes last.
@@ -82,10 +82,10 @@ pub(super) fn steps(view: &View<'_>) -> Vec<Step> {
     nodes.filter_map(step).collect()
 }
 
-/// Whether keys were installed, and the password not changed.
+/// Whether a key opens it, and nobody made sure of the image's password.
 fn is_begun(view: &View<'_>, node: &Node) -> bool {
     let observed = view.hosts.get(&node.name).zip(key(node)).and_then(|(host, key)| host.observed.get(&key));
-    matches!(observed, Some(Ok(Observed::File(file::Observed::File(_)))))
+    matches!(observed, Some(Ok(Observed::File(file::Observed::Absent))))
 }
 
 /// What `up` does before anything else; empty where nobody is to be taken in.
@@ -115,9 +115,11 @@ pub(super) fn more_later(steps: &[Step]) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inventory::SecretSource;
     use crate::inventory::model::FirstLogin as Wanted;
     use crate::plan::make;
     use crate::plan::tests::{on_bare_hosts, titles};
+    use crate::resource::Fault;
     use crate::swarm::world::World;
 
     fn wanted_of() -> Wanted {
@@ -134,16 +136,29 @@ mod tests {
         }
     }
 
-    /// Two bare hosts, of which the first may be freshly flashed.
-    fn boards() -> World {
+    /// Two bare hosts, of which the first may be freshly flashed, and whether its image's password was seen to.
+    fn boards(seen_to: bool) -> World {
         let mut world = World::new("home").manager("n1").worker("n2");
         world.inventory.nodes[0].first_login = Some(wanted_of());
-        on_bare_hosts(world)
+        let mut world = on_bare_hosts(world);
+        if seen_to {
+            let note = file::FileState {
+                text: Some(String::new()),
+                sha256: String::new(),
+                mode: 0o600,
+                uid: 0,
+                gid: 0,
+            };
+            let key = key(&world.inventory.nodes[0]).unwrap();
+            let host = world.hosts.get_mut(&NodeName::from("n1")).unwrap();
+            host.observed.insert(key, Ok(Observed::File(file::Observed::File(note))));
+        }
+        world
     }
 
     #[test]
     fn of_a_fresh_host_nothing_is_planned_but_its_first_login_and_no_swarm_is_made() {
-        let mut world = boards();
+        let mut world = boards(false);
         world.hosts.remove(&NodeName::from("n1"));
         let fresh = [NodeName::from("n1")].into();
         let view = View { fresh: &fresh, ..world.view() };
@@ -158,30 +173,50 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_taken_in_by_half_is_finished_and_one_outside_the_limit_left_alone() {
-        let mut world = boards();
-        let node = world.inventory.nodes[0].clone();
-        let pending = Observed::File(file::Observed::File(file::FileState {
-            text: Some(String::new()),
-            sha256: String::new(),
-            mode: 0o600,
-            uid: 0,
-            gid: 0,
-        }));
-        let host = world.hosts.get_mut(&node.name).unwrap();
-        host.observed.insert(key(&node).unwrap(), Ok(pending));
+    fn the_password_of_one_that_a_key_opens_is_seen_to_once_and_one_outside_the_limit_left_alone() {
+        let mut world = boards(false);
         assert_eq!(
             titles(&first_logins(&world.view())),
-            ["first login n1: finish the first login as root: change the password"]
+            ["first login n1: replace the password of root, if it is the image's"]
         );
         let mut limited = world.view();
         limited.choices.limit = Some([NodeName::from("n2")].into());
         assert!(first_logins(&limited).is_empty());
+        assert!(first_logins(&boards(true).view()).is_empty());
+        // What cannot be told is not taken for a password that has to go.
+        let key = key(&world.inventory.nodes[0]).unwrap();
+        let host = world.hosts.get_mut(&NodeName::from("n1")).unwrap();
+        host.observed.insert(key, Err(Fault::new("it", "cannot be read")));
+        assert!(first_logins(&world.view()).is_empty());
+    }
+
+    #[test]
+    fn passwords_that_somebody_needs_are_left_to_their_owners() {
+        let source = |name: &str| Some(SecretSource::Env(name.to_owned()));
+        // The login, its password, the one for sudo, the image's user, the new password.
+        for (user, password, sudo, image_user, new, asked) in [
+            ("root", None, None, "root", None, true),
+            ("root", None, source("A"), "root", None, true),
+            ("root", source("A"), None, "root", None, false),
+            ("pi", None, None, "pi", None, true),
+            ("pi", None, source("A"), "pi", None, false),
+            ("pi", None, source("A"), "pi", source("B"), false),
+            ("pi", None, source("A"), "pi", source("A"), true),
+            ("pi", None, source("A"), "root", None, true),
+        ] {
+            let mut node = boards(false).inventory.nodes[0].clone();
+            let user = Some(user.to_owned());
+            node.login = Login { user, password, sudo_password: sudo, ..Login::default() };
+            let first = Wanted { user: image_user.to_owned(), new_password: new, ..wanted_of() };
+            node.first_login = Some(first);
+            let expected = asked.then(|| Key::File(format!("/var/lib/skep/first-login-{image_user}").into()));
+            assert_eq!(key(&node), expected, "{:?} {:?}", node.login, node.first_login);
+        }
     }
 
     #[test]
     fn a_host_that_was_taken_in_becomes_what_it_should_be_the_wizard_last() {
-        let world = boards();
+        let world = boards(true);
         assert!(first_logins(&world.view()).is_empty());
         let plan = make(&world.view());
         let first: Vec<_> = titles(&plan).into_iter().filter(|title| title.contains("first login")).collect();
@@ -198,7 +233,7 @@ mod tests {
 
     #[test]
     fn boards_that_get_their_own_names_may_begin_with_one() {
-        let mut world = boards();
+        let mut world = boards(true);
         for name in ["n1", "n2"] {
             world.facts_mut(name).system.hostname = "board".to_owned();
         }

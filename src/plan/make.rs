@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use super::architecture;
 use super::clocks;
+use super::clones;
 use super::desire;
 use super::first_login;
 use super::hooks;
 use super::in_turn;
+use super::moved;
 use super::reboot;
 use super::storage;
 use super::templates::{TemplateError, Texts};
+use super::twins::Identity;
 use super::validate;
 use super::view::{Host, View};
 use super::{Action, Finding, Origin, Phase, PhaseName, Plan, Step, VERSION};
@@ -22,6 +25,10 @@ use crate::words::list;
 
 /// The plan that makes what was seen into what is wanted.
 pub fn make(view: &View<'_>) -> Plan {
+    let repairs = clones::repairs(view);
+    if !repairs.is_empty() {
+        return repairs;
+    }
     let mut plan = Plan {
         version: VERSION,
         phases: Vec::new(),
@@ -40,6 +47,8 @@ pub fn make(view: &View<'_>) -> Plan {
     }
     let given_back = reboot::arrange(view, &mut phases, &mut plan);
     in_turn::arrange(view, &given_back, &mut phases, &mut plan);
+    plan.warnings.extend(moved::warnings(view));
+    plan.warnings.extend(Identity::HostKey.findings(view));
     plan.warnings.extend(kernel_warnings(view));
     plan.warnings.extend(architecture::warnings(view));
     plan.problems.extend(nfs_problems(view));
@@ -216,7 +225,7 @@ fn lacking(
 }
 
 /// Leaves out what is only about nodes outside `--limit`.
-fn keep_to_limit(view: &View<'_>, phases: &mut BTreeMap<PhaseName, Vec<Step>>, plan: &mut Plan) {
+pub(super) fn keep_to_limit(view: &View<'_>, phases: &mut BTreeMap<PhaseName, Vec<Step>>, plan: &mut Plan) {
     for steps in phases.values_mut() {
         steps.retain(|step| view.choices.includes(&step.node));
     }

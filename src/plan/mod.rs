@@ -4,6 +4,7 @@
 
 pub(crate) mod architecture;
 pub(crate) mod clocks;
+mod clones;
 pub mod desire;
 pub(crate) mod distribution;
 mod engine;
@@ -11,7 +12,8 @@ mod first_login;
 mod hooks;
 mod in_turn;
 mod make;
-mod mounting;
+pub(crate) mod mounting;
+mod moved;
 mod reboot;
 pub(crate) mod storage;
 #[cfg(test)]
@@ -32,8 +34,10 @@ use crate::inventory::model::NodeName;
 use crate::resource::{Change, Description, Kind, hook};
 use crate::swarm::SwarmAction;
 
+pub(crate) use clones::{KEYS, NEW_MACHINE_ID};
+pub use clones::{Repair, repairs};
 pub(crate) use engine::package_problem;
-pub(crate) use first_login::PENDING;
+pub(crate) use first_login::password_note;
 pub use first_login::{FirstLogin, first_logins};
 pub use hooks::CONTROLLER;
 pub(crate) use make::WITHOUT_IP_VS;
@@ -104,6 +108,8 @@ pub enum Action {
     Local(hook::Change),
     /// The controller takes in a freshly flashed host.
     FirstLogin(FirstLogin),
+    /// A host that was copied from another's card gets something of its own.
+    Repair(Repair),
 }
 
 impl Plan {
@@ -131,6 +137,7 @@ impl Action {
             Self::Swarm(action) => action.describe(),
             Self::Local(change) => hook::Hook::describe(change),
             Self::FirstLogin(first) => first.describe(),
+            Self::Repair(repair) => repair.describe(),
         }
     }
 }

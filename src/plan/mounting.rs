@@ -36,7 +36,7 @@ pub(super) fn again(inventory: &Inventory, mounts: &[(&Share, &ShareMount)]) -> 
 }
 
 /// A word that a shell takes as it is.
-fn shell_word(text: &str) -> String {
+pub(crate) fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

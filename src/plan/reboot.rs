@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::in_turn::{in_the_way, locked, record, stays_away, waits_for_key};
 use super::view::{Host, View};
-use super::{Action, Finding, PhaseName, Plan, Step};
+use super::{Action, Finding, PhaseName, Plan, Step, clones};
 use crate::facts::kernel_options::built_without;
 use crate::facts::{Engine, Facts};
 use crate::inventory::model::{Node, NodeName, WhenDue};
@@ -24,6 +24,15 @@ pub(super) fn wanted(manage: bool, controllers: &[&str]) -> Option<Resource> {
     manage.then_some(Resource::Boot(boot::Desired { controllers }))
 }
 
+/// What a host is rebooted for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Due {
+    /// The controllers of cgroups that its kernel shall have.
+    controllers: Vec<String>,
+    /// Whether its programs shall go by its new machine-id.
+    machine_id: bool,
+}
+
 /// The controllers that a kernel may have by boot settings: those that it is not known to be built without.
 pub(super) fn possible(facts: &Facts) -> Vec<&'static str> {
     SWITCHED.into_iter().filter(|name| built_without(&facts.kernel.options, name).is_none()).collect()
@@ -36,9 +45,26 @@ pub(super) fn options_lacking(host: &Host) -> Vec<&'static str> {
 }
 
 /// The nodes whose reboot is due, or will be once their boot files are changed, each with what for.
-pub fn due(view: &View<'_>) -> BTreeMap<NodeName, Vec<String>> {
+pub fn due(view: &View<'_>) -> BTreeMap<NodeName, Due> {
     let nodes = view.inventory.nodes.iter().filter(|node| view.choices.includes(&node.name));
-    nodes.filter_map(|node| Some((node.name.clone(), lacking(view.hosts.get(&node.name)?)?))).collect()
+    let due = |host: &Host| Due {
+        controllers: lacking(host).unwrap_or_default(),
+        machine_id: clones::awaits_reboot(host),
+    };
+    nodes
+        .filter_map(|node| Some((node.name.clone(), due(view.hosts.get(&node.name)?))))
+        .filter(|(_, due)| *due != Due::default())
+        .collect()
+}
+
+impl Due {
+    fn what_for(&self) -> String {
+        let controllers = (!self.controllers.is_empty())
+            .then(|| format!("the kernel has {}", controllers_named(&self.controllers)));
+        let machine_id = self.machine_id.then(|| "everything goes by the new machine-id".to_owned());
+        let both: Vec<_> = controllers.into_iter().chain(machine_id).collect();
+        format!("so that {}", both.join(", and "))
+    }
 }
 
 /// Whether hosts are rebooted in this run.
@@ -84,13 +110,13 @@ pub(super) fn arrange(
         return BTreeSet::new();
     }
     if !allowed(view) {
-        plan.warnings.push(put_off(view, &due));
+        plan.warnings.extend(put_off(view, &due));
         return BTreeSet::new();
     }
     let membership = Membership::read(view);
     let mut given_back = BTreeSet::new();
     for node in &view.inventory.nodes {
-        let (Some(controllers), Some(host)) = (due.get(&node.name), view.hosts.get(&node.name)) else {
+        let (Some(due), Some(host)) = (due.get(&node.name), view.hosts.get(&node.name)) else {
             continue;
         };
         match may_go(node, &membership) {
@@ -100,7 +126,7 @@ pub(super) fn arrange(
                 continue;
             }
         }
-        let steps = turn(node, host, controllers, &membership);
+        let steps = turn(node, host, due, &membership);
         let undrains = |step: &Step| matches!(step.action, Action::Swarm(SwarmAction::Undrain { .. }));
         if steps.iter().any(undrains) {
             given_back.insert(node.name.clone());
@@ -111,7 +137,7 @@ pub(super) fn arrange(
 }
 
 /// One node's steps.
-fn turn(node: &Node, host: &Host, controllers: &[String], membership: &Membership) -> Vec<Step> {
+fn turn(node: &Node, host: &Host, due: &Due, membership: &Membership) -> Vec<Step> {
     let record = record(&node.name, membership);
     let is_member = matches!(membership.standing(&node.name), Standing::Member { .. });
     let swarm = |action| Action::Swarm(action);
@@ -122,11 +148,12 @@ fn turn(node: &Node, host: &Host, controllers: &[String], membership: &Membershi
         .map(|record| swarm(SwarmAction::Undrain { node_id: record.id.clone() }));
     let reboot = Action::Change(Change::Reboot(reboot::Desired {
         boot_id: host.facts.system.boot_id.clone(),
-        what_for: format!("so that the kernel has {}", controllers_named(controllers)),
+        what_for: due.what_for(),
         engine: matches!(host.facts.engine, Engine::Running(_)),
     }));
-    let check = Action::Change(Change::Boot(boot::Change::Check { controllers: controllers.to_vec() }));
-    let actions = drain.into_iter().chain([reboot]).chain(back).chain([check]);
+    let check = || Action::Change(Change::Boot(boot::Change::Check { controllers: due.controllers.clone() }));
+    let check = (!due.controllers.is_empty()).then(check);
+    let actions = drain.into_iter().chain([reboot]).chain(back).chain(check);
     actions.map(|action| Step { node: node.name.clone(), action }).collect()
 }
 
@@ -140,27 +167,32 @@ fn may_go(node: &Node, membership: &Membership) -> Result<Option<Finding>, Findi
 }
 
 /// Told where hosts have to be rebooted and this run does not do it.
-fn put_off(view: &View<'_>, due: &BTreeMap<NodeName, Vec<String>>) -> Finding {
-    let nodes: Vec<NodeName> = due.keys().cloned().collect();
-    let controllers: BTreeSet<String> = due.values().flatten().cloned().collect();
-    let controllers: Vec<_> = controllers.into_iter().collect();
-    let (verb, kernels) =
-        if nodes.len() == 1 { ("has", "its kernel has") } else { ("have", "their kernels have") };
+fn put_off(view: &View<'_>, due: &BTreeMap<NodeName, Due>) -> Vec<Finding> {
     let help = match view.inventory.boot.reboot {
         WhenDue::Never => {
             "reboot them one manager at a time; `boot: {reboot: auto}` in the inventory has skep do it"
         }
         WhenDue::Ask | WhenDue::Auto => "`skep up --reboot` does it, one node after another, drained before",
     };
-    Finding {
-        message: format!(
-            "{} {verb} to be rebooted before {kernels} {}",
-            list(&nodes),
-            controllers_named(&controllers)
-        ),
-        help: help.to_owned(),
-        nodes,
-    }
+    let told = |whose: fn(&Due) -> bool, what: &dyn Fn(bool) -> String| {
+        let nodes: Vec<NodeName> =
+            due.iter().filter(|(_, due)| whose(due)).map(|(name, _)| name.clone()).collect();
+        let verb = if nodes.len() == 1 { "has" } else { "have" };
+        (!nodes.is_empty()).then(|| Finding {
+            message: format!("{} {verb} to be rebooted before {}", list(&nodes), what(nodes.len() == 1)),
+            help: help.to_owned(),
+            nodes,
+        })
+    };
+    let controllers: BTreeSet<&String> = due.values().flat_map(|due| &due.controllers).collect();
+    let controllers: Vec<String> = controllers.into_iter().cloned().collect();
+    let kernels = |one| {
+        let kernels = if one { "its kernel has" } else { "their kernels have" };
+        format!("{kernels} {}", controllers_named(&controllers))
+    };
+    let lack = told(|due| !due.controllers.is_empty(), &kernels);
+    let machine_id = told(|due| due.machine_id, &|_| "everything goes by the new machine-id".to_owned());
+    lack.into_iter().chain(machine_id).collect()
 }
 
 /// Where nothing can be changed; one finding for all nodes of which the same is to be said.

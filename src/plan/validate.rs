@@ -2,14 +2,18 @@
 
 use super::twins::Identity;
 use super::view::{Host, View};
-use super::{Finding, clocks, distribution};
+use super::{Finding, clocks, clones, distribution};
 use crate::inventory::model::{EngineSource, Inventory, NodeName};
 use crate::resource::Problem;
 
 /// Why nothing may be changed; empty where all is well.
 pub(super) fn refusals(view: &View<'_>) -> Vec<Finding> {
     let mut refusals = Vec::new();
-    refusals.extend(Identity::ALL.into_iter().flat_map(|identity| identity.refusals(view)));
+    let repairs = clones::read(view);
+    if repairs.is_empty() {
+        refusals.extend(Identity::REFUSED.into_iter().flat_map(|identity| identity.findings(view)));
+    }
+    refusals.extend(repairs.refusals);
     refusals.extend(clocks::refusals(view));
     for (node, host) in view.hosts {
         refusals.extend(unsupported(view, node, host));

@@ -45,6 +45,8 @@ pub struct Choices {
     pub replace_engine: bool,
     /// Whether hosts may be rebooted that have to be.
     pub reboot: bool,
+    /// Whether hosts copied from one card get what each must have for itself.
+    pub repair_clones: bool,
 }
 
 impl Choices {

@@ -178,7 +178,17 @@ fn look(key: &Desired, host: &Host) -> Result<Observed, Fault> {
 fn allow(name: &str, host: &Host) -> Result<(), Fault> {
     let text = format!("# Written by skep.\n{name} ALL=(ALL:ALL) NOPASSWD: ALL\n");
     let (uid, gid) = host.owner()?;
-    host.write_atomically(sudoers(name), text.as_bytes(), 0o440, uid, gid)
+    let path = sudoers(name);
+    host.write_atomically(&path, text.as_bytes(), 0o440, uid, gid)?;
+    if host.has_program("visudo") {
+        let checked = host.run("visudo", &["-c", "-f", &path.to_string_lossy()])?;
+        if !checked.success() {
+            // One file that it does not understand, and sudo may let nobody become root.
+            host.remove_file(&path)?;
+            return Err(Fault::new("visudo -c", checked.last_words()).help("run `visudo -c` on the host"));
+        }
+    }
+    Ok(())
 }
 
 fn make(name: &str, host: &Host) -> Result<(), Fault> {
@@ -255,6 +265,16 @@ mod tests {
         let see = || Account::observe(std::slice::from_ref(&desired), &host).unwrap().remove(0);
         let change = Account::diff(&desired, &see()).unwrap().unwrap();
         assert_eq!((change.make, change.sudo, change.keys), (false, true, true));
+        // A rule that sudo would stumble over does not stay.
+        let visudo = |exit: u8| {
+            let text = format!("#!/bin/sh\ntest -s {root}$3 && test $3 = /etc/sudoers.d/skep-pi && echo \"$3:1: bad\" >&2; exit {exit}\n", root = root.path().display());
+            host.write_atomically("/usr/sbin/visudo", text.as_bytes(), 0o755, uid, gid).unwrap();
+        };
+        visudo(1);
+        let fault = Account::apply(&change, &host, &mut |_| ()).unwrap_err();
+        assert_eq!((fault.what.as_str(), fault.cause.as_str()), ("visudo -c", "/etc/sudoers.d/skep-pi:1: bad"));
+        assert!(!see().sudo);
+        visudo(0);
         Account::apply(&change, &host, &mut |_| ()).unwrap();
         assert_eq!(Account::diff(&desired, &see()), Ok(None));
         let read = |path: &str| host.read_text(path).unwrap().unwrap();

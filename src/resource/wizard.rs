@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::sshd::{self, CONFIG as SSHD_CONFIG};
 use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, TextChange, systemd};
 // It may hold passwords, so its text is never read.
 use crate::facts::inspection::boot::FIRST_LOGIN as MARKER;
@@ -21,8 +22,6 @@ const UNITS: &str = "/etc/systemd/system";
 
 /// The greeting's parts, which the image keeps from running.
 const MOTD: &str = "/etc/update-motd.d";
-
-const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
 
 /// Who keeps the network, and what waits for it.
 const NETWORKS: [(&str, &str); 2] = [
@@ -105,6 +104,7 @@ impl Kind for Wizard {
         }
         if let Some(file) = &change.accept_env {
             file.make(host)?;
+            sshd::take_up(&file.path, Some(file), host)?;
         }
         if change.marker {
             host.remove_file(MARKER)?;
@@ -214,7 +214,7 @@ fn silent(host: &Host) -> Result<Vec<PathBuf>, Fault> {
 }
 
 /// What is in a folder, sorted; nothing where there is none.
-fn names(host: &Host, folder: &str) -> Result<Vec<String>, Fault> {
+pub(super) fn names(host: &Host, folder: &str) -> Result<Vec<String>, Fault> {
     let entries = match fs::read_dir(host.path(folder)) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -1,5 +1,6 @@
 //! Which hosts of a network answer SSH, and what they are as far as that shows without a login.
 
+mod by_mac;
 mod known;
 mod name;
 mod neighbours;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 
+pub use by_mac::by_mac;
 pub use known::{Place, places};
 pub use range::{RangeError, addresses, own, parse};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use russh::Preferred;
 use russh::client::{self, Handle};
-use russh::keys::Algorithm;
+use russh::keys::{Algorithm, PublicKey};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::ask::{Asker, Patience};
@@ -33,7 +33,7 @@ pub async fn connect(target: &Target, options: &Options) -> Result<Session, Conn
     let deadline = Instant::now() + options.retry_for;
     let mut pause = FIRST_PAUSE;
     loop {
-        let error = match connect_once(target, options).await {
+        let error = match connect_wherever(target, options).await {
             Ok(session) => return Ok(session),
             Err(failure) => ConnectError::new(target, failure),
         };
@@ -45,6 +45,23 @@ pub async fn connect(target: &Target, options: &Options) -> Result<Session, Conn
         }
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// One try where the host should be, and another one where it is found if it is not there.
+async fn connect_wherever(target: &Target, options: &Options) -> Result<Session, ConnectFailure> {
+    let (Some(whereabouts), Some(find)) = (&target.whereabouts, &options.find) else {
+        return connect_once(target, options).await;
+    };
+    let failure = match connect_once(&whereabouts.target(target), options).await {
+        Err(failure) if failure.may_be_elsewhere() && whereabouts.begin_search() => failure,
+        done => return done,
+    };
+    match find(target.clone()).await {
+        Some(address) if whereabouts.found(address) => {
+            connect_once(&whereabouts.target(target), options).await
+        }
+        _ => Err(failure),
     }
 }
 
@@ -232,6 +249,34 @@ pub(super) async fn record_host_key(target: &Target, seen: &Seen) -> Result<(), 
         return Ok(());
     }
     HostKeyPolicy::read(target, AcceptNew::Any, Certificates::Wanted)?.judge(&key).map(|_| ())
+}
+
+/// Has this computer know a host by the keys `new`, and by `old` no more; each as in its `.pub` file. Only for what the
+/// host said over a connection that is trusted.
+///
+/// # Errors
+/// Where a file cannot be read or written, or one of these is no key.
+pub async fn relearn(target: &Target, new: Vec<String>, old: Vec<String>) -> Result<(), ConnectError> {
+    let parse = |lines: &[String]| {
+        lines.iter().map(|line| PublicKey::from_openssh(line)).collect::<Result<Vec<_>, _>>()
+    };
+    let keys = parse(&new).and_then(|new| Ok((new, parse(&old)?)));
+    let failed = |failure| ConnectError::new(target, failure);
+    let (new, old) = keys.map_err(|error| failed(ConnectFailure::Protocol(error.to_string())))?;
+    let (known, names) = (target.known_hosts.clone(), target.recorded());
+    let relearn = move || {
+        for path in &known.files {
+            let is_written = path == known.written();
+            // Nothing is recorded where nothing is to be remembered: /dev/null.
+            if path.is_file() || is_written && !path.exists() {
+                known_hosts::relearn(path, &names, if is_written { &new } else { &[] }, &old, known.hash)?;
+            }
+        }
+        Ok::<_, known_hosts::KnownHostsError>(())
+    };
+    let done = tokio::task::spawn_blocking(relearn).await;
+    let done = done.map_err(|error| failed(ConnectFailure::Protocol(error.to_string())))?;
+    done.map_err(|error| failed(error.into()))
 }
 
 /// None where the server had hung up before the user gave an answer. The answer is kept for the next connection.

@@ -179,6 +179,13 @@ pub enum Unreachable {
     },
 }
 
+impl ConnectFailure {
+    /// Whether the host may be at another address by now: nobody answers at this one, or somebody else does.
+    pub(super) fn may_be_elsewhere(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::HostKeyChanged { .. } | Self::HostKeyMismatch { .. })
+    }
+}
+
 impl ConnectError {
     pub(super) fn new(target: &Target, cause: ConnectFailure) -> Self {
         Self {

@@ -1,6 +1,7 @@
 //! Why a command was not run, or its end not seen.
 
 use std::io;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -47,6 +48,19 @@ pub enum ExecError {
         node: String,
         /// The end of what the command wrote to its standard error.
         stderr: Option<String>,
+    },
+    /// The command has not ended in the time that it may take, and may run still.
+    #[error(
+        "{node}: {what} has not ended within {} s; a worn card or a full disk does that: look at `dmesg | tail` and `df -h` there",
+        limit.as_secs()
+    )]
+    Unended {
+        /// The inventory's name for the host.
+        node: String,
+        /// The command, or what it is for.
+        what: String,
+        /// How long it may take.
+        limit: Duration,
     },
     /// Its output did not come through whole.
     #[error("{node}: the command's output broke off: {source}")]

@@ -221,6 +221,11 @@ pub(super) fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
+/// The fingerprint of a key that is written as in its `.pub` file; none where it is no key.
+pub(crate) fn fingerprint_of(line: &str) -> Option<String> {
+    PublicKey::from_openssh(line.trim()).ok().map(|key| fingerprint(&key))
+}
+
 /// Base64 padding is left out by OpenSSH, but not by everybody.
 fn same_fingerprint(a: &str, b: &str) -> bool {
     a.trim().trim_end_matches('=') == b.trim().trim_end_matches('=')

@@ -26,15 +26,17 @@ mod target;
 pub use ask::{AskSecret, Question};
 pub use auth::{Attempt, PasswordStanding};
 pub use config::{ConfigError, Given, HopSpec, Jump, SshConfig};
-pub use connect::connect;
+pub use connect::{connect, relearn};
 pub use error::{ConnectError, ConnectFailure, Unreachable};
 pub use exec::{Exec, Exit, ExitStatus, Stdin, Stdout};
 pub use exec_error::ExecError;
 pub use glimpse::{Glimpse, HostKey, glimpse};
+pub(crate) use host_key::fingerprint_of;
 pub use identity::Identities;
 pub use jump::Jumps;
 pub use known_hosts::KnownHostsError;
 pub use session::{Output, Session};
 pub use target::{
-    AskHostKey, KnownHosts, NewHostKeys, OnRetry, Options, PinLater, Route, Target, UnknownKey, WhichAgent,
+    AskHostKey, Find, KnownHosts, NewHostKeys, OnRetry, Options, PinLater, Route, Target, UnknownKey,
+    Whereabouts, WhichAgent,
 };

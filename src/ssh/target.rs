@@ -1,9 +1,10 @@
 //! What to connect to, and how.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
@@ -53,6 +54,8 @@ pub struct Target {
     pub renew: Option<SecretString>,
     /// A key of the host that is not known yet is trusted as usual, but only recorded by [`super::Session::pin`].
     pub pin_later: Option<PinLater>,
+    /// How it is found where it is not at [`host`](Self::host) any more. Only where it is reached directly.
+    pub whereabouts: Option<Whereabouts>,
     /// Passphrase of encrypted key files. Absent, or of no avail: the user is asked where it is wanted.
     pub key_passphrase: Option<SecretString>,
     /// Fingerprint (`SHA256:…`) that the host's key must have. It takes the place of an entry in
@@ -90,6 +93,7 @@ impl Target {
             keys_only: false,
             renew: None,
             pin_later: None,
+            whereabouts: None,
             key_passphrase: None,
             host_key: None,
             known_hosts: KnownHosts::file(known_hosts),
@@ -138,6 +142,56 @@ impl PinLater {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(fingerprint.to_owned());
     }
 }
+
+/// Where a host was found whose address has changed. Shared by all connections to it.
+#[derive(Debug, Clone)]
+pub struct Whereabouts {
+    /// The hardware address by which it is found.
+    pub mac: String,
+    /// Where, and when it was last looked for.
+    seen: Arc<Mutex<(Option<IpAddr>, Option<Instant>)>>,
+}
+
+/// Between two searches for one host: each asks a whole network.
+const SEARCH_PAUSE: Duration = Duration::from_secs(10);
+
+impl Whereabouts {
+    /// By this hardware address, `aa:bb:cc:dd:ee:ff`.
+    pub fn by(mac: &str) -> Self {
+        Self { mac: mac.to_owned(), seen: Arc::default() }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, (Option<IpAddr>, Option<Instant>)> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The target where it was found last. Its keys are those that are known of it by its own address: whoever has that
+    /// hardware address has yet to prove who it is.
+    pub(super) fn target(&self, target: &Target) -> Target {
+        let Some(found) = self.seen().0 else { return target.clone() };
+        let alias = Some(target.recorded().own().to_owned());
+        let known_hosts = KnownHosts { alias, ..target.known_hosts.clone() };
+        Target { host: found.to_string(), known_hosts, ..target.clone() }
+    }
+
+    /// Whether to look for it now; notes that it is done.
+    pub(super) fn begin_search(&self) -> bool {
+        let mut seen = self.seen();
+        let due = seen.1.is_none_or(|last| last.elapsed() >= SEARCH_PAUSE);
+        if due {
+            seen.1 = Some(Instant::now());
+        }
+        due
+    }
+
+    /// Notes where it is; whether that is news.
+    pub(super) fn found(&self, address: IpAddr) -> bool {
+        self.seen().0.replace(address) != Some(address)
+    }
+}
+
+/// Looks for a host by its hardware address.
+pub type Find = Arc<dyn Fn(Target) -> BoxFuture<'static, Option<IpAddr>> + Send + Sync>;
 
 /// The way to a host.
 #[derive(Debug, Clone, Default)]
@@ -267,6 +321,8 @@ pub struct Options {
     pub ask: Option<AskHostKey>,
     /// Who is asked for passphrases, passwords and codes. Nobody: what needs them is left out.
     pub ask_secret: Option<AskSecret>,
+    /// Who looks for hosts whose address has changed. Nobody: they are not found.
+    pub find: Option<Find>,
     /// Key files and agent of this user, loaded once for all hosts.
     pub identities: Arc<Identities>,
     /// The sessions on jump hosts, shared by all hosts behind them.
@@ -285,6 +341,7 @@ impl Options {
             accept_new_host_keys: false,
             ask: None,
             ask_secret: None,
+            find: None,
             identities,
             jumps: Arc::default(),
         }

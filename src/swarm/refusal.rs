@@ -1,9 +1,10 @@
 //! What stands against a plan for the swarm, each with what helps.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::facts::{Engine, SwarmNode};
+use crate::facts::SwarmNode;
 use crate::inventory::model::NodeName;
+use crate::plan::twins::{Identity, Twins};
 use crate::plan::{Choices, Finding, View};
 use crate::swarm::membership::{Membership, Other, Roster, Standing, Unknown, is_manager};
 use crate::swarm::quorum::{Managers, quorum};
@@ -92,22 +93,10 @@ fn foreign(name: &NodeName, standing: &Standing, membership: &Membership) -> Opt
 
 /// Hosts that have one node ID between them, as those cloned from one card do.
 pub(crate) fn clones(view: &View<'_>) -> Vec<Finding> {
-    let mut holders: BTreeMap<&str, Vec<NodeName>> = BTreeMap::new();
-    for (name, host) in view.hosts {
-        if let Engine::Running(running) = &host.facts.engine
-            && !running.swarm.node_id.is_empty()
-        {
-            holders.entry(&running.swarm.node_id).or_default().push(name.clone());
-        }
-    }
-    let shared = holders.into_iter().filter(|(_, nodes)| nodes.len() > 1);
-    shared
-        .map(|(node_id, nodes)| {
-            let help = "if they are one host, remove all but one from the inventory; if one was cloned from the other, \
-                        stop its engine, remove /var/lib/docker/swarm there and start it again";
-            finding(&nodes, format!("{} have one node ID between them: {node_id}", join(&nodes)), help.to_owned())
-        })
-        .collect()
+    let told = |Twins { value, nodes, help }: Twins| {
+        finding(&nodes, format!("{} have one node ID between them: {value}", join(&nodes)), help)
+    };
+    Identity::Member.twins(view).into_iter().map(told).collect()
 }
 
 /// Other machines that bear the name of a host: which of the two is meant is not for skep to guess.

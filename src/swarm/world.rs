@@ -258,6 +258,7 @@ fn node(name: &str, role: Role, place: usize) -> Node {
         role,
         login: Login::default(),
         first_login: None,
+        mac: None,
         advertise: None,
         labels: BTreeMap::new(),
     }

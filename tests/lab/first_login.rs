@@ -6,86 +6,24 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use super::support::{Bench, Run, Test};
+use board::{BOARDS, IMAGE, NEW, inventory, shadow};
+
+mod board;
 
 pub(crate) fn trials() -> Vec<Test> {
     vec![("freshly_flashed_boards_become_a_swarm", boards)]
 }
 
-/// The image's password: not Armbian's own, so that it can be looked for.
-const IMAGE: &str = "open-sesame-4711";
-
-/// What `new_password` leads to.
-const NEW: &str = "Barbarossa-0815";
-
-/// Makes a node what Armbian's image is.
-const ARMBIAN: &str = include_str!("armbian.sh");
-
-/// Nodes with the image's user, and what their servers are like.
-const BOARDS: [(&str, &str, &str); 4] = [
-    ("n1", "root", "PasswordAuthentication yes"),
-    ("n2", "pi", "PasswordAuthentication yes"),
-    ("n3", "root", "PasswordAuthentication no\nKbdInteractiveAuthentication yes"),
-    ("n4", "root", "PasswordAuthentication yes\nUsePAM no"),
-];
-
 fn boards() {
     let bench = Bench::with_engine("flash", 4);
-    for (node, user, settings) in BOARDS {
-        flash(&bench, node, user, settings);
-    }
-    bench.on("n1", ARMBIAN);
-    // sudo wants the user's password there, so that a random one would be of no use.
-    bench.on("n2", "echo 'pi ALL=(ALL) ALL' > /etc/sudoers.d/pi");
-    // What Armbian leaves where its file system could not be enlarged at once.
-    bench.on("n3", "touch /run/resize2fs-reboot");
-    fs::write(bench.file("image"), format!("{IMAGE}\n")).unwrap();
-    fs::write(bench.file("new"), format!("{NEW}\n")).unwrap();
-    inventory(&bench, "");
+    board::flash_all(&bench);
     plan_changes_no_password(&bench);
     killed_between_the_passwords(&bench);
     killed_before_the_last_password(&bench);
     taken_in(&bench);
+    opened_by_a_key_before(&bench);
     as_the_new_user(&bench);
     found_at_another_address(&bench);
-}
-
-/// Makes a node what a flashed card is: one name, one password that has to be changed, no keys.
-fn flash(bench: &Bench, node: &str, user: &str, settings: &str) {
-    let script = format!(
-        "set -e; rm -rf /root/.ssh /home/*/.ssh; echo {user}:{IMAGE} | chpasswd; chage -d 0 {user}; \
-         printf 'PermitRootLogin yes\n{settings}\n' > /etc/ssh/sshd_config.d/50-image.conf; \
-         sed -i /^UsePAM/d /etc/ssh/sshd_config; grep -q UsePAM /etc/ssh/sshd_config.d/50-image.conf || \
-         echo UsePAM yes >> /etc/ssh/sshd_config.d/50-image.conf; \
-         echo board > /etc/hostname; hostname board; systemctl restart ssh"
-    );
-    bench.on(node, &script.replace('\n', "\\n"));
-}
-
-fn inventory(bench: &Bench, user_of_n1: &str) {
-    let key = bench.lab().key();
-    let mut text = format!(
-        "name: test\ndefaults:\n  user: root\n  key: {}\n  known_hosts: known_hosts\n  role: worker\n  \
-         first_login: {{password: {{file: image}}, locale: C.UTF-8}}\nnodes:\n",
-        key.display()
-    );
-    for (node, user, _) in BOARDS {
-        let address = bench.address(node);
-        text += &match (node, user) {
-            ("n1", _) => format!(
-                "  n1: {{address: {address}, role: manager, first_login: {{account: berry}}{user_of_n1}}}\n"
-            ),
-            (_, "root") => format!("  {node}: {{address: {address}}}\n"),
-            _ => format!(
-                "  {node}: {{address: {address}, user: {user}, sudo_password: {{file: new}}, \
-                 first_login: {{user: {user}, new_password: {{file: new}}}}}}\n"
-            ),
-        };
-    }
-    fs::write(bench.inventory_path(), text).unwrap();
-}
-
-fn shadow(bench: &Bench, node: &str, user: &str) -> String {
-    bench.on(node, &format!("grep ^{user}: /etc/shadow"))
 }
 
 fn plan_changes_no_password(bench: &Bench) {
@@ -100,9 +38,9 @@ fn plan_changes_no_password(bench: &Bench) {
     bench.skep(&["status", "--accept-new-host-keys"]).says("skep up --limit n1");
 }
 
-/// Runs `up` for the first board and kills it once it tells of something.
-fn killed_at(bench: &Bench, what: &str) {
-    let mut child = bench.start(&["up", "--yes", "--json", "--accept-new-host-keys", "--limit", "n1"]);
+/// Runs `up` for one board and kills it once it tells of something.
+fn killed_at(bench: &Bench, node: &str, what: &str) {
+    let mut child = bench.start(&["up", "--yes", "--json", "--accept-new-host-keys", "--limit", node]);
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut seen = Vec::new();
     for line in lines.map_while(Result::ok) {
@@ -122,19 +60,21 @@ fn killed_at(bench: &Bench, what: &str) {
 fn killed_between_the_passwords(bench: &Bench) {
     let before = shadow(bench, "n1", "root");
     bench.on("n1", "systemctl start --no-block armbian-firstrun");
-    killed_at(bench, "waiting for armbian-firstrun");
+    killed_at(bench, "n1", "waiting for armbian-firstrun");
     assert_ne!(shadow(bench, "n1", "root"), before);
     bench.on("n1", "test ! -e /root/.ssh; touch /run/go-on");
+    killed_at(bench, "n4", "waiting for cloud-final");
+    bench.on("n4", "test ! -e /root/.ssh; touch /run/cloud-init/result.json");
 }
 
 /// Keys open it, so that later runs would not notice the password.
 fn killed_before_the_last_password(bench: &Bench) {
     let before = shadow(bench, "n1", "root");
-    bench.on("n1", "mv /usr/sbin/chpasswd /usr/sbin/chpasswd.real; printf '#!/bin/sh\nsleep 60\n' > /usr/sbin/chpasswd; chmod 755 /usr/sbin/chpasswd");
-    killed_at(bench, "changing the password");
+    bench.on("n1", "mv /usr/sbin/chpasswd /usr/sbin/chpasswd.real; printf '#!/bin/sh\nsleep 60; exit 1\n' > /usr/sbin/chpasswd; chmod 755 /usr/sbin/chpasswd");
+    killed_at(bench, "n1", "seeing to the password");
     bench.on("n1", "mv /usr/sbin/chpasswd.real /usr/sbin/chpasswd; test -s /root/.ssh/authorized_keys");
     assert_eq!(shadow(bench, "n1", "root"), before);
-    bench.skep(&["plan", "--limit", "n1", "--accept-new-host-keys"]).prints("finish the first login as root");
+    bench.skep(&["plan", "--limit", "n1", "--accept-new-host-keys"]).prints("replace the password of root");
 }
 
 fn taken_in(bench: &Bench) {
@@ -147,7 +87,7 @@ fn taken_in(bench: &Bench) {
         let home = if user == "root" { "/root" } else { "/home/pi" };
         bench.on(
             node,
-            &format!("test -s {home}/.ssh/authorized_keys && test ! -e {home}/.ssh/skep-first-login"),
+            &format!("test -s {home}/.ssh/authorized_keys && test -e /var/lib/skep/first-login-{user}"),
         );
         bench.on(node, &format!("test $(hostname) = {node} && grep -qx {node} /etc/hostname"));
         bench.on(node, "sshd -T | grep -qx 'passwordauthentication no'");
@@ -172,6 +112,36 @@ fn taken_in(bench: &Bench) {
         .output();
     assert_eq!(String::from_utf8_lossy(&journal.unwrap().stdout), "", "passwords in the journal");
     assert!(![IMAGE, NEW, "looked-for-9"].iter().any(|word| stdout.contains(word) || stderr.contains(word)));
+    bench.skep(&["plan", "--exit-code"]).exits(0);
+}
+
+/// A key that came with the image does not save the image's password, nor one that sudo wants; one that its owner chose
+/// stays. And where the SSH server heeds another file, that is told.
+fn opened_by_a_key_before(bench: &Bench) {
+    let owners = [("n2", "pi", IMAGE), ("n3", "root", "chosen-by-hand-9"), ("n4", "root", IMAGE)];
+    for (node, user, password) in owners {
+        bench.on(node, &format!("echo {user}:{password} | chpasswd; rm /var/lib/skep/first-login-{user}"));
+    }
+    let before = owners.map(|(node, user, _)| shadow(bench, node, user));
+    let folder = "/etc/ssh/sshd_config.d";
+    bench.on(
+        "n4",
+        &format!("rm {folder}/00-skep.conf; echo PasswordAuthentication yes > {folder}/00-image.conf"),
+    );
+    bench
+        .skep(&["plan", "--exit-code"])
+        .exits(3)
+        .prints("log in for the first time as pi")
+        .prints("replace the password of root, if it is the image's");
+    let Run { code, stdout, stderr } = bench.skep(&["up", "--yes"]);
+    assert!(
+        code == 1 && format!("{stdout}{stderr}").contains(&format!("{folder}/00-image.conf, line 1")),
+        "{stdout}\n{stderr}"
+    );
+    let after = owners.map(|(node, user, _)| shadow(bench, node, user));
+    assert_eq!([0, 1, 2].map(|place| before[place] == after[place]), [false, true, false]);
+    bench.on("n4", &format!("test ! -e {folder}/00-skep.conf && rm {folder}/00-image.conf"));
+    bench.skep(&["up", "--yes"]).exits(0);
     bench.skep(&["plan", "--exit-code"]).exits(0);
 }
 

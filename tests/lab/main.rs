@@ -10,6 +10,7 @@ mod audit_network;
 mod audit_nfs;
 mod bare;
 mod boot;
+mod clones;
 mod engine;
 mod faults;
 mod first_login;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         audit_kernel::trials(),
         bare::trials(),
         boot::trials(),
+        clones::trials(),
         swarm::trials(),
         faults::trials(),
         first_login::trials(),

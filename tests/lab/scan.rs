@@ -7,7 +7,45 @@ use serde_json::Value;
 use super::support::{Bench, Test};
 
 pub(crate) fn trials() -> Vec<Test> {
-    vec![("a_scan_finds_new_hosts_moved_nodes_and_clones", scan)]
+    vec![
+        ("a_scan_finds_new_hosts_moved_nodes_and_clones", scan),
+        ("a_node_that_has_moved_is_found_by_its_hardware_address", moved),
+    ]
+}
+
+fn moved() {
+    let bench = Bench::bare("moved", 2);
+    let (old, mac) = (bench.address("n1"), bench.on("n1", "cat /sys/class/net/host0/address"));
+    let (network, _) = old.rsplit_once('.').unwrap();
+    let (new, known) = (format!("{network}.240"), bench.lab().known_hosts());
+    let inventory = |more: &str| {
+        let (key, known) = (bench.lab().key(), known.display());
+        let text = format!(
+            "name: moved\ndefaults: {{user: root, key: {}, known_hosts: {known}}}\nnodes:\n  \
+             n1: {{address: {old}, role: manager{more}}}\n",
+            key.display()
+        );
+        fs::write(bench.inventory_path(), text).unwrap();
+    };
+    let by_mac = format!(", mac: \"{}\"", mac.trim());
+    let before = fs::read_to_string(&known).unwrap();
+    let told = format!("n1 has moved: its network card {} has the address {new}, not {old}", mac.trim());
+    // An address takes the others of its network along when it goes.
+    bench.on("n1", &format!("ip address flush dev host0 scope global && ip address add {new}/24 dev host0"));
+
+    let plan = || bench.skep(&["plan", "--connect-timeout", "3"]);
+
+    // Nobody is there any more.
+    inventory("");
+    plan().exits(5);
+    inventory(&by_mac);
+    plan().exits(0).prints(&told).prints(&format!("write `address: {new}` to n1"));
+    // Somebody else is there: it is not taken for the node, nor the node for somebody else.
+    bench.on("n2", &format!("ip address add {old}/24 dev host0"));
+    plan().exits(0).prints(&told);
+    inventory("");
+    plan().exits(5).says("host key");
+    assert_eq!(fs::read_to_string(&known).unwrap(), before, "it was known, and is known by what it was");
 }
 
 fn scan() {

@@ -8,6 +8,7 @@ mod nfs;
 #[expect(dead_code, reason = "what the tests on lab nodes need besides")]
 #[path = "../lab/support.rs"]
 mod support;
+mod traps;
 
 use std::process::ExitCode;
 

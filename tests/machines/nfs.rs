@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use skep::lab::Arch;
 
 use super::support::{Bench, Run, Test};
+use super::traps;
 
 pub(crate) fn trials() -> Vec<Test> {
     vec![("a_share_outlives_reboots_of_both_sides_and_no_container_starts_beside_it", share)]
@@ -85,6 +86,10 @@ fn share() {
     bench.skep(&["plan", "--exit-code"]).exits(0);
     let source = bench.on("n2", "findmnt -n -o SOURCE /mnt/shared");
     assert_eq!(source.trim(), format!("{server}:/var/shared/folder"));
+    squashed(&bench);
+    bench.on("n2", "docker service rm writer");
+    traps::spring(&bench, &server);
+    traps::translate(&bench, |options| bench.inventory(&NODES, &shares(&bench, options)));
     squashed(&bench);
 }
 

@@ -24,7 +24,7 @@ pub(in crate::audit) const CLIENT: Check = Check {
     title: "mounting NFS",
     explanation: "\
 A node that mounts a share of the inventory needs the kernel's NFS client (NFS_FS, NFS_V4, SUNRPC) and the version that \
-the share is mounted by: NFS_V4_2 for `vers=4.2`, skep's choice where the inventory makes none, NFS_V3 for `vers=3`. \
+the share is mounted by: NFS_V4_2 for `vers=4.2`, skep's choice where the inventory makes none. \
 Each that is missing is an error, and `skep up` leaves NFS alone there. Other nodes are not asked. \
 Options are read as by kernel-necessary.",
     examine: |case| case.each(|subject| client(&Target::of(subject))),
@@ -53,9 +53,6 @@ pub(super) fn client(target: &Target<'_>) -> Vec<Judgement> {
     }
     if by(&|version| version == "4.2") {
         items.push(Item::must("NFS_V4_2", LOST));
-    }
-    if by(&|version| version.starts_with('3')) {
-        items.push(Item::must("NFS_V3", LOST));
     }
     judge(target, &items, None)
 }

@@ -175,7 +175,6 @@ pub(super) const BESIDES: &[&str] = &[
     "EXT4_USE_FOR_EXT2",
     "SUNRPC",
     "NFS_FS",
-    "NFS_V3",
     "NFS_V4",
     "NFS_V4_1",
     "NFS_V4_2",

@@ -469,7 +469,7 @@ fn nfs_is_asked_of_those_that_serve_and_those_that_mount() {
     };
     assert_eq!(sharing(&[]).all(&SERVER), ["ok n1: the kernel has all 3 options"]);
     assert_eq!(sharing(&[]).all(&CLIENT), ["ok n2: the kernel has all 5 options"]);
-    assert_eq!(sharing(&["vers=3"]).all(&CLIENT), ["ok n2: the kernel has all 4 options"]);
+    assert_eq!(sharing(&["vers=4.0"]).all(&CLIENT), ["ok n2: the kernel has all 3 options"]);
     let lacks = |node: &str, options: &[&str], option: &str| {
         sharing(options).facts(node, |facts| set(facts, Support::Missing, &[option]))
     };
@@ -487,8 +487,6 @@ fn nfs_is_asked_of_those_that_serve_and_those_that_mount() {
         ("NFS_V4_2", &[], 1),
         ("NFS_V4_2", &["vers=4.1"], 0),
         ("NFS_V4_1", &["vers=4.1"], 0),
-        ("NFS_V3", &[], 0),
-        ("NFS_V3", &["vers=3"], 1),
     ] {
         assert_eq!(client(option, options), number, "{option} {options:?}");
     }

@@ -3,7 +3,9 @@
 use super::super::{Case, Check, Family, Judgement, Subject, Verdict};
 use super::SKEP_UP;
 use crate::facts::inspection::nfs::bound::Bound;
+use crate::facts::inspection::nfs::docker::Failed;
 use crate::facts::inspection::nfs::is_nfs;
+use crate::resource::exports::options;
 use crate::resource::mount::unit_name;
 use crate::resource::{Key, Observed, dropin};
 
@@ -17,7 +19,11 @@ pub(in crate::audit) const CONTAINERS: Check = Check {
         (/proc/PID/mountinfo) and tells it for certain; nothing is mounted or touched for that. Docker itself does not \
         wait for network mounts at boot, so skep adds a drop-in to docker.service that makes it wait; where that is \
         missing although the share is set up, the same happens at the next boot: a warning. After restarting such a \
-        container, look below the mount point for what it wrote: `mount --bind / /mnt && ls /mnt/…`.",
+        container, look below the mount point for what it wrote: `mount --bind / /mnt && ls /mnt/…`. Where a share makes \
+        all users one (`all_squash`), nobody may give a file to another user, and images that do so at their start, as \
+        those of most databases, end with an error. A container that uses such a share and is started again and again is \
+        a warning, one that ended with an error a note: Docker's own files tell of them (containers/ID/config.v2.json), \
+        and only the container's log tells whether that was why.",
     examine,
 };
 
@@ -40,6 +46,7 @@ fn judge(subject: &Subject<'_>) -> Vec<Judgement> {
         })
         .collect();
     let mut found: Vec<_> = subject.nfs().bound.iter().map(|bound| below(subject, bound)).collect();
+    found.extend(subject.nfs().failed.iter().filter_map(|failed| squashed(subject, failed)));
     if ready.is_empty() && found.is_empty() {
         return Vec::new();
     }
@@ -78,6 +85,34 @@ fn below(subject: &Subject<'_>, bound: &Bound) -> Judgement {
             judgement.remedy(format!("restart the service of the process: `systemctl status {pid}` names it"))
         }
     }
+}
+
+/// A container that may have failed because nobody may change the owner of a file on its share.
+fn squashed(subject: &Subject<'_>, failed: &Failed) -> Option<Judgement> {
+    let Failed { id, name, from, code, again } = failed;
+    let (share, mount) = subject.mounting().find(|(_, mount)| from.starts_with(&mount.at))?;
+    let options = options::effective(&share.options);
+    if !options::is_on(&options, "all_squash") {
+        return None;
+    }
+    let at = mount.at.display();
+    let told = |what: &str| {
+        format!(
+            "`{name}` {what}: it may be an image that changes owners, which nobody may in {at} (`all_squash`)"
+        )
+    };
+    let judgement = match again {
+        true => Judgement::warning(told("starts again and again")),
+        false => Judgement::note(told("ended with an error")),
+    };
+    let id_of = |key| options.get(key).map_or("65534", String::as_str);
+    let user = format!("{}:{}", id_of("anonuid"), id_of("anongid"));
+    let seen =
+        judgement.seen(format!("docker inspect {id}"), format!("exit code {code}; uses {}", from.display()));
+    Some(seen.remedy(format!("docker logs {id} 2>&1 | grep -i -e chown -e 'not permitted'")).remedy(format!(
+        "where it says so: run it as the user of the share (`--user {user}`, in a stack `user: \"{user}\"`), or give it a \
+         volume of the node's own"
+    )))
 }
 
 /// Whether Docker waits for the mounts at boot.

@@ -5,6 +5,7 @@ mod directories;
 mod exports;
 mod mounts;
 mod used;
+mod volumes;
 
 use std::path::PathBuf;
 
@@ -251,6 +252,7 @@ fn nothing_is_asked_of_nodes_without_shares() {
         &FILE_SYSTEMS,
         &MOUNTS,
         &CONTAINERS,
+        &VOLUMES,
         &ANSWERS,
     ] {
         assert_eq!(cluster().all(check), [""; 0], "{}", check.id);

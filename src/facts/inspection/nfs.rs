@@ -6,6 +6,7 @@
 
 pub mod bound;
 pub mod declared;
+pub mod docker;
 pub mod place;
 pub mod rpc;
 
@@ -18,6 +19,7 @@ use crate::resource::mount::table::{Row, rows};
 use crate::resource::{Host, exports};
 use bound::Bound;
 use declared::Declared;
+use docker::{Failed, Volume};
 use place::Place;
 use rpc::{Answer, Server};
 
@@ -67,6 +69,10 @@ pub struct Nfs {
     pub answers: BTreeMap<Server, Answer>,
     /// Containers that use the directory below a wanted mount point instead of what is to be mounted there.
     pub bound: Vec<Bound>,
+    /// Docker's volumes with a name.
+    pub volumes: Vec<Volume>,
+    /// Containers below a wanted mount point that failed.
+    pub failed: Vec<Failed>,
     /// What could not be read, and why.
     pub unread: BTreeMap<PathBuf, String>,
 }
@@ -101,6 +107,9 @@ impl Nfs {
         let places: BTreeSet<PathBuf> = places.collect();
         nfs.places = places.iter().map(|path| place::look(host, path, &table)).collect();
         nfs.bound = bound::read(host, &wanted.points, &table);
+        let engine = docker::roots(host, &table);
+        nfs.volumes = docker::volumes(host, &table, &engine);
+        nfs.failed = docker::failed(host, &table, &engine, &wanted.points);
         nfs.answers = asked.wait();
         nfs
     }

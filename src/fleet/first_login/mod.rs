@@ -2,10 +2,12 @@
 //! that nobody knows.
 //!
 //! Each part finds out what is there already and does what is left, so that a run that was killed anywhere is carried on
-//! by the next one: see [`password`] for what is in force meanwhile, and [`keys`] for what tells that something is left.
+//! by the next one: see [`password`] for what is in force meanwhile, and [`replace`] for what tells that nothing is left.
 
+mod command;
 mod keys;
 pub(crate) mod password;
+mod replace;
 mod settle;
 
 use std::time::{Duration, Instant};
@@ -19,6 +21,7 @@ use crate::ssh::{self, ConnectError, ExecError, PasswordStanding, Session, Targe
 use password::{Change, transition};
 use settle::Look;
 
+pub(super) use replace::replace;
 pub(super) use settle::settle;
 
 /// How long a host may take over a restart of its SSH server, or over another address.
@@ -36,7 +39,7 @@ pub(super) struct Entrance<'a> {
     pub(super) ssh: ssh::Options,
     /// The image's password.
     pub(super) image: SecretString,
-    /// What takes its place; a random one where absent.
+    /// What takes its place; a random one where absent. Sudo may want it.
     pub(super) new: Option<SecretString>,
     pub(super) sink: &'a Sink,
 }
@@ -45,12 +48,13 @@ pub(super) struct Entrance<'a> {
 struct Come {
     session: Session,
     target: Target,
-    /// Whether the password that opened it, or would have, has to be changed.
+    /// Whether the image's password opened it, or the one that follows it.
     owed: bool,
 }
 
 impl Entrance<'_> {
-    /// Takes the host in. Gives back a session by key as the image's user, and how to have another one.
+    /// Lets the keys in. Gives back a session by key as the image's user, and how to have another one; the image's password
+    /// is left to [`replace`], which needs root's rights.
     pub(super) async fn enter(mut self) -> Result<(Session, Target), Fault> {
         self.ssh.retry_for = self.ssh.retry_for.max(PATIENCE);
         // One for all connections, so that the user is asked once about the host's key.
@@ -60,22 +64,16 @@ impl Entrance<'_> {
         self.tell("logging in with the image's password");
         let Come { session, target, owed } = self.come_in().await?;
         let (session, look) = settle(session, &target, &self.ssh, self.sink).await?;
-        // One that a key opens may be an old acquaintance, whose password its owner knows.
-        let owed = owed || keys::is_owed(&session, self.node).await?;
         self.tell("installing keys");
-        keys::install(&session, self.node, &lines, owed).await?;
+        keys::install(&session, self.node, &lines).await?;
         session.close().await;
         let target = self.by_key();
         let session = self.connect(&target).await.map_err(|error| self.keys_refused(&error))?;
-        if owed {
-            self.tell("changing the password");
-            self.renew(&session).await?;
-        }
+        self.please_sudo(&session, owed).await?;
         let session = match look.resize_reboot {
             true => self.reboot(session, &target, &look).await?,
             false => session,
         };
-        keys::forget(&session, self.node).await?;
         Ok((session, target))
     }
 
@@ -156,7 +154,7 @@ impl Entrance<'_> {
         let target = if renewed { self.by_password(left, left) } else { target };
         let owed = owed || renewed;
         if session.password_standing() != PasswordStanding::Expired {
-            match session.run("true", b"").await {
+            match command::run(&session, "`true`", "true", b"").await {
                 Ok(_) => return Ok(Come { session, target, owed }),
                 // A server without PAM says so only now.
                 Err(ExecError::PasswordExpired { .. }) => {}
@@ -173,31 +171,34 @@ impl Entrance<'_> {
             true => self.not_taken(&change),
             false => unreachable(&error),
         })?;
-        match session.run("true", b"").await {
+        match command::run(&session, "`true`", "true", b"").await {
             Ok(_) => Ok(Come { session, target, owed: true }),
             Err(ExecError::PasswordExpired { .. }) => Err(self.not_taken(&change)),
             Err(error) => Err(self.fault(error)),
         }
     }
 
-    /// Gives the image's user the password that stays.
-    async fn renew(&self, session: &Session) -> Result<(), Fault> {
+    /// Where sudo wants the user's password, it has to be the one that stays before anything is done as root.
+    async fn please_sudo(&self, session: &Session, owed: bool) -> Result<(), Fault> {
         let user = &self.first.user;
-        let root = if user == "root" { "" } else { "sudo -n " };
-        let may = session.run(&format!("{root}true"), b"").await.map_err(|error| self.fault(error))?;
-        if may.status.success() {
-            let new = self.new.clone().unwrap_or_else(password::random);
-            return password::set(session, &format!("{root}chpasswd"), user, &new).await.map_err(|cause| {
-                self.fault(format!("the new password is not taken: {cause}"))
-                    .help("run the same again with another `first_login.new_password`")
-            });
+        if user == "root" {
+            return Ok(());
+        }
+        let may = command::run(session, "sudo", "sudo -n true", b"").await;
+        if may.map_err(|error| self.fault(error))?.status.success() {
+            return Ok(());
         }
         let Some(new) = &self.new else {
+            // One that a key opens may be an old acquaintance, whose password its owner knows.
+            if !owed {
+                return Ok(());
+            }
             let cause = format!("sudo wants the password of {user}, and nobody would know a random one");
             return Err(self.fault(cause).help(format!(
                 "give `first_login.new_password` a source in the inventory, or let {user} use sudo without (NOPASSWD)"
             )));
         };
+        self.tell("changing the password");
         let left = transition(user, &self.image);
         let mut last = None;
         for current in [&left, &self.image, new] {
@@ -221,7 +222,7 @@ impl Entrance<'_> {
         self.tell("rebooting, so that its file system fills the card");
         let root = if self.first.user == "root" { "" } else { "sudo -n " };
         // The connection ends before the answer, as a rule.
-        let _ = session.run(&format!("{root}systemctl reboot"), b"").await;
+        let _ = command::run(&session, "a reboot", &format!("{root}systemctl reboot"), b"").await;
         drop(session);
         let begun = Instant::now();
         loop {
@@ -267,9 +268,7 @@ impl Entrance<'_> {
     }
 
     fn fault(&self, cause: impl ToString) -> Fault {
-        let cause = cause.to_string();
-        let cause = cause.strip_prefix(&format!("{}: ", self.node)).unwrap_or(&cause).to_owned();
-        Fault::new(self.node, cause)
+        fault(self.node, cause)
     }
 
     fn not_taken(&self, change: &Change) -> Fault {
@@ -287,6 +286,12 @@ impl Entrance<'_> {
 
 pub(super) fn tell(sink: &Sink, node: &NodeName, what: &str) {
     sink(Event::StepProgress { node: node.clone(), progress: Progress::text(what) });
+}
+
+/// The SSH room's errors name the node themselves.
+fn fault(node: &NodeName, cause: impl ToString) -> Fault {
+    let cause = cause.to_string();
+    Fault::new(node, cause.strip_prefix(&format!("{node}: ")).unwrap_or(&cause))
 }
 
 fn unreachable(error: &ConnectError) -> Fault {

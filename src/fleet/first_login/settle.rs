@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::{command, fault};
 use crate::event::Sink;
 use crate::inventory::model::NodeName;
 use crate::resource::Fault;
@@ -17,10 +18,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 const MOST_KEYS: usize = 5;
 
 /// What runs in the first boot and may change keys: Armbian's service disables itself in the end, cloud-init's start at
-/// each boot.
+/// each boot. Between two of its stages none of cloud-init's runs: the first of its files says that it is on in this boot
+/// (neither the kernel's command line nor a file in /etc/cloud turned it off), the second that it is over.
 const LOOK: &str = "sh -c 'for u in armbian-firstrun cloud-init cloud-config cloud-final; do \
      e=$(systemctl is-enabled $u.service 2>/dev/null); a=$(systemctl is-active $u.service 2>/dev/null); \
-     echo unit $u/$e/$a; done; cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null | sed \"s/^/key /\"; \
+     echo unit $u/$e/$a; done; \
+     if [ -e /run/cloud-init/enabled ] && [ ! -e /run/cloud-init/result.json ]; then echo stages; fi; cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null | sed \"s/^/key /\"; \
      echo boot $(cat /proc/sys/kernel/random/boot_id); if [ -e /run/resize2fs-reboot ]; then echo resize; fi'";
 
 /// How far a host is in its first boot.
@@ -39,9 +42,10 @@ pub(in crate::fleet) struct Look {
 impl Look {
     fn read(text: &str) -> Self {
         let mut look = Self::default();
+        let stages = text.lines().any(|line| line == "stages");
         for line in text.lines() {
             match line.split_once(' ').unwrap_or((line, "")) {
-                ("unit", unit) if is_at_work(unit) => {
+                ("unit", unit) if is_at_work(unit, stages) => {
                     look.pending = look.pending.or_else(|| unit.split('/').next().map(str::to_owned));
                 }
                 ("key", key) => {
@@ -62,11 +66,12 @@ impl Look {
     }
 }
 
-/// `NAME/UnitFileState/ActiveState`.
-fn is_at_work(unit: &str) -> bool {
+/// `NAME/UnitFileState/ActiveState`; and whether stages of cloud-init are left, of which `cloud-final` is the last.
+fn is_at_work(unit: &str, stages: bool) -> bool {
     let mut words = unit.split('/');
     match (words.next(), words.next(), words.next()) {
         (Some("armbian-firstrun"), Some("enabled"), Some(active)) => active != "failed",
+        (Some("cloud-final"), Some("enabled"), Some("inactive")) if stages => true,
         (Some(_), _, active) => active == Some("activating"),
         _ => false,
     }
@@ -74,7 +79,7 @@ fn is_at_work(unit: &str) -> bool {
 
 /// None where the look was cut short, as by a shutdown: nothing is known then.
 pub(super) async fn look(session: &Session) -> Result<Option<Look>, ExecError> {
-    let output = session.run(LOOK, b"").await?;
+    let output = command::run(session, "a look at its first boot", LOOK, b"").await?;
     let look = Look::read(&String::from_utf8_lossy(&output.stdout));
     Ok(Some(look).filter(|look| output.status.success() && !look.boot.is_empty()))
 }
@@ -106,12 +111,15 @@ pub(in crate::fleet) async fn settle(
                 session = connect(target, ssh).await?;
                 continue;
             }
-            Err(error) => return Err(Fault::new(&node, error)),
+            Err(error) => return Err(fault(&node, error)),
         };
         if let Some(unit) = &look.pending {
             if overdue {
                 let cause = format!("{unit} has not finished within {} s", PATIENCE.as_secs());
-                return Err(Fault::new(&node, cause).help(format!("see `systemctl status {unit}` there")));
+                let more = if unit.starts_with("cloud") { " and `cloud-init status --long`" } else { "" };
+                return Err(
+                    Fault::new(&node, cause).help(format!("see `systemctl status {unit}`{more} there"))
+                );
             }
             super::tell(sink, &node, &format!("waiting for {unit}"));
             tokio::time::sleep(PAUSE).await;
@@ -153,7 +161,19 @@ mod tests {
             ("cloud-final/enabled/active", false),
             ("cloud-init", false),
         ] {
-            assert_eq!(is_at_work(unit), expected, "{unit}");
+            assert_eq!(is_at_work(unit, false), expected, "{unit}");
+        }
+        // Between two stages of cloud-init, in a boot in which it is on.
+        for (unit, expected) in [
+            ("cloud-init/enabled/active", false),
+            ("cloud-final/enabled/inactive", true),
+            ("cloud-final/enabled/activating", true),
+            ("cloud-final/enabled/active", false),
+            ("cloud-final/enabled/failed", false),
+            ("cloud-final/masked/inactive", false),
+            ("cloud-final//inactive", false),
+        ] {
+            assert_eq!(is_at_work(unit, true), expected, "{unit}");
         }
     }
 
@@ -170,6 +190,9 @@ mod tests {
                 && !look.replaced("ssh-rsa BBBB ")
                 && look.replaced("ssh-ed25519 CC")
         );
+        let between =
+            Look::read("unit cloud-init/enabled/active\nunit cloud-final/enabled/inactive\nstages\nboot x\n");
+        assert_eq!(between.pending.as_deref(), Some("cloud-final"));
         let settled = Look::read("unit armbian-firstrun/disabled/inactive\nboot x\n");
         assert_eq!((settled.pending, settled.resize_reboot), (None, false));
         assert!(!Look::read("").replaced("ssh-ed25519 AAAA"), "keys that cannot be read are no others");

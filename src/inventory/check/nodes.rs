@@ -30,6 +30,7 @@ impl Checker<'_> {
         let nodes: Vec<_> = entries.iter().map(|(name, node)| self.node(name, node)).collect();
         self.one_address_each(entries, &nodes);
         self.one_advertise_each(entries);
+        self.one_mac_each(entries);
         if entries.iter().all(|(_, node)| self.role_of(node) == Some(Role::Worker)) {
             let at = &entries.0[0].0;
             self.error(at, "no node is a manager".into(), "give one node, or three, `role: manager`");
@@ -50,6 +51,7 @@ impl Checker<'_> {
             name: NodeName(name.value.clone()),
             place: name.place,
             address: self.address(name, node),
+            mac: node.mac.as_ref().and_then(|text| self.mac(text)),
             role: self.role_of(node).unwrap_or(Role::Worker),
             login: self.login(node),
             first_login: self.first_login(name, node),
@@ -109,6 +111,17 @@ impl Checker<'_> {
             self.error(text, message, "use the address that `ip address` shows on the node's network card");
         }
         Some(address)
+    }
+
+    fn mac(&mut self, text: &Spot<String>) -> Option<String> {
+        let mac = mac(text);
+        if mac.is_none() {
+            let message = format!("`{}` is no hardware address of a network card", text.escape_debug());
+            let help =
+                "write six pairs of hexadecimal digits, such as `dc:a6:32:01:02:03`; `skep scan` shows them";
+            self.error(text, message, help);
+        }
+        mac
     }
 
     fn login(&mut self, node: &file::Node) -> Login {
@@ -272,6 +285,19 @@ impl Checker<'_> {
         }
     }
 
+    fn one_mac_each(&mut self, entries: &Entries<file::Node>) {
+        let mut seen: HashMap<String, &str> = HashMap::new();
+        for (name, node) in entries.iter() {
+            let Some((text, mac)) = node.mac.as_ref().and_then(|text| Some((text, mac(text)?))) else {
+                continue;
+            };
+            if let Some(first) = seen.insert(mac, name.as_str()) {
+                let message = format!("`{}` and `{first}` have the same hardware address", name.value);
+                self.error(text, message, "each network card has its own; correct one of them");
+            }
+        }
+    }
+
     fn one_advertise_each(&mut self, entries: &Entries<file::Node>) {
         let mut seen: HashMap<IpAddr, &str> = HashMap::new();
         for (name, node) in entries.iter() {
@@ -287,6 +313,15 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// A hardware address in one spelling; none where it is none, or not that of one card.
+fn mac(text: &str) -> Option<String> {
+    let pairs: Vec<&str> = text.split([':', '-']).collect();
+    let bytes = pairs.iter().map(|pair| u8::from_str_radix(pair, 16).ok().filter(|_| pair.len() == 2));
+    let bytes: Vec<u8> = bytes.collect::<Option<_>>().filter(|bytes: &Vec<u8>| bytes.len() == 6)?;
+    let is_group = bytes[0] & 1 == 1 || bytes.iter().all(|byte| *byte == 0);
+    (!is_group).then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":"))
 }
 
 fn text_labels(labels: &Entries<Spot<String>>) -> BTreeMap<String, String> {

@@ -170,6 +170,14 @@ impl Checker<'_> {
             let message = format!("`{}` is not one mount option", option.escape_debug());
             self.error(option, message, "write each option as an item of its own: `[noatime, soft]`");
         }
+        for option in mount.options.iter().filter(|option| asks_for_no_version_of_4(option)) {
+            let message = format!("no share can be mounted by `{}`", option.escape_debug());
+            self.error(
+                option,
+                message,
+                "skep mounts by NFSv4: `vers=4.2`, `vers=4.1`, `vers=4.0` or `vers=4`",
+            );
+        }
         let on = self.mounting_nodes(mount, server);
         self.clients_cover(mount, share, &on);
         ShareMount {
@@ -312,6 +320,14 @@ impl Checker<'_> {
                 mount.remote = Path::new("/").join(rest);
             }
         }
+    }
+}
+
+/// Whether a mount option asks for another version of NFS than 4, or for one in words that hide it from skep.
+fn asks_for_no_version_of_4(option: &str) -> bool {
+    match option.strip_prefix("vers=").or_else(|| option.strip_prefix("nfsvers=")) {
+        Some(version) => !["4", "4.0", "4.1", "4.2"].contains(&version),
+        None => ["v2", "v3", "v4", "minorversion="].iter().any(|word| option.starts_with(word)),
     }
 }
 

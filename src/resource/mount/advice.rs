@@ -15,7 +15,10 @@ pub(super) fn advise(fault: Fault, source: &str, at: &Path) -> Fault {
             at.display()
         )
     } else if says(&["access denied by server", "Operation not permitted", "Permission denied"]) {
-        format!("{server} does not let this host in: see `exportfs -s` there, and the share's `clients`")
+        format!(
+            "{server} does not let this host in: see `exportfs -s` there, and the share's `clients`; behind NAT it also \
+             needs `insecure` in the share's `options`"
+        )
     } else if says(&["No such file or directory"]) {
         format!(
             "{server} exports no such path to NFSv4 clients: see `exportfs -s` there; below `fsid=0` paths are shorter"
@@ -46,7 +49,7 @@ mod tests {
             ),
             (
                 "could not start: Job failed. (result: exit-code)\nmount.nfs4: Operation not permitted",
-                "10.0.0.1 does not let this host in",
+                "behind NAT it also needs `insecure`",
             ),
             (
                 "(result: exit-code)\nmount.nfs4: access denied by server while mounting 10.0.0.1:/",

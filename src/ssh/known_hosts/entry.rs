@@ -114,6 +114,23 @@ impl Records {
     }
 }
 
+/// `text` without what it records of `keys` for `name`. Patterns stay: they are about other hosts, too.
+pub(crate) fn without(text: &str, name: &str, keys: &[PublicKey]) -> String {
+    let rest = |line: &str| {
+        let Some((None, hosts, key)) = split(line.trim_end_matches('\n')) else {
+            return Some(line.to_owned());
+        };
+        let goes = parse_key(key).is_some_and(|key| keys.iter().any(|other| same(other, &key)));
+        if !goes || !field_matches(hosts, name) {
+            return Some(line.to_owned());
+        }
+        let others = |host: &&str| !host.starts_with("|1|") && !host.eq_ignore_ascii_case(name);
+        let left: Vec<&str> = hosts.split(',').filter(others).collect();
+        (!left.is_empty()).then(|| line.replacen(hosts, &left.join(","), 1))
+    };
+    text.split_inclusive('\n').filter_map(rest).collect()
+}
+
 /// The comment of a key is no part of it.
 fn same(a: &PublicKey, b: &PublicKey) -> bool {
     a.key_data() == b.key_data()

@@ -209,6 +209,39 @@ fn append(path: &Path, names: &Names, key: &PublicKey, hash: bool) -> io::Result
     Ok(verdict)
 }
 
+/// Records `add` for a host in the file at `path`, and forgets `forget` there, in one step. What stands there in patterns,
+/// or about other hosts, stays.
+pub(crate) fn relearn(
+    path: &Path,
+    names: &Names,
+    add: &[PublicKey],
+    forget: &[PublicKey],
+    hash: bool,
+) -> Result<(), KnownHostsError> {
+    replace(path, names, add, forget, hash).map_err(|source| failed(path, "write", source))
+}
+
+fn replace(
+    path: &Path,
+    names: &Names,
+    add: &[PublicKey],
+    forget: &[PublicKey],
+    hash: bool,
+) -> io::Result<()> {
+    let mut file = open_locked(path)?;
+    let mut before = String::new();
+    file.read_to_string(&mut before)?;
+    let mut text = entry::without(&before, &names.own, forget);
+    for key in add {
+        if Records::find(&text, &names.own).judge(key) != Verdict::Known {
+            let name = if hash { pattern::hashed(&names.own, &salt()?) } else { names.own.clone() };
+            let missing_newline = !text.is_empty() && !text.ends_with('\n');
+            text += &line(&name, key, missing_newline);
+        }
+    }
+    if text == before { Ok(()) } else { crate::atomic::replace(path, &text) }
+}
+
 /// The line that records `key`, after what ends the line before it.
 pub(crate) fn line(name: &str, key: &PublicKey, missing_newline: bool) -> String {
     let separator = if missing_newline { "\n" } else { "" };

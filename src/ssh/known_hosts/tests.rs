@@ -226,3 +226,32 @@ fn matching_agrees_with_ssh_keygen() {
         })
         .unwrap();
 }
+
+#[test]
+fn a_host_is_known_by_its_new_keys_and_no_more_by_its_old_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("known_hosts");
+    let old = format!("ssh-ed25519 {ED1}");
+    let hashed = pattern::hashed("pi", &[7; 20]);
+    let lines = [
+        format!("pi {old}"),
+        format!("other,PI,10.0.0.1 {old} note"),
+        format!("p* {old}"),
+        format!("{hashed} {old}"),
+        format!("other {old}"),
+        "# mine".to_owned(),
+    ];
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    let read = |encoded: &str| {
+        HostRecords::read(std::slice::from_ref(&path), &names("pi", 22)).unwrap().judge(&key(encoded))
+    };
+    relearn(&path, &names("pi", 22), &[key(ED2)], &[], false).unwrap();
+    assert_eq!((read(ED1), read(ED2)), (Verdict::Known, Verdict::Known), "both, in between");
+    relearn(&path, &names("pi", 22), &[key(ED2)], &[key(ED1)], false).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let left = [&format!("other,10.0.0.1 {old} note"), &lines[2], &lines[4], &lines[5]];
+    let left = left.map(|line| format!("{line}\n")).concat();
+    assert_eq!(text, format!("{left}pi ssh-ed25519 {ED2}\n"));
+    relearn(&path, &names("pi", 22), &[key(ED2)], &[key(ED1)], false).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "nothing changes the second time");
+}

@@ -46,7 +46,7 @@ fn short(steps: &[Step]) -> Vec<String> {
         Action::Swarm(
             other @ (SwarmAction::Release { .. } | SwarmAction::Leave { .. } | SwarmAction::Dissolve { .. }),
         ) => panic!("{other:?}, which only an undo does"),
-        Action::Change(_) | Action::Local(_) | Action::FirstLogin(_) => {
+        Action::Change(_) | Action::Local(_) | Action::FirstLogin(_) | Action::Repair(_) => {
             panic!("{action:?} in the swarm's steps")
         }
     };

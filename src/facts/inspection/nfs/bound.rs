@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::docker::is_id;
 use crate::facts::text;
 use crate::resource::Host;
 use crate::resource::mount::table::{Row, covering, rows};
@@ -81,11 +82,10 @@ fn namespaces(host: &Host) -> BTreeMap<PathBuf, u32> {
 
 /// `…/docker-<ID>.scope` with the driver of systemd, `/docker/<ID>` without.
 fn container(cgroup: &str) -> Option<String> {
-    let is_id = |word: &&str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     cgroup
         .split(['/', '\n'])
         .map(|part| part.strip_prefix("docker-").and_then(|part| part.strip_suffix(".scope")).unwrap_or(part))
-        .find(is_id)
+        .find(|word| is_id(word))
         .map(|id| id[..12].to_owned())
 }
 
