@@ -223,11 +223,20 @@ impl ConnectError {
 
     /// Whether the host is there and its SSH server is not, as while it restarts.
     pub fn is_restart(&self) -> bool {
-        use io::ErrorKind::{ConnectionRefused, ConnectionReset};
+        match &*self.cause {
+            ConnectFailure::Unreachable(Unreachable::Connection(error)) => {
+                error.kind() == io::ErrorKind::ConnectionRefused || self.hangs_up()
+            }
+            _ => self.hangs_up(),
+        }
+    }
+
+    /// Whether the SSH server hangs up on everybody, as one does whose host keys are gone.
+    pub fn hangs_up(&self) -> bool {
         match &*self.cause {
             ConnectFailure::Unreachable(Unreachable::Closed { .. }) => true,
             ConnectFailure::Unreachable(Unreachable::Connection(error)) => {
-                matches!(error.kind(), ConnectionRefused | ConnectionReset)
+                error.kind() == io::ErrorKind::ConnectionReset
             }
             _ => false,
         }
