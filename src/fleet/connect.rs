@@ -395,6 +395,7 @@ mod tests {
         let connection = |kind: ErrorKind| Unreachable::Connection(kind.into());
         for (why, passes, wait) in [
             (Unreachable::Closed { server_said: None }, true, KEYLESS),
+            (Unreachable::Closed { server_said: Some("too busy".to_owned()) }, true, RESTART),
             (connection(ErrorKind::ConnectionReset), true, KEYLESS),
             (connection(ErrorKind::ConnectionRefused), true, RESTART),
             (connection(ErrorKind::HostUnreachable), false, RESTART),

@@ -224,17 +224,18 @@ impl ConnectError {
     /// Whether the host is there and its SSH server is not, as while it restarts.
     pub fn is_restart(&self) -> bool {
         match &*self.cause {
+            ConnectFailure::Unreachable(Unreachable::Closed { .. }) => true,
             ConnectFailure::Unreachable(Unreachable::Connection(error)) => {
-                error.kind() == io::ErrorKind::ConnectionRefused || self.hangs_up()
+                matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset)
             }
-            _ => self.hangs_up(),
+            _ => false,
         }
     }
 
-    /// Whether the SSH server hangs up on everybody, as one does whose host keys are gone.
+    /// Whether the SSH server hangs up on everybody and gives no reason, as one does whose host keys are gone.
     pub fn hangs_up(&self) -> bool {
         match &*self.cause {
-            ConnectFailure::Unreachable(Unreachable::Closed { .. }) => true,
+            ConnectFailure::Unreachable(Unreachable::Closed { server_said: None }) => true,
             ConnectFailure::Unreachable(Unreachable::Connection(error)) => {
                 error.kind() == io::ErrorKind::ConnectionReset
             }
