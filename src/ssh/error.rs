@@ -277,8 +277,10 @@ impl ConnectError {
                 "check that it is switched on and that its SSH server runs: `ssh {arguments} true`"
             ),
             ConnectFailure::HostKeyUnknown(key) => format!(
-                "compare the fingerprint on the host (`ssh-keygen -lf /etc/ssh/ssh_host_{}_key.pub`), then pass --accept-new-host-keys or pin it in the inventory",
-                key_file_word(&key.algorithm)
+                "compare the fingerprint on the host (`ssh-keygen -lf /etc/ssh/ssh_host_{}_key.pub`), then {}pin it in the inventory",
+                key_file_word(&key.algorithm),
+                // Nobody's word is taken for a host that was found by its hardware address.
+                if key.found { "" } else { "pass --accept-new-host-keys or " }
             ),
             ConnectFailure::HostKeyChanged { known_hosts, algorithm, recorded, recorded_as, .. } => {
                 let forget = format!(
