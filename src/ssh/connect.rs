@@ -332,4 +332,18 @@ mod tests {
         assert_eq!(*asked.lock().unwrap(), ["127.0.0.2"]);
         assert_eq!(whereabouts.target(&target).host, "127.0.0.1");
     }
+
+    #[test]
+    fn a_host_that_was_found_elsewhere_goes_by_its_own_names() {
+        let mut target = Target::new("n1", "root", "pi.lan", 2222, "known_hosts".into());
+        let whereabouts = Whereabouts::by("dc:a6:32:01:02:03");
+        assert!(whereabouts.found([192, 168, 2, 9].into()) && !whereabouts.found([192, 168, 2, 9].into()));
+        for alias in [None, Some("board".to_owned())] {
+            target.known_hosts.alias = alias;
+            let found = whereabouts.target(&target);
+            assert_eq!(found.host, "192.168.2.9");
+            assert_eq!(found.recorded(), target.recorded());
+            assert_eq!(found.certified_name(), target.certified_name());
+        }
+    }
 }
