@@ -51,6 +51,7 @@ pub fn make(view: &View<'_>) -> Plan {
     plan.warnings.extend(Identity::HostKey.findings(view));
     plan.warnings.extend(kernel_warnings(view));
     plan.warnings.extend(architecture::warnings(view));
+    plan.warnings.extend(first_login::warnings(view));
     plan.problems.extend(nfs_problems(view));
 
     let taken_in = first_login::steps(view);
