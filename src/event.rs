@@ -89,6 +89,13 @@ pub enum Event {
         /// Which one.
         phase: PhaseName,
     },
+    /// A phase has ended, its steps done or not.
+    PhaseDone {
+        /// Which one.
+        phase: PhaseName,
+        /// Milliseconds it took.
+        ms: u64,
+    },
     /// A step begins.
     StepStarted {
         /// The node.

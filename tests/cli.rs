@@ -348,6 +348,12 @@ fn a_kernel_that_is_a_file_is_judged_kept_and_held_against_the_last_one() {
     let page = fs::read_to_string(folder.path().join("kernel.html")).unwrap();
     assert!(page.contains("Audit of config.next") && page.contains("6.12.3"), "{page}");
 
+    // Apart from those of clusters, one of which may be called like the file.
+    let audits = folder.path().join("state/skep/audits");
+    let files = |place: &std::path::Path| {
+        fs::read_dir(place).unwrap().flatten().filter(|entry| entry.path().is_file()).count()
+    };
+    assert_eq!((files(&audits), files(&audits.join("kernels"))), (0, 1));
     assert!(audit(&["--since", "last"]).stdout.contains(": nothing changed"));
     fs::write(&file, "# Linux/arm64 6.12.3 Kernel Configuration\nCONFIG_NET_NS=y\nCONFIG_VXLAN=m\n").unwrap();
     let better = audit(&["--since", "last"]);

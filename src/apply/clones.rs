@@ -24,9 +24,11 @@ impl Executor<'_> {
                 let values = [("@FINGERPRINT@", fingerprint.as_str()), ("@MARK@", NEW_MACHINE_ID)];
                 self.script(node, "machine-id", MACHINE_ID, &values).await
             }
+            Repair::Hostname(change) => self.change(node, change).await.map(drop),
             Repair::HostKeys => self.host_keys(node).await,
             Repair::Engine { root, member } => {
-                let values = [("@ROOT@", root.as_str()), ("@MEMBER@", member.as_deref().unwrap_or_default())];
+                let member = member.as_ref().map_or("", |member| &member.id);
+                let values = [("@ROOT@", root.as_str()), ("@MEMBER@", member)];
                 self.script(node, "engine", ENGINE, &values).await
             }
         }
@@ -84,5 +86,46 @@ async fn lines(session: &HostSession, name: &str) -> Result<Vec<String>, Fault> 
         }
         Some(Err(fault)) => Err(fault.clone()),
         _ => Err(SessionError::Unexpected { node: session.node().to_string() }.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+
+    /// Runs the script for the engine, with all its paths and commands below `dir`.
+    fn engine(dir: &Path, member: &str) {
+        for name in ["systemctl", "docker"] {
+            fs::write(dir.join(name), "#!/bin/sh\n").unwrap();
+            fs::set_permissions(dir.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let text = ENGINE
+            .replace("@ROOT@", &quoted(dir.to_str().unwrap()))
+            .replace("@MEMBER@", &quoted(member))
+            .replace("/etc/docker", dir.to_str().unwrap());
+        let path = format!("{}:/usr/bin:/bin", dir.display());
+        let status = Command::new("/bin/sh").args(["-c", &text]).env("PATH", path).status().unwrap();
+        assert!(status.success());
+    }
+
+    #[test]
+    fn no_copied_membership_outlives_a_power_cut_and_a_swarm_that_is_no_copy_stays() {
+        for (member, swarm_stays) in [("", true), ("id-n2", false)] {
+            let dir = tempfile::tempdir().unwrap();
+            for part in ["swarm", "swarm.skep"] {
+                fs::create_dir(dir.path().join(part)).unwrap();
+                fs::write(dir.path().join(part).join("swarm-node.key"), "x").unwrap();
+            }
+            fs::write(dir.path().join("engine-id"), "x").unwrap();
+            engine(dir.path(), member);
+            assert!(!dir.path().join("swarm.skep").exists(), "{member}");
+            assert!(!dir.path().join("engine-id").exists(), "{member}");
+            assert_eq!(dir.path().join("swarm").exists(), swarm_stays, "{member}");
+        }
     }
 }

@@ -102,7 +102,9 @@ pub async fn execute(plan: &Plan, means: Means<'_>) -> Accounts {
     };
     for phase in &plan.phases {
         sink(Event::PhaseStarted { phase: phase.name });
+        let begun = Instant::now();
         executor.phase(phase).await;
+        sink(Event::PhaseDone { phase: phase.name, ms: millis(begun.elapsed()) });
     }
     executor.accounts.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

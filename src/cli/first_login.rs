@@ -92,6 +92,7 @@ async fn carry_out(run: &Run<'_>, plan: &Plan, observation: &mut Observation) ->
         };
         accounts.insert(node, account);
     }
+    (run.sink)(Event::PhaseDone { phase: plan::PhaseName::FirstLogin, ms: millis(begun.elapsed()) });
     Ok(accounts)
 }
 

@@ -105,8 +105,11 @@ async fn repair_clones(
     if run.stop.is_asked() || !ask::go_ahead(run, "Do this first?") {
         return ControlFlow::Break(Some(exit::FAILED));
     }
-    apply::add(accounts, execute(run, &plan, observation).await);
-    if apply::any_failed(accounts) || run.stop.is_asked() {
+    let repaired = execute(run, &plan, observation).await;
+    // First logins that failed are no reason to leave the others as they are.
+    let over = apply::any_failed(&repaired) || run.stop.is_asked();
+    apply::add(accounts, repaired);
+    if over {
         return ControlFlow::Break(None);
     }
     run.look_again(observation).await;

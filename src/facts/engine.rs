@@ -4,7 +4,7 @@
 //! must change nothing. Never asks `/swarm`, whose answer holds the join tokens.
 
 mod answers;
-pub(super) mod data;
+pub(crate) mod data;
 mod http;
 pub(crate) mod process;
 mod settings;

@@ -31,6 +31,15 @@ use crate::ssh::{
 /// How long the SSH server of a host in its first boot may take over a restart.
 const RESTART: Duration = Duration::from_secs(10);
 
+/// How long it may hang up on everybody: between the image's host keys and its own a host has none, and a slow one makes
+/// an RSA key for a minute.
+const KEYLESS: Duration = Duration::from_secs(90);
+
+/// How long to wait for a server that restarts.
+fn restart(error: &ConnectError) -> Duration {
+    if error.hangs_up() { KEYLESS } else { RESTART }
+}
+
 /// How hosts are connected to.
 #[derive(Clone)]
 pub struct Options {
@@ -237,9 +246,10 @@ impl Door<'_> {
             match ssh::connect(&target, self.ssh).await {
                 Ok(session) => break session,
                 Err(error) if error.is_refused_login() => return Err(NoSession::Fresh(unreachable(&error))),
-                // The first boot restarts the server.
-                Err(error) if error.is_restart() && begun.elapsed() < RESTART => {
-                    tokio::time::sleep(Duration::from_millis(500)).await;
+                // The first boot takes the server's keys away, makes others, and restarts it.
+                Err(error) if error.is_restart() && begun.elapsed() < restart(&error) => {
+                    self.ssh.on_retry.iter().for_each(|tell| tell(&error));
+                    tokio::time::sleep(Duration::from_secs(1)).await;
                 }
                 Err(error) => return Err(unreachable(&error).into()),
             }
@@ -374,5 +384,37 @@ impl std::fmt::Debug for Options {
             .field("forks", &self.forks)
             .field("agent_dir", &self.agent_dir)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+    use crate::ssh::{ConnectFailure, Unreachable};
+
+    #[test]
+    fn a_server_without_keys_is_waited_for_longer_than_one_that_is_not_there() {
+        let connection = |kind: ErrorKind| Unreachable::Connection(kind.into());
+        for (why, passes, wait) in [
+            (Unreachable::Closed { server_said: None }, true, KEYLESS),
+            (Unreachable::Closed { server_said: Some("too busy".to_owned()) }, true, RESTART),
+            (connection(ErrorKind::ConnectionReset), true, KEYLESS),
+            (connection(ErrorKind::ConnectionRefused), true, RESTART),
+            (connection(ErrorKind::HostUnreachable), false, RESTART),
+        ] {
+            let error = ConnectError {
+                node: "n1".to_owned(),
+                user: "root".to_owned(),
+                host: "192.168.2.1".to_owned(),
+                port: 22,
+                asked: "n1".to_owned(),
+                arguments: "root@n1".to_owned(),
+                configured: Vec::new(),
+                cause: Box::new(ConnectFailure::Unreachable(why)),
+            };
+            assert_eq!((error.is_restart(), restart(&error)), (passes, wait), "{error}");
+        }
     }
 }

@@ -58,6 +58,15 @@ impl Arch {
         }
     }
 
+    /// The boot loader that such a machine starts with, as U-Boot's package for the emulator has it; none where the
+    /// emulator hands over to the kernel itself.
+    pub(super) fn firmware(self) -> Option<&'static str> {
+        match self {
+            Self::Amd64 => None,
+            Self::Arm64 => Some("/usr/lib/u-boot/qemu_arm64/u-boot.bin"),
+        }
+    }
+
     /// What the emulator plays.
     pub(super) fn board(self) -> &'static str {
         match self {

@@ -157,11 +157,11 @@ fn build(recipe: &Recipe, tree: &Path, progress: &mut dyn FnMut(Progress)) -> Re
     checked(&mut command, "", recipe.build_limit(), &mut |line| progress(Progress::Base(line.to_owned())))
         .map_err(|cause| recipe.failed(cause))?;
     customise(&partial)?;
-    let whole = if recipe.machine.is_some() {
+    let whole = if let Some(arch) = recipe.machine {
         let image = tree.with_extension("image");
         remove(&image)?;
         progress(Progress::Base("a disk is made of the tree".to_owned()));
-        image::make(&partial, &image)?;
+        image::make(arch, &partial, &image)?;
         image
     } else {
         fit_for_namespaces(&partial, &recipe.masked)?;

@@ -126,8 +126,8 @@ impl<'a> Unit<'a> {
 
     /// Makes whatever the node's files still lack. What is there stays: it is the node's own by now.
     pub(super) fn prepare(&self, authorized_key: &str) -> Result<(), LabError> {
-        if self.node.machine.is_some() {
-            return self.prepare_machine(authorized_key);
+        if let Some(arch) = self.node.machine {
+            return self.prepare_machine(arch, authorized_key);
         }
         at(self.node.base.read_dir().map(drop), "find the tree of this node,", &self.node.base)?;
         let own = ["upper", "work", "root"].into_iter().chain(BOUND.map(|(name, _)| name));

@@ -50,6 +50,9 @@ fn machine_programs(machines: &[Arch]) -> Vec<(&'static str, &'static str)> {
     }
     let mut programs = vec![("qemu-img", "qemu-utils"), ("mke2fs", "e2fsprogs")];
     programs.extend(machines.iter().map(|arch| (arch.emulator(), arch.emulator_package())));
+    for firmware in machines.iter().filter_map(|arch| arch.firmware()) {
+        programs.extend([(firmware, "u-boot-qemu"), ("mkimage", "u-boot-tools")]);
+    }
     if machines.iter().any(|arch| !arch.is_own()) {
         programs.push(("qemu-aarch64-static", "qemu-user-static"));
     }
@@ -209,6 +212,8 @@ mod tests {
             "{both:?}"
         );
         assert!(both.contains(&"qemu-user-static"), "{both:?}");
+        assert!(both.contains(&"u-boot-qemu") && both.contains(&"u-boot-tools"), "{both:?}");
+        assert!(!names(&[Arch::Amd64]).contains(&"u-boot-qemu"));
     }
 
     #[test]

@@ -17,12 +17,13 @@ use crate::facts::Engine;
 use crate::facts::engine::Running;
 use crate::inventory::model::{Node, NodeName};
 use crate::plan::view::{Host, View};
-use crate::resource::{Description, Key, Observed, Resource, basics, file};
-use crate::swarm::membership::{Membership, Standing};
+use crate::resource::{Change, Description, Key, Observed, Resource, basics, file};
+use crate::swarm::NODE_LABEL;
+use crate::swarm::membership::{Membership, Standing, is_manager};
 use crate::words::list;
 
 /// A host gets something of its own. Each may be done again where it was cut short.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Repair {
     /// A machine-id.
@@ -30,6 +31,8 @@ pub enum Repair {
         /// The hash of the one that goes, as [`crate::facts::System::fingerprint`] has it.
         fingerprint: String,
     },
+    /// A host name. Its receipt is dropped: an undo would give it the other's name back.
+    Hostname(Box<Change>),
     /// Keys of the SSH server.
     HostKeys,
     /// An engine ID.
@@ -37,8 +40,17 @@ pub enum Repair {
         /// Where the engine has its data.
         root: String,
         /// The member of a swarm that it takes itself for, and is not.
-        member: Option<String>,
+        member: Option<Copied>,
     },
+}
+
+/// A membership that a copy took along.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copied {
+    /// Its node ID.
+    pub id: String,
+    /// The host whose it is, and which keeps it.
+    pub of: NodeName,
 }
 
 /// Where new host keys wait until they take the place of the old ones; gone once they have.
@@ -58,6 +70,7 @@ impl Repair {
     pub(crate) fn describe(&self) -> Description {
         match self {
             Self::MachineId { .. } => Description::line("make a machine-id of its own"),
+            Self::Hostname(change) => change.describe(),
             Self::HostKeys => {
                 Description::line("make SSH host keys of its own, and record them on this computer")
             }
@@ -66,7 +79,9 @@ impl Repair {
                 Description {
                     disrupts: Some("restarts docker, and every container on the host with it".to_owned()),
                     ..Description::line(match member {
-                        Some(member) => format!("forget the copied membership of {member}, {own}"),
+                        Some(Copied { id, of }) => {
+                            format!("forget the copied membership of {id}, which {of} keeps, and {own}")
+                        }
                         None => own.to_owned(),
                     })
                 }
@@ -97,6 +112,20 @@ pub(super) fn text(host: &Host, path: &str) -> Option<String> {
 /// Whether a host has to be rebooted before all of it goes by its new machine-id.
 pub(super) fn awaits_reboot(host: &Host) -> bool {
     text(host, NEW_MACHINE_ID).is_some()
+}
+
+/// Hosts that may have new host keys already while the old ones are trusted still: no twins tell of that any more.
+pub(super) fn cut_short(view: &View<'_>) -> Vec<Finding> {
+    let nodes = view.inventory.nodes.iter().map(|node| &node.name);
+    let begun = nodes.filter(|name| view.hosts.get(*name).is_some_and(|host| text(host, &begun()).is_some()));
+    let told = begun.map(|name| Finding {
+        nodes: vec![name.clone()],
+        message: format!(
+            "{name} was being given SSH host keys of its own when that was cut short: its old ones are trusted still"
+        ),
+        help: "run `skep up --repair-clones`: it carries on".to_owned(),
+    });
+    told.collect()
 }
 
 /// What is done before all else; empty where there are no clones, and where the user did not ask for it.
@@ -143,7 +172,7 @@ pub(super) fn read(view: &View<'_>) -> Repairs {
         return repairs;
     }
     let membership = Membership::read(view);
-    let copies = copies(view, &mut repairs);
+    let copies = copies(view, &membership, &mut repairs);
     let rank = |name: &NodeName| match membership.standing(name) {
         _ if copies.contains_key(name) => 2,
         Standing::Member { .. } => 0,
@@ -175,27 +204,24 @@ pub(super) fn read(view: &View<'_>) -> Repairs {
     repairs
 }
 
-/// The hosts that take themselves for a member which another host is, each with its node ID.
-///
-/// An engine remembers the address under which it joined. The host that has this address is the member: a copy has one of
-/// its own, and still tells the other's.
-fn copies(view: &View<'_>, repairs: &mut Repairs) -> BTreeMap<NodeName, String> {
+/// The hosts that take themselves for a member which another host is, each with that one.
+fn copies(view: &View<'_>, membership: &Membership, repairs: &mut Repairs) -> BTreeMap<NodeName, Copied> {
     let mut copies = BTreeMap::new();
     for twins in Identity::Member.twins(view).into_iter().filter(|twins| concerns(view, twins)) {
         if repairs.is_one_machine(view, &twins) {
             continue;
         }
-        let (members, others): (Vec<&NodeName>, Vec<&NodeName>) =
-            twins.nodes.iter().partition(|name| view.hosts.get(*name).is_some_and(has_its_address));
-        match members.as_slice() {
-            [_] => copies.extend(others.into_iter().map(|name| (name.clone(), twins.value.clone()))),
-            _ => repairs.refusals.push(Finding {
+        match member(view, membership, &twins) {
+            Ok(member) => {
+                let copied = Copied { id: twins.value.clone(), of: member.clone() };
+                let others = twins.nodes.iter().filter(|name| *name != member);
+                copies.extend(others.map(|name| (name.clone(), copied.clone())));
+            }
+            Err(cause) => repairs.refusals.push(Finding {
                 message: format!(
-                    "{} take themselves for the member {}, and which of them is it cannot be told: {} of them has the \
-                     address under which it joined",
+                    "{} take themselves for the member {}, and which of them is it cannot be told: {cause}",
                     list(&twins.nodes),
-                    twins.value,
-                    if members.is_empty() { "none" } else { "more than one" }
+                    twins.value
                 ),
                 help: "on the copy, stop the engine, remove /var/lib/docker/swarm and start it again; then run the same \
                        command again"
@@ -205,6 +231,44 @@ fn copies(view: &View<'_>, repairs: &mut Repairs) -> BTreeMap<NodeName, String> 
         }
     }
     copies
+}
+
+/// Which of them is the member that all of them take themselves for; else why that cannot be told.
+///
+/// An engine remembers the address under which it joined, and a copy has one of its own as a rule. But DHCP servers give
+/// hosts with one machine-id one lease, so that the swarm's own record has to name the same host, and so has the hardware
+/// address in the inventory. Without that one no manager is told: nothing brings back what its state holds.
+fn member<'a>(view: &View<'_>, membership: &Membership, twins: &'a Twins) -> Result<&'a NodeName, String> {
+    let has_address = |name: &&NodeName| view.hosts.get(*name).is_some_and(has_its_address);
+    let name = match twins.nodes.iter().filter(has_address).collect::<Vec<_>>()[..] {
+        [name] => name,
+        [] => return Err("none of them has the address under which it joined".to_owned()),
+        _ => return Err("more than one of them has the address under which it joined".to_owned()),
+    };
+    let mut records = membership.ours.iter().flat_map(|ours| &ours.nodes);
+    let Some(record) = records.find(|record| record.id == twins.value) else {
+        return Err("no manager of the inventory's swarm has it on record".to_owned());
+    };
+    let told = format!("{name} has the address under which it joined, but");
+    match (record.labels.get(NODE_LABEL), has_its_card(view, name)) {
+        (_, Some(false)) => Err(format!("{told} not the network card that `mac` in the inventory names")),
+        (Some(label), _) if *label != name.0 => Err(format!("{told} the swarm knows it as {label}")),
+        (_, None) if is_manager(record) => {
+            Err(format!("{told} for a manager `mac` of {name} in the inventory has to say so, too"))
+        }
+        (None, _) if is_manager(record) => Err(format!("{told} the swarm has no label {NODE_LABEL} of it")),
+        (None, None) => Err(format!(
+            "{told} the swarm has no label {NODE_LABEL} of it, and the inventory no `mac` of {name}"
+        )),
+        (Some(_), _) | (None, Some(true)) => Ok(name),
+    }
+}
+
+/// Whether a host has the network card that the inventory names; none where it names none.
+fn has_its_card(view: &View<'_>, name: &NodeName) -> Option<bool> {
+    let mac = view.inventory.node(name)?.mac.as_ref()?;
+    let interfaces = view.hosts.get(name).into_iter().flat_map(|host| &host.facts.network);
+    Some(interfaces.into_iter().any(|interface| interface.mac == *mac))
 }
 
 /// Whether any of them may be changed.
@@ -283,7 +347,8 @@ impl Repairs {
                 let observed = host.observed.get(&resource.key()).and_then(|observed| observed.as_ref().ok());
                 let change = observed.and_then(|observed| resource.diff(observed).ok().flatten());
                 if let Some(change) = change {
-                    self.step(view, PhaseName::FirstLogin, node, Action::Change(change));
+                    let repair = Repair::Hostname(Box::new(change));
+                    self.step(view, PhaseName::FirstLogin, node, Action::Repair(repair));
                 }
                 return;
             }
@@ -305,7 +370,7 @@ impl Repairs {
         self.step(view, PhaseName::FirstLogin, node, Action::Repair(repair));
     }
 
-    fn engine(&mut self, view: &View<'_>, node: &Node, member: Option<String>) {
+    fn engine(&mut self, view: &View<'_>, node: &Node, member: Option<Copied>) {
         let root = view.hosts.get(&node.name).and_then(running).map(|running| running.settings.root.clone());
         let root = root.filter(|root| root.starts_with('/')).unwrap_or_else(|| "/var/lib/docker".to_owned());
         self.step(view, PhaseName::Engine, node, Action::Repair(Repair::Engine { root, member }));

@@ -166,13 +166,14 @@ fn want(
     }
     wanted.push((PhaseName::Packages, Resource::Packages(packages)));
     wanted.extend(part.repository.map(phase(PhaseName::Packages)));
+    // An engine that runs is restarted for it, in its turn, and one that comes with new packages starts with it; one that is
+    // new may not have started without it.
+    let iptables_phase = if traits.engine_present { PhaseName::Engine } else { PhaseName::Kernel };
+    wanted.push((iptables_phase, Resource::Iptables(traits.iptables.clone())));
     let engine = part.packages.map(Resource::Packages).into_iter().chain(part.kept).chain(after);
     wanted.extend(engine.map(phase(engine_phase)));
     wanted.extend(kernel(traits).into_iter().map(phase(PhaseName::Kernel)));
     wanted.extend(reboot::wanted(inventory.boot.manage, &traits.controllers).map(phase(PhaseName::Kernel)));
-    // An engine that runs is restarted for it, in its turn; one that is new may not have started without it.
-    let iptables_phase = if traits.engine_present { PhaseName::Engine } else { PhaseName::Kernel };
-    wanted.push((iptables_phase, Resource::Iptables(traits.iptables.clone())));
     wanted.push((PhaseName::Engine, running(UNIT)));
     wanted.extend(part.users.map(phase(PhaseName::Engine)));
     if traits.nfs {

@@ -49,6 +49,7 @@ pub fn make(view: &View<'_>) -> Plan {
     in_turn::arrange(view, &given_back, &mut phases, &mut plan);
     plan.warnings.extend(moved::warnings(view));
     plan.warnings.extend(Identity::HostKey.findings(view));
+    plan.warnings.extend(clones::cut_short(view));
     plan.warnings.extend(kernel_warnings(view));
     plan.warnings.extend(architecture::warnings(view));
     plan.warnings.extend(first_login::warnings(view));

@@ -34,8 +34,8 @@ use crate::inventory::model::NodeName;
 use crate::resource::{Change, Description, Kind, hook};
 use crate::swarm::SwarmAction;
 
+pub use clones::{Copied, Repair, repairs};
 pub(crate) use clones::{KEYS, NEW_MACHINE_ID};
-pub use clones::{Repair, repairs};
 pub(crate) use engine::package_problem;
 pub use first_login::{FirstLogin, first_logins};
 pub(crate) use first_login::{password_note, password_that_stays};

@@ -104,7 +104,10 @@ impl Board {
                 self.set(node, |_| State::failed(phase, &fault.to_string()));
             }
             Event::Stopping => self.stopping = true,
-            Event::PhaseStarted { .. } | Event::Verified { .. } | Event::Finished { .. } => {}
+            Event::PhaseStarted { .. }
+            | Event::PhaseDone { .. }
+            | Event::Verified { .. }
+            | Event::Finished { .. } => {}
         }
     }
 

@@ -13,7 +13,7 @@ use super::{Reporter, Status, audits, plan, status, summary};
 use crate::audit;
 use crate::event::{Event, Summary};
 use crate::inventory::model::NodeName;
-use crate::plan::Finding;
+use crate::plan::{Finding, PhaseName};
 use crate::words::count;
 
 /// Text for one of the two streams.
@@ -34,6 +34,8 @@ pub(super) struct Plain {
     nodes: Nodes,
     /// What each node last said while it waited, so that it is told once.
     told: BTreeMap<NodeName, String>,
+    /// The phases that have ended, each with the milliseconds it took.
+    phases: Vec<(PhaseName, u64)>,
     streams: Streams,
 }
 
@@ -54,6 +56,7 @@ impl Plain {
             board: Board::default(),
             nodes: Nodes::default(),
             told: BTreeMap::new(),
+            phases: Vec::new(),
             streams,
         }
     }
@@ -111,7 +114,11 @@ impl Plain {
                 self.step(|_| "stopping: steps in hand are finished, no others begun".to_owned())
             }
             Event::Verified { findings: found } => self.verified(found),
-            Event::Finished { summary } => finished(summary, &out, &err),
+            Event::PhaseDone { phase, ms } => {
+                self.phases.push((*phase, *ms));
+                vec![]
+            }
+            Event::Finished { summary } => finished(summary, &self.phases, &out, &err),
             Event::Connecting { .. }
             | Event::Surveyed { .. }
             | Event::PhaseStarted { .. }
@@ -193,8 +200,8 @@ impl Reporter for Plain {
 }
 
 /// The table, then who failed and what helps, then what to run: the eye rests at the end.
-fn finished(summary: &Summary, out: &Surface, err: &Surface) -> Vec<Line> {
-    let table = summary::table(summary, out).map(|table| Line::Out(format!("\n{table}")));
+fn finished(summary: &Summary, phases: &[(PhaseName, u64)], out: &Surface, err: &Surface) -> Vec<Line> {
+    let table = summary::table(summary, phases, out).map(|table| Line::Out(format!("\n{table}")));
     let failures =
         summary::failures(summary, err).into_iter().map(|failure| Line::Err(format!("\n{failure}")));
     let next = summary::next(summary, err).map(|next| Line::Err(format!("\n{next}")));

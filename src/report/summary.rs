@@ -6,16 +6,16 @@ use super::table::{Cell, Table};
 use super::text::{clean, duration};
 use crate::event::{NodeSummary, Outcome, Summary};
 use crate::inventory::model::NodeName;
-use crate::plan::CONTROLLER;
+use crate::plan::{CONTROLLER, PhaseName};
 use crate::resource::Fault;
 use crate::words::count;
 
 /// Nodes that are listed at most when nothing happened on them.
 const QUIET_NODES: usize = 10;
 
-/// The table of all nodes with one line that sums it up; none where the run changed nothing and was not cut short,
+/// The table of all nodes with one line that sums it up and one of how long the phases took; none where the run changed nothing and was not cut short,
 /// such as a `plan`.
-pub(super) fn table(summary: &Summary, surface: &Surface) -> Option<String> {
+pub(super) fn table(summary: &Summary, phases: &[(PhaseName, u64)], surface: &Surface) -> Option<String> {
     summary.nodes.iter().any(worth_telling).then(|| {
         let (shown, hidden) = shown(summary);
         let mut table = Table::new(&["node", "", "outcome", "changed>", "time>"]);
@@ -28,8 +28,23 @@ pub(super) fn table(summary: &Summary, surface: &Surface) -> Option<String> {
                 surface.paint(Tone::Dim, &format!("{} with nothing to do", count(hidden, "more node"))),
             );
         }
-        format!("{}\n\n{}", lines.join("\n"), verdict(summary, surface))
+        let times = times(phases)
+            .map_or_else(String::new, |times| "\n".to_owned() + &surface.paint(Tone::Dim, &times));
+        format!("{}\n\n{}{times}", lines.join("\n"), verdict(summary, surface))
     })
+}
+
+/// How long each phase took, all its parts together; none of a single one, which took as long as the run.
+fn times(phases: &[(PhaseName, u64)]) -> Option<String> {
+    let mut sums: Vec<(PhaseName, u64)> = Vec::new();
+    for &(phase, ms) in phases {
+        match sums.iter_mut().find(|(known, _)| *known == phase) {
+            Some((_, sum)) => *sum += ms,
+            None => sums.push((phase, ms)),
+        }
+    }
+    let each: Vec<_> = sums.iter().map(|(phase, ms)| format!("{phase} {}", duration(*ms))).collect();
+    (each.len() > 1).then(|| each.join(", "))
 }
 
 fn worth_telling(node: &NodeSummary) -> bool {
@@ -122,7 +137,7 @@ mod tests {
     #[test]
     fn a_run_with_failures() {
         let summary = eventful_summary();
-        insta::assert_snapshot!(table(&summary, &Surface::PLAIN).expect("something happened"));
+        insta::assert_snapshot!(table(&summary, &[], &Surface::PLAIN).expect("something happened"));
         insta::assert_snapshot!("the_failures_of_a_run", failures(&summary, &Surface::PLAIN).join("\n"));
         assert_eq!(next(&summary, &Surface::PLAIN).as_deref(), Some("next:\n  skep up --limit n2,n3,n4"));
     }
@@ -135,10 +150,10 @@ mod tests {
             ended("n3", Outcome::Skipped, 0, 0),
         ];
         let summary = summary(0, nodes);
-        insta::assert_snapshot!(table(&summary, &Surface::PLAIN).expect("something happened"));
+        insta::assert_snapshot!(table(&summary, &[], &Surface::PLAIN).expect("something happened"));
         insta::assert_snapshot!(
             "a_run_that_went_well_ascii",
-            table(&summary, &Surface { unicode: false, ..Surface::PLAIN }).expect("something happened")
+            table(&summary, &[], &Surface { unicode: false, ..Surface::PLAIN }).expect("something happened")
         );
         assert!(failures(&summary, &Surface::PLAIN).is_empty());
         assert_eq!(next(&summary, &Surface::PLAIN), None);
@@ -149,6 +164,7 @@ mod tests {
         assert_eq!(
             table(
                 &summary(0, vec![ended("n1", Outcome::Ok, 0, 0), ended("n2", Outcome::Skipped, 0, 0)]),
+                &[],
                 &Surface::PLAIN
             ),
             None
@@ -156,6 +172,7 @@ mod tests {
         assert_eq!(
             table(
                 &summary(5, vec![ended("n4", Outcome::Unreachable { fault: no_route() }, 0, 0)]),
+                &[],
                 &Surface::PLAIN
             ),
             None
@@ -166,7 +183,7 @@ mod tests {
     fn of_many_nodes_the_idle_ones_are_only_counted() {
         let mut all: Vec<_> = nodes(100).iter().map(|node| ended(&node.0, Outcome::Ok, 0, 0)).collect();
         all[6] = ended("n7", Outcome::Changed, 1, 250);
-        insta::assert_snapshot!(table(&summary(0, all), &Surface::PLAIN).expect("something happened"));
+        insta::assert_snapshot!(table(&summary(0, all), &[], &Surface::PLAIN).expect("something happened"));
     }
 
     #[test]
@@ -177,5 +194,14 @@ mod tests {
             .map(|node| ended(&node.0, Outcome::Unreachable { fault: fault.clone() }, 0, 0))
             .collect();
         assert_eq!(failures(&summary(5, all), &Surface::PLAIN), ["error: n1…n60: ssh: connection timed out"]);
+    }
+
+    #[test]
+    fn the_parts_of_a_phase_count_together_and_one_phase_needs_no_line() {
+        use PhaseName::{Engine, Packages, Swarm};
+        let several = [(Packages, 61_000), (Engine, 900), (Swarm, 400), (Engine, 300)];
+        assert_eq!(times(&several).as_deref(), Some("packages 1m 01s, engine 1.2s, swarm 0.4s"));
+        assert_eq!(times(&[(Swarm, 900), (Swarm, 100)]), None);
+        assert_eq!(times(&[]), None);
     }
 }

@@ -323,7 +323,8 @@ fn give_back(edit: &Edit, host: &Host, fault: Fault) -> Fault {
 fn check(controllers: &[String], host: &Host) -> Result<(), Fault> {
     let missing: Vec<_> = missing(host).into_iter().filter(|name| controllers.contains(name)).collect();
     if missing.is_empty() {
-        return Ok(());
+        // It has served: whatever is changed later, be it by hand, is another matter.
+        return host.remove_file(NOTE);
     }
     let place = Place::of(|path| host.path(path).exists(), model(host).as_deref());
     let seen = observe(missing.clone(), place, host)?;

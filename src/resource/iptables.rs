@@ -6,9 +6,9 @@ use std::fs;
 use serde::{Deserialize, Serialize};
 
 use super::daemon::engine::{self, UNIT};
-use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, systemd};
+use super::{Description, Fault, Host, Kind, Problem, Progress, Rest};
 use crate::facts::Support;
-use crate::facts::engine::process;
+use crate::facts::engine::{data, process};
 
 /// The program that `iptables` and `ip6tables` stand for, by update-alternatives(1).
 #[derive(Debug)]
@@ -108,6 +108,9 @@ pub struct Observed {
     pub ip6tables: Program,
     /// Whether an engine runs, which has its rules in the tables of these.
     pub running: bool,
+    /// Whether one of these is younger than the running engine, whose rules may then be in tables that nobody speaks to.
+    #[serde(default)]
+    pub stale: bool,
 }
 
 /// Another choice.
@@ -130,6 +133,11 @@ impl Change {
         let (before, after) = self.ip6tables.unwrap_or((self.before, self.after));
         [("ip6tables", before, after), ("iptables", self.before, self.after)]
     }
+
+    /// Whether it is more than a restart.
+    fn chooses(&self) -> bool {
+        self.programs().iter().any(|(_, before, after)| before != after)
+    }
 }
 
 impl Kind for Iptables {
@@ -142,21 +150,28 @@ impl Kind for Iptables {
     fn key(_: &Desired) {}
 
     fn observe(keys: &[()], host: &Host) -> Result<Vec<Observed>, Fault> {
+        let engine = process::find(host);
+        let stale = |program| engine.as_ref().map_or(Ok(false), |engine| engine::is_stale(host, link(program), engine));
         let observed = Observed {
             iptables: look("iptables", host)?,
             ip6tables: look("ip6tables", host)?,
-            running: process::find(host).is_some(),
+            running: engine.is_some(),
+            stale: stale("iptables")? || stale("ip6tables")?,
         };
         Ok(vec![observed; keys.len()])
     }
 
     fn diff(desired: &Desired, observed: &Observed) -> Result<Option<Change>, Problem> {
+        let wanted = desired.works.iter().copied().find(|works| desired.fails.contains(&works.other()));
+        let Some(wanted) = wanted else { return Ok(None) };
+        let programs = [observed.iptables, observed.ip6tables];
         // What is not installed yet will be the distribution's own choice.
-        let now = |program: Program| program.backend.unwrap_or(Backend::Nft);
-        let failing = [observed.iptables, observed.ip6tables].map(now).into_iter().find(|now| desired.fails.contains(now));
-        let Some(wanted) = failing.map(Backend::other).filter(|wanted| desired.works.contains(wanted)) else {
+        let fails = programs.iter().any(|program| program.backend.unwrap_or(Backend::Nft) != wanted);
+        // Chosen, but the engine was not restarted any more.
+        let unknown_to_engine = observed.stale && programs.iter().all(|program| program.choice() == Some(wanted));
+        if !fails && !unknown_to_engine {
             return Ok(None);
-        };
+        }
         let (before, before6) = (observed.iptables.choice(), observed.ip6tables.choice());
         Ok(Some(Change {
             before,
@@ -167,25 +182,27 @@ impl Kind for Iptables {
     }
 
     fn apply(change: &Change, host: &Host, progress: &mut dyn FnMut(Progress)) -> Result<Change, Fault> {
-        // It may have started since the plan was made. It is stopped before anything is changed: an engine that a killed
-        // run left running would have its rules in tables that nobody speaks to any more, and nothing would show it.
+        // A member's engine is restarted only where the plan says so, which has asked whether the swarm can do without it.
+        // One that is new came with its packages, and is in nobody's way.
         let running = process::find(host).is_some();
-        if running {
-            progress(Progress::text("restarting docker"));
-            systemd::turn(host, "stop", UNIT)?;
+        if running && !change.restart && data::hold_a_swarm(host) {
+            return Err(Fault::new(UNIT, "it was started since the plan was made, so iptables is left as it is")
+                .help("run the same command again"));
         }
         let programs = change.programs();
-        let made = programs.iter().try_for_each(|(program, _, after)| choose(program, *after, host));
-        if made.is_err() {
+        programs.iter().try_for_each(|(program, _, after)| choose(program, *after, host)).inspect_err(|_| {
             // What does not go back either was not changed.
             let _ = programs.iter().try_for_each(|(program, before, _)| choose(program, *before, host));
+        })?;
+        if running {
+            progress(Progress::text("restarting docker"));
+            engine::restart(host)?;
         }
-        let back = if running { engine::restart(host) } else { Ok(()) };
-        made.and(back).map(|()| change.clone())
+        Ok(change.clone())
     }
 
     fn undo(receipt: &Change) -> Option<Change> {
-        Some(Change {
+        receipt.chooses().then(|| Change {
             before: receipt.after,
             after: receipt.before,
             ip6tables: receipt.ip6tables.map(|(before, after)| (after, before)),
@@ -205,11 +222,13 @@ impl Kind for Iptables {
             return Rest::foreign(format!("{program} was made {} since", now.map_or("the default", Backend::name)));
         }
         let done = each().all(|((_, _, after), now)| now == after);
-        Rest::of((!done).then(|| change.clone()))
+        let left = !done || observed.stale;
+        Rest::of(left.then(|| Change { restart: observed.running, ..change.clone() }))
     }
 
     fn describe(change: &Change) -> Description {
         let title = match change.after {
+            _ if !change.chooses() => "restart docker, which may have its rules in tables of another iptables".to_owned(),
             Some(backend) => format!("make iptables {}, which the kernel goes with", backend.name()),
             None => "leave it to the distribution what iptables is".to_owned(),
         };
@@ -217,8 +236,13 @@ impl Kind for Iptables {
     }
 }
 
+/// What says what a program stands for.
+fn link(program: &str) -> String {
+    format!("/etc/alternatives/{program}")
+}
+
 fn look(program: &str, host: &Host) -> Result<Program, Fault> {
-    let link = fs::read_link(host.path(format!("/etc/alternatives/{program}"))).ok();
+    let link = fs::read_link(host.path(link(program))).ok();
     let link = link.map(|link| link.to_string_lossy().into_owned()).unwrap_or_default();
     let is = |backend: &Backend| link.ends_with(&backend.of(program));
     // The first line of its state says who chooses.
@@ -273,16 +297,21 @@ mod tests {
         (root, host)
     }
 
-    /// Gives it a systemd, and an engine that runs and answers.
+    /// Gives it a systemd, and an engine that runs and answers: since 2001, and once it is restarted since 2128.
     fn with_engine(host: &Host) {
-        let script = "case $1 in\n\
-                      show) echo LoadState=loaded; [ -e proc/77 ] && echo ActiveState=active || echo ActiveState=inactive ;;\n\
-                      stop) rm -r proc/77; echo stop >>done ;;\n\
-                      restart) mkdir -p proc/77; echo dockerd >proc/77/comm; echo restart >>done ;;\n\
-                      esac";
-        program(host, "systemctl", script);
+        let stat = |ticks: u64| format!("77 (dockerd) S{} {ticks} 0", " 0".repeat(18));
+        let script = format!(
+            "case $1 in\n\
+             show) echo LoadState=loaded; echo ActiveState=active ;;\n\
+             restart) echo '{}' >proc/77/stat; echo restart >>done ;;\n\
+             esac",
+            stat(400_000_000_000)
+        );
+        program(host, "systemctl", &script);
         fs::create_dir_all(host.path("/run/systemd/system")).unwrap();
-        host.write_system_file("/proc/77/comm", "dockerd\n").unwrap();
+        for (path, text) in [("comm", "dockerd\n"), ("stat", &stat(1)), ("../stat", "btime 1000000000\n")] {
+            host.write_system_file(format!("/proc/77/{path}"), text).unwrap();
+        }
         let listener = UnixListener::bind(host.path("/run/docker.sock")).unwrap();
         std::thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
@@ -298,7 +327,7 @@ mod tests {
 
     fn both(backend: Backend, chosen: bool, running: bool) -> Observed {
         let program = Program { backend: Some(backend), chosen };
-        Observed { iptables: program, ip6tables: program, running }
+        Observed { iptables: program, ip6tables: program, running, stale: false }
     }
 
     fn legacy_only() -> Desired {
@@ -353,37 +382,67 @@ mod tests {
     }
 
     #[test]
-    fn wherever_it_is_killed_no_engine_runs_with_tables_of_before() {
-        let (_root, whole) = host();
-        with_engine(&whole);
-        let change = Iptables::diff(&legacy_only(), &now(&whole)).unwrap().unwrap();
-        apply(&change, &whole).unwrap();
-        let done = whole.read_text("/done").unwrap().unwrap();
-        let done: Vec<_> = done.lines().collect();
-        assert_eq!(done, ["stop", "ip6tables", "iptables", "restart"]);
-        assert_eq!(now(&whole), both(Backend::Legacy, true, true));
-        for killed_after in 0..done.len() {
+    fn wherever_it_is_killed_the_next_run_restarts_the_engine_once() {
+        let done = ["ip6tables", "iptables", "restart"];
+        for killed_after in 0..=done.len() {
             let (_root, host) = host();
             with_engine(&host);
+            let plan = || Iptables::diff(&legacy_only(), &now(&host)).unwrap();
+            let change = plan().unwrap();
             for step in &done[..killed_after] {
                 match *step {
-                    "stop" => systemd::turn(&host, "stop", UNIT).unwrap(),
+                    "restart" => engine::restart(&host).unwrap(),
                     program => choose(program, Some(Backend::Legacy), &host).unwrap(),
                 }
             }
-            let left = now(&host);
-            // Where it is stopped, the plan starts it as one that should run.
-            assert_eq!(left.running, killed_after == 0);
-            match Iptables::diff(&legacy_only(), &left).unwrap() {
-                Some(change) => drop(apply(&change, &host).unwrap()),
-                None => assert_eq!(killed_after, 3),
+            let whole = killed_after == done.len();
+            assert_eq!((plan().is_some(), Iptables::rest(&change, &now(&host)).change.is_some()), (!whole, !whole));
+            let Some(next) = plan() else { continue };
+            // Where only the restart is left, there is nothing to put back.
+            assert_eq!((next.restart, Iptables::undo(&next).is_some()), (true, killed_after < 2));
+            assert_eq!(Iptables::describe(&next).title.starts_with("restart docker"), killed_after == 2);
+            apply(&next, &host).unwrap();
+            assert_eq!((now(&host), plan()), (both(Backend::Legacy, true, true), None));
+            let made = host.read_text("/done").unwrap().unwrap();
+            assert_eq!(made.lines().filter(|line| *line == "restart").count(), 1, "{made}");
+            assert!(made.ends_with("restart\n"), "one restart takes along what depends on it: {made}");
+        }
+        // Who chose nothing is no reason to restart anything.
+        let stale = |chosen| Observed { stale: true, ..both(Backend::Legacy, chosen, true) };
+        let either = Desired { works: Backend::ALL.to_vec(), fails: Vec::new() };
+        assert_eq!(Iptables::diff(&legacy_only(), &stale(false)), Ok(None));
+        assert_eq!(Iptables::diff(&either, &stale(true)), Ok(None));
+    }
+
+    #[test]
+    fn an_engine_that_was_started_since_is_restarted_only_outside_a_swarm() {
+        for swarm in [false, true] {
+            let (_root, host) = host();
+            let change = Iptables::diff(&legacy_only(), &now(&host)).unwrap().unwrap();
+            assert!(!change.restart);
+            with_engine(&host);
+            if swarm {
+                host.write_system_file("/var/lib/docker/swarm/docker-state.json", "{}").unwrap();
             }
-            assert_eq!(now(&host), both(Backend::Legacy, true, killed_after == 0));
+            let applied = apply(&change, &host);
+            if !swarm {
+                applied.unwrap();
+                assert_eq!(now(&host), both(Backend::Legacy, true, true), "a bare host's first run");
+                // What puts it back says that it restarts an engine, which the first run knew nothing of.
+                let undo = Iptables::undo(&change).unwrap();
+                assert!(Iptables::rest(&undo, &now(&host)).change.unwrap().restart);
+                continue;
+            }
+            let fault = applied.unwrap_err();
+            assert!(fault.cause.contains("started since"), "{fault}");
+            assert_eq!(host.read_text("/done").unwrap(), None, "nothing is touched");
+            apply(&Iptables::diff(&legacy_only(), &now(&host)).unwrap().unwrap(), &host).unwrap();
+            assert_eq!(now(&host), both(Backend::Legacy, true, true), "the next plan says so");
         }
     }
 
     #[test]
-    fn what_fails_half_way_is_taken_back_and_the_engine_runs_again() {
+    fn what_fails_half_way_is_taken_back_and_the_engine_runs_on() {
         let (_root, host) = host();
         with_engine(&host);
         let change = Iptables::diff(&legacy_only(), &now(&host)).unwrap().unwrap();
@@ -392,6 +451,7 @@ mod tests {
         program(&host, "update-alternatives", script);
         let fault = apply(&change, &host).unwrap_err();
         assert!(fault.cause.contains("no such file"), "{fault}");
-        assert_eq!(now(&host), both(Backend::Nft, false, true));
+        assert_eq!(Observed { stale: false, ..now(&host) }, both(Backend::Nft, false, true));
+        assert_eq!(host.read_text("/done").unwrap(), None, "its rules are where they were");
     }
 }

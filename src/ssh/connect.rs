@@ -12,7 +12,7 @@ use super::ask::{Asker, Patience};
 use super::auth::{Login, LoginEnd};
 use super::error::{ConnectError, ConnectFailure, Unreachable};
 use super::handler::{HandshakeError, Seen, Watcher};
-use super::host_key::{AcceptNew, Certificates, HostKeyPolicy};
+use super::host_key::{AcceptNew, Certificates, HostKeyPolicy, fingerprint};
 use super::known_hosts::{self, Verdict};
 use super::route::{Opened, Way, too_slow};
 use super::session::Session;
@@ -57,7 +57,7 @@ async fn connect_wherever(target: &Target, options: &Options) -> Result<Session,
         Err(failure) if failure.may_be_elsewhere() && whereabouts.begin_search() => failure,
         done => return done,
     };
-    match find(target.clone()).await {
+    match find(whereabouts.target(target)).await {
         Some(address) if whereabouts.found(address) => {
             connect_once(&whereabouts.target(target), options).await
         }
@@ -80,8 +80,11 @@ async fn connect_once(target: &Target, options: &Options) -> Result<Session, Con
         let policy = HostKeyPolicy::read(target, accept.clone(), certificates.clone())?;
         match handshake(target, options, &way, policy, &mismatches.algorithms).await {
             Ok((handle, seen)) => {
-                if target.pin_later.is_none() {
-                    record_host_key(target, &seen).await?;
+                match (&target.pin_later, seen.new_host_key()) {
+                    // It may have to be told from others before it is recorded.
+                    (Some(pin), Some(key)) => pin.accept(&fingerprint(&key)),
+                    (Some(_), None) => {}
+                    (None, _) => record_host_key(target, &seen).await?,
                 }
                 if let Some(session) = log_in(target, options, handle, seen).await? {
                     return Ok(session);
@@ -297,5 +300,36 @@ async fn log_in(
         Some(Err(LoginEnd::Refused(failure))) => Err(*failure),
         Some(Err(LoginEnd::TooLate)) => Ok(None),
         None => Err(too_slow("the login", options.login_timeout)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, TcpListener};
+    use std::sync::Mutex;
+
+    use futures_util::FutureExt;
+
+    use super::super::identity::Identities;
+    use super::super::target::Whereabouts;
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_looked_for_where_it_was_last_and_may_be_back_where_it_began() {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let whereabouts = Whereabouts::by("dc:a6:32:01:02:03");
+        whereabouts.found(IpAddr::from([127, 0, 0, 2]));
+        let mut target = Target::new("n1", "root", "127.0.0.1", port, "/dev/null".into());
+        target.whereabouts = Some(whereabouts.clone());
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let hears = Arc::clone(&asked);
+        let mut options = Options::new(Arc::new(Identities::new(None, None)));
+        options.find = Some(Arc::new(move |target: Target| {
+            hears.lock().unwrap().push(target.host);
+            async { Some(IpAddr::from([127, 0, 0, 1])) }.boxed()
+        }));
+        assert!(connect(&target, &options).await.is_err(), "nobody listens there");
+        assert_eq!(*asked.lock().unwrap(), ["127.0.0.2"]);
+        assert_eq!(whereabouts.target(&target).host, "127.0.0.1");
     }
 }

@@ -223,11 +223,21 @@ impl ConnectError {
 
     /// Whether the host is there and its SSH server is not, as while it restarts.
     pub fn is_restart(&self) -> bool {
-        use io::ErrorKind::{ConnectionRefused, ConnectionReset};
         match &*self.cause {
             ConnectFailure::Unreachable(Unreachable::Closed { .. }) => true,
             ConnectFailure::Unreachable(Unreachable::Connection(error)) => {
-                matches!(error.kind(), ConnectionRefused | ConnectionReset)
+                matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the SSH server hangs up on everybody and gives no reason, as one does whose host keys are gone.
+    pub fn hangs_up(&self) -> bool {
+        match &*self.cause {
+            ConnectFailure::Unreachable(Unreachable::Closed { server_said: None }) => true,
+            ConnectFailure::Unreachable(Unreachable::Connection(error)) => {
+                error.kind() == io::ErrorKind::ConnectionReset
             }
             _ => false,
         }
@@ -267,8 +277,10 @@ impl ConnectError {
                 "check that it is switched on and that its SSH server runs: `ssh {arguments} true`"
             ),
             ConnectFailure::HostKeyUnknown(key) => format!(
-                "compare the fingerprint on the host (`ssh-keygen -lf /etc/ssh/ssh_host_{}_key.pub`), then pass --accept-new-host-keys or pin it in the inventory",
-                key_file_word(&key.algorithm)
+                "compare the fingerprint on the host (`ssh-keygen -lf /etc/ssh/ssh_host_{}_key.pub`), then {}pin it in the inventory",
+                key_file_word(&key.algorithm),
+                // Nobody's word is taken for a host that was found by its hardware address.
+                if key.found { "" } else { "pass --accept-new-host-keys or " }
             ),
             ConnectFailure::HostKeyChanged { known_hosts, algorithm, recorded, recorded_as, .. } => {
                 let forget = format!(

@@ -159,6 +159,7 @@ impl HostKeyPolicy {
             node: self.target.node.clone(),
             host: self.target.host.clone(),
             port: self.target.port,
+            found: self.target.found_for.is_some(),
             algorithm: key.algorithm().to_string(),
             fingerprint: fingerprint(key),
             known_hosts: self.target.known_hosts.written().to_owned(),
@@ -192,9 +193,12 @@ fn now() -> u64 {
 }
 
 impl AcceptNew {
-    /// What is said on the command line counts before ssh's configuration.
+    /// What is said on the command line counts before ssh's configuration. A host that was found by its hardware address
+    /// is not the one that either speaks of.
     pub(super) fn of(target: &Target, options: &Options) -> Self {
         match target.new_host_keys {
+            NewHostKeys::Refuse if target.found_for.is_some() => Self::Never,
+            _ if target.found_for.is_some() => Self::No,
             _ if options.accept_new_host_keys => Self::Any,
             NewHostKeys::Accept => Self::Any,
             NewHostKeys::Ask => Self::No,
@@ -293,6 +297,25 @@ mod tests {
         ] {
             let decision = decide(known_hosts, pinned.map(String::as_str), accept.clone());
             assert_eq!(decision, expected, "{known_hosts:?} {pinned:?} {accept:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_was_found_by_a_hardware_address_is_asked_about_whatever_is_accepted_elsewhere() {
+        let mut options = Options::new(std::sync::Arc::new(crate::ssh::Identities::new(None, None)));
+        let mut target = Target::new("n1", "root", "pi", 22, "/dev/null".into());
+        for (found, said, configured, expected) in [
+            (false, true, NewHostKeys::Ask, AcceptNew::Any),
+            (false, false, NewHostKeys::Accept, AcceptNew::Any),
+            (false, false, NewHostKeys::Ask, AcceptNew::No),
+            (true, true, NewHostKeys::Ask, AcceptNew::No),
+            (true, false, NewHostKeys::Accept, AcceptNew::No),
+            (true, true, NewHostKeys::Refuse, AcceptNew::Never),
+        ] {
+            options.accept_new_host_keys = said;
+            target.new_host_keys = configured;
+            target.found_for = found.then(|| "pi".to_owned());
+            assert_eq!(AcceptNew::of(&target, &options), expected, "{found} {said} {configured:?}");
         }
     }
 

@@ -56,6 +56,9 @@ pub struct Target {
     pub pin_later: Option<PinLater>,
     /// How it is found where it is not at [`host`](Self::host) any more. Only where it is reached directly.
     pub whereabouts: Option<Whereabouts>,
+    /// Where it should be, where it was found elsewhere by its hardware address: its keys and certificates are those of
+    /// this host. A key that is not known is never taken there unasked, since anybody may have that address.
+    pub found_for: Option<String>,
     /// Passphrase of encrypted key files. Absent, or of no avail: the user is asked where it is wanted.
     pub key_passphrase: Option<SecretString>,
     /// Fingerprint (`SHA256:…`) that the host's key must have. It takes the place of an entry in
@@ -94,6 +97,7 @@ impl Target {
             renew: None,
             pin_later: None,
             whereabouts: None,
+            found_for: None,
             key_passphrase: None,
             host_key: None,
             known_hosts: KnownHosts::file(known_hosts),
@@ -118,12 +122,17 @@ impl Target {
 
     /// The name that a certificate of the host must hold.
     pub(super) fn certified_name(&self) -> &str {
-        self.known_hosts.alias.as_deref().unwrap_or(&self.host)
+        self.known_hosts.alias.as_deref().unwrap_or(self.place())
     }
 
     /// The names under which its keys are recorded.
     pub(super) fn recorded(&self) -> Names {
-        Names::of(&self.host, self.port, self.known_hosts.alias.as_deref())
+        Names::of(self.place(), self.port, self.known_hosts.alias.as_deref())
+    }
+
+    /// Where it should be.
+    fn place(&self) -> &str {
+        self.found_for.as_ref().unwrap_or(&self.host)
     }
 }
 
@@ -169,9 +178,7 @@ impl Whereabouts {
     /// hardware address has yet to prove who it is.
     pub(super) fn target(&self, target: &Target) -> Target {
         let Some(found) = self.seen().0 else { return target.clone() };
-        let alias = Some(target.recorded().own().to_owned());
-        let known_hosts = KnownHosts { alias, ..target.known_hosts.clone() };
-        Target { host: found.to_string(), known_hosts, ..target.clone() }
+        Target { host: found.to_string(), found_for: Some(target.host.clone()), ..target.clone() }
     }
 
     /// Whether to look for it now; notes that it is done.
@@ -216,6 +223,7 @@ impl Target {
             && self.certificates == other.certificates
             && self.identities_only == other.identities_only
             && self.host_key == other.host_key
+            && self.found_for == other.found_for
             && self.known_hosts == other.known_hosts
             && match (&self.route, &other.route) {
                 (Route::Direct, Route::Direct) => true,
@@ -371,6 +379,8 @@ pub struct UnknownKey {
     pub host: String,
     /// Port connected to.
     pub port: u16,
+    /// Whether it was found there by its hardware address, and is known by another one.
+    pub found: bool,
     /// The key's algorithm, such as `ssh-ed25519`.
     pub algorithm: String,
     /// The key's fingerprint, `SHA256:…`, as `ssh-keygen -l` prints it.
@@ -379,4 +389,23 @@ pub struct UnknownKey {
     pub known_hosts: PathBuf,
     /// Why no certificate of the host spoke for it, where an authority is trusted for it.
     pub certificate: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_was_found_elsewhere_goes_by_its_own_names() {
+        let mut target = Target::new("n1", "root", "pi.lan", 2222, "known_hosts".into());
+        let whereabouts = Whereabouts::by("dc:a6:32:01:02:03");
+        assert!(whereabouts.found([192, 168, 2, 9].into()) && !whereabouts.found([192, 168, 2, 9].into()));
+        for alias in [None, Some("board".to_owned())] {
+            target.known_hosts.alias = alias;
+            let found = whereabouts.target(&target);
+            assert_eq!(found.host, "192.168.2.9");
+            assert_eq!(found.recorded(), target.recorded());
+            assert_eq!(found.certified_name(), target.certified_name());
+        }
+    }
 }

@@ -47,28 +47,34 @@ fn ours(verdict: Option<Judged>) -> String {
     format!("`{check}`: {}, {word}", if answer == Answer::Missing { "missing" } else { "enabled" })
 }
 
+/// Whose script that is; none of a user's own, which the table is not about.
+fn debian_of(script: &str) -> Option<&'static str> {
+    let release = script.strip_prefix("docker.io of ")?;
+    Some(if release == fetched::ANOTHER { "Debian 13" } else { "Debian 12" })
+}
+
 /// The table, its head included; none where this computer is another than its kernels are of.
 fn table() -> Option<String> {
     let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let (scripts, kernels) = (fetched::scripts(), fetched::kernels());
+    let scripts: Vec<_> =
+        scripts.iter().filter_map(|script| Some((debian_of(&script.name)?, script))).collect();
     if !system.contains("VERSION_CODENAME=bookworm") || scripts.len() < 2 || kernels.len() < 3 {
         return None;
     }
-    let name =
-        |script: &str| if script.ends_with(fetched::ANOTHER) { "Debian 13" } else { "Debian 12" }.to_owned();
     let mut found: BTreeMap<(String, String, String), BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for kernel in kernels {
-        for script in &scripts {
+        for (name, script) in &scripts {
             for one in compare(&script.run(&kernel.release, &kernel.config), &kernel.release, &kernel.config)
             {
                 let same = (one.option, theirs(one.theirs), ours(one.ours));
                 let of_script = found.entry(same).or_default().entry(kernel_of(&kernel.release)).or_default();
-                of_script.insert(name(&script.name));
+                of_script.insert((*name).to_owned());
             }
         }
     }
     let all_kernels: BTreeSet<_> = kernels.iter().map(|kernel| kernel_of(&kernel.release)).collect();
-    let all_scripts: BTreeSet<_> = scripts.iter().map(|script| name(&script.name)).collect();
+    let all_scripts: BTreeSet<_> = scripts.iter().map(|(name, _)| (*name).to_owned()).collect();
     // Options of which the same is to be said share a line.
     let mut lines: BTreeMap<[String; 4], Vec<String>> = BTreeMap::new();
     for ((option, theirs, ours), kernels) in found {
@@ -88,6 +94,12 @@ fn table() -> Option<String> {
         format!("| {} | {kernels} | {scripts} | {theirs} | {ours} |\n", options.join(", "))
     };
     Some(HEAD.to_owned() + &lines.into_iter().map(line).collect::<String>())
+}
+
+#[test]
+fn a_script_of_your_own_is_none_of_debians() {
+    let names = ["docker.io of this computer's release", "docker.io of trixie", "your own"];
+    assert_eq!(names.map(debian_of), [Some("Debian 12"), Some("Debian 13"), None]);
 }
 
 #[test]

@@ -128,10 +128,10 @@ impl Bench {
         Run::of(&self.command(arguments).stdin(Stdio::null()).output().expect("skep runs"))
     }
 
-    /// Starts skep, its events on the child's standard output.
+    /// Starts skep, its events on the child's standard output. What it says besides shows, since nobody reads it.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.spawn().expect("skep starts")
     }
 

@@ -114,7 +114,7 @@ fn restarts() {
     bench.skep(&["plan"]).exits(0).prints("restarts docker");
     let run = bench.skep(&["up", "--yes", "--json"]).exits(0);
     let events = run.events();
-    let steps = events.iter().filter(|event| event["phase"] == "engine" && event["event"] != "phase_started");
+    let steps = events.iter().filter(|event| event["phase"] == "engine" && event["step"].is_u64());
     let told: Vec<_> =
         steps.map(|event| (event["event"].as_str().unwrap(), event["node"].as_str().unwrap())).collect();
     let in_turn = ["n1", "n2", "n3"].map(|node| [("step_started", node), ("step_done", node)]).concat();

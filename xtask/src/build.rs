@@ -11,7 +11,10 @@ use crate::toolchain::Toolchain;
 
 /// The agent is one file for any host of its architecture, at a fixed address, and without the tables that unwinding
 /// needs: its panics end it.
-const AGENT: &str = "-C target-feature=+crt-static -C relocation-model=static -C force-unwind-tables=no";
+///
+/// Hashes are of a few bytes there: the small way to compute them does, instead of the quick ones of several processors.
+const AGENT: &str = "-C target-feature=+crt-static -C relocation-model=static -C force-unwind-tables=no \
+     --cfg sha2_backend=\"soft\" --cfg sha2_backend_soft=\"compact\" --cfg sha1_backend=\"soft\"";
 
 /// What is built.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,9 @@ if [ -n "$member" ]; then
     # In one step, lest half a membership be found. The managers do not hear of it: theirs is the other host.
     rm -rf "$root/swarm.skep"
     [ ! -e "$root/swarm" ] || mv "$root/swarm" "$root/swarm.skep"
-    rm -rf "$root/swarm.skep"
 fi
+# Also what an earlier run was cut short at: it holds the other host's key.
+rm -rf "$root/swarm.skep"
 rm -f "$root/engine-id" /etc/docker/key.json
 sync
 systemctl start docker.service

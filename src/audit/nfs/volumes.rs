@@ -52,7 +52,7 @@ fn amiss(volume: &Volume) -> Option<Judgement> {
         (_, None) => Judgement::error(format!(
             "the volume `{name}` has no `addr=`, so that no container with it starts (\"invalid argument\")"
         )),
-        ("nfs4", Some(address)) if address.parse::<IpAddr>().is_err() => Judgement::error(format!(
+        ("nfs4", Some(address)) if !is_ip(address) => Judgement::error(format!(
             "the volume `{name}` of `type=nfs4` has the name `{address}` as `addr=`, so that no container with it starts \
              (\"invalid argument\"): names are for `type=nfs`"
         )),
@@ -79,6 +79,11 @@ fn amiss(volume: &Volume) -> Option<Judgement> {
                 "in the stack's file: `driver_opts: {{type: nfs, o: \"{o}\", device: \"{device}\"}}`"
             )),
     )
+}
+
+/// Whether it is an IP address, one of a single link with its interface among them: `fe80::1%eth0`.
+fn is_ip(address: &str) -> bool {
+    address.split('%').next().is_some_and(|address| address.parse::<IpAddr>().is_ok())
 }
 
 /// Its options with an address, and with a version that goes with its type.

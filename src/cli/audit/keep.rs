@@ -28,6 +28,8 @@ const MODE: u32 = 0o600;
 pub(super) struct Keep {
     html: Option<PathBuf>,
     save: Option<Option<PathBuf>>,
+    /// Where it is saved without a name.
+    folder: PathBuf,
     /// The audit that this one is held against.
     since: Option<Report>,
 }
@@ -40,8 +42,9 @@ impl Keep {
         {
             path.map_or(Ok(()), |path| may_be_written(option, path))?;
         }
-        let since = command.since.as_deref().map(|path| earlier(path, cluster, &folder())).transpose()?;
-        Ok(Self { html: command.html.clone(), save: command.save.clone(), since })
+        let folder = folder(command.kernel_config.is_some());
+        let since = command.since.as_deref().map(|path| earlier(path, cluster, &folder)).transpose()?;
+        Ok(Self { html: command.html.clone(), save: command.save.clone(), folder, since })
     }
 
     /// Shows the audit, and what changed; writes the files, and tells where they are.
@@ -60,16 +63,17 @@ impl Keep {
             told.push(format!("page: {}", path.display()));
         }
         if let Some(path) = &self.save {
-            let path = save(path.as_deref(), &folder(), run, report)?;
+            let path = save(path.as_deref(), &self.folder, run, report)?;
             told.push(format!("saved: {}", path.display()));
         }
         Ok(told)
     }
 }
 
-/// Where audits without a name are saved.
-fn folder() -> PathBuf {
-    state_dir().join("audits")
+/// Where audits without a name are saved: those of kernels that are only files push out none of clusters, whatever they are
+/// called.
+fn folder(of_a_file: bool) -> PathBuf {
+    state_dir().join(if of_a_file { "audits/kernels" } else { "audits" })
 }
 
 fn may_be_written(option: &str, path: &Path) -> Result<(), Failure> {

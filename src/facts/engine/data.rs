@@ -26,7 +26,7 @@ const DROPINS: &[&str] =
 
 /// Whether the data of the host's engine hold the state of a swarm: leaving one empties its folder. Where it cannot
 /// be told where the data are, they may.
-pub(super) fn hold_a_swarm(host: &Host) -> bool {
+pub(crate) fn hold_a_swarm(host: &Host) -> bool {
     roots(host).is_none_or(|roots| roots.iter().any(|root| is_filled(&host.path(root.join("swarm")))))
 }
 

@@ -108,8 +108,8 @@ impl Nfs {
         nfs.places = places.iter().map(|path| place::look(host, path, &table)).collect();
         nfs.bound = bound::read(host, &wanted.points, &table);
         let engine = docker::roots(host, &table);
-        nfs.volumes = docker::volumes(host, &engine);
-        nfs.failed = docker::failed(host, &engine, &wanted.points);
+        nfs.volumes = docker::volumes(host, &table, &engine);
+        nfs.failed = docker::failed(host, &table, &engine, &wanted.points);
         nfs.answers = asked.wait();
         nfs
     }

@@ -1,12 +1,14 @@
 //! What machines of one recipe share: a disk that each has a layer on, its kernel, and the first program to run.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::arch::Arch;
 use super::super::command::{checked, tool};
 use super::super::error::{LabError, at};
+use super::loader;
 
 /// What every tree for a machine has beside what nodes have.
 pub(in super::super) const PACKAGES: [&str; 1] = ["busybox-static"];
@@ -14,9 +16,12 @@ pub(in super::super) const PACKAGES: [&str; 1] = ["busybox-static"];
 pub(in super::super) const ENGINE: [&str; 3] = ["apparmor", "nfs-common", "nfs-kernel-server"];
 
 /// Counts up when an image is made in another way, so that old ones are not taken for new.
-pub(in super::super) const RECIPE: u32 = 1;
-/// How large the disk seems; it takes what is written to it.
-const DISK_SIZE: &str = "12G";
+pub(in super::super) const RECIPE: u32 = 2;
+/// How large the disk seems, in MiB; it takes what is written to it.
+const DISK: u32 = 12 << 10;
+/// What is left free before its only partition, in MiB, as is the custom.
+const GAP: u32 = 1;
+const SECTORS_PER_MIB: u32 = 2048;
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// The shared disk of the image in that folder.
@@ -60,7 +65,7 @@ pub(in super::super) fn scripts(arch: Arch, inputs: &Path) -> Result<Scripts, La
 }
 
 /// Turns a tree into an image in that folder; the tree is gone then.
-pub(in super::super) fn make(tree: &Path, image: &Path) -> Result<(), LabError> {
+pub(in super::super) fn make(arch: Arch, tree: &Path, image: &Path) -> Result<(), LabError> {
     at(fs::create_dir_all(image), "make", image)?;
     let boot = tree.join("boot");
     let found = at(fs::read_dir(&boot), "read", &boot)?
@@ -72,9 +77,43 @@ pub(in super::super) fn make(tree: &Path, image: &Path) -> Result<(), LabError> 
     let program = tree.join("usr/bin/busybox");
     let program = if program.exists() { program } else { tree.join("bin/busybox") };
     at(fs::copy(&program, busybox(image)), "copy", &program)?;
+    if arch.firmware().is_some() {
+        loader::install(tree, arch, &from)?;
+    }
+    let disk = disk(image);
+    let file = at(fs::File::create(&disk), "make", &disk)?;
+    at(file.set_len(u64::from(DISK) << 20), "enlarge", &disk)?;
+    at(file.write_all_at(&partition_table(), 0), "write", &disk)?;
     let mut command = tool("mke2fs");
     command.args(["-q", "-F", "-t", "ext4", "-m", "0", "-L", "skep-lab", "-d"]).arg(tree);
-    command.arg(disk(image)).arg(DISK_SIZE);
+    command.arg(format!("-Eoffset={}", GAP << 20)).arg(&disk).arg(format!("{}M", DISK - GAP));
     checked(&mut command, "", LIMIT, &mut |_| ())?;
     at(fs::remove_dir_all(tree), "remove", tree)
+}
+
+/// The first sector: one partition for Linux, of all that is behind the gap, to boot from (a "DOS" partition table, which
+/// fdisk(8) and U-Boot know).
+fn partition_table() -> [u8; 512] {
+    let mut sector = [0; 512];
+    let entry = &mut sector[446..462];
+    // Bootable; its addresses in cylinders, as if they were beyond what those can name; the kind "Linux".
+    entry[..8].copy_from_slice(&[0x80, 0xfe, 0xff, 0xff, 0x83, 0xfe, 0xff, 0xff]);
+    entry[8..12].copy_from_slice(&(GAP * SECTORS_PER_MIB).to_le_bytes());
+    entry[12..].copy_from_slice(&((DISK - GAP) * SECTORS_PER_MIB).to_le_bytes());
+    sector[510..].copy_from_slice(&[0x55, 0xaa]);
+    sector
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_partition_begins_behind_the_gap_and_ends_with_the_disk() {
+        let table = partition_table();
+        let number = |place: usize| u32::from_le_bytes(table[place..place + 4].try_into().unwrap());
+        assert_eq!(number(454), 2048);
+        assert_eq!(u64::from(number(454) + number(458)) * 512, 12 << 30);
+        assert_eq!((table[446], table[450], &table[510..]), (0x80, 0x83, &[0x55, 0xaa][..]));
+    }
 }

@@ -9,8 +9,8 @@ if busybox grep -qw skep.probe /proc/cmdline; then
     busybox poweroff -f
 fi
 
-until [ -b /dev/nvme0n1 ]; do busybox sleep 0.1; done
-busybox mount -t ext4 /dev/nvme0n1 /disk || exec busybox sh
+until [ -b /dev/nvme0n1p1 ]; do busybox sleep 0.1; done
+busybox mount -t ext4 /dev/nvme0n1p1 /disk || exec busybox sh
 
 own_files() {
     cd /own || return

@@ -2,11 +2,13 @@
 //!
 //! A machine boots its image's kernel with an initial RAM disk that has two things: the one program that mounts the disk,
 //! and the files that are the machine's own, which that program puts in place at the first boot. Its disk is a layer on
-//! the image's, its cable a tap on the lab's bridge.
+//! the image's, its cable a tap on the lab's bridge. The emulator gives the kernel to amd64 machines; those of arm64 have a
+//! boot loader, as boards do, that takes it from the disk.
 
 mod accelerator;
 mod cpio;
 pub(super) mod image;
+mod loader;
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -31,13 +33,14 @@ const DEVICE: &str = "eth0";
 
 impl Unit<'_> {
     /// Makes whatever the machine's files still lack.
-    pub(super) fn prepare_machine(&self, authorized_key: &str) -> Result<(), LabError> {
+    pub(super) fn prepare_machine(&self, arch: Arch, authorized_key: &str) -> Result<(), LabError> {
         let base = image::disk(self.base());
         at(fs::metadata(&base).map(drop), "find the image of this machine,", &base)?;
         at(fs::create_dir_all(self.dir()), "make", self.dir())?;
         node::make_key(&self.machine_key(), &format!("root@{}", self.name()))?;
         self.make_disk(&base)?;
         let archive = self.ram_disk(authorized_key)?;
+        let archive = if arch.firmware().is_some() { loader::pad(archive) } else { archive };
         let (path, new) = (self.dir().join("initrd"), self.dir().join("initrd.new"));
         at(fs::write(&new, archive), "write", &new)?;
         at(fs::rename(&new, &path), "rename", &new)
@@ -108,10 +111,15 @@ impl Unit<'_> {
         option("-accel", accelerator.into());
         option("-smp", PROCESSORS.into());
         option("-m", MEMORY.into());
-        option("-kernel", image::kernel(self.base()).display().to_string());
-        option("-initrd", file("initrd"));
-        // The processor's flaws are not worth guarding against at a tenth of its speed.
-        option("-append", format!("'console={} net.ifnames=0 mitigations=off'", arch.console()));
+        if let Some(firmware) = arch.firmware() {
+            option("-bios", firmware.into());
+            option("-device", loader::device(&file("initrd")));
+        } else {
+            option("-kernel", image::kernel(self.base()).display().to_string());
+            option("-initrd", file("initrd"));
+            // The processor's flaws are not worth guarding against at a tenth of its speed.
+            option("-append", format!("'console={} net.ifnames=0 mitigations=off'", arch.console()));
+        }
         // Flushed to this computer's kernel, not to its disk: that survives the end of the emulator, however it ends.
         option(
             "-drive",

@@ -85,6 +85,9 @@ fn all_but_the_first_get_what_they_lack_and_nothing_else_is_planned() {
         ]
     );
     assert!(refusals.is_empty(), "{refusals:?}");
+    // An undo puts nothing back of it: the receipts of changes are kept.
+    let plan = repairs(&world.view());
+    assert!(plan.steps().all(|(_, step)| matches!(step.action, Action::Repair(_))), "{plan:?}");
     // Of a name, the one keeps it who is called so.
     world.facts_mut("n1").system.hostname = "n3".to_owned();
     world.facts_mut("n3").system.hostname = "n3".to_owned();
@@ -117,6 +120,12 @@ fn a_key_that_the_inventory_wants_stays_and_one_that_was_begun_is_finished() {
     assert!(outcome(&world).1[0].contains("`host_key` in the inventory"));
     let mut world = hosts();
     has(&mut world, "n2", &begun(), "");
+    world.choices.repair_clones = false;
+    let warnings = make(&world.view()).warnings;
+    let told =
+        "n2 was being given SSH host keys of its own when that was cut short: its old ones are trusted still";
+    assert!(warnings.iter().any(|warning| warning.message == told), "{warnings:?}");
+    world.choices.repair_clones = true;
     assert_eq!(
         outcome(&world).0,
         ["first login n2: make SSH host keys of its own, and record them on this computer"]
@@ -143,22 +152,85 @@ fn the_member_keeps_what_it_has_whoever_comes_first() {
     assert_eq!(outcome(&world).1, ["n2 gets no engine ID of its own: its engine is in a swarm"]);
 }
 
+/// Like [`swarm`], with a third host that is a copy of `original`, and a network card on each.
+fn copied(original: &str) -> World {
+    let mut world = swarm();
+    let host = world.hosts[&NodeName::from(original)].facts.engine.clone();
+    world.facts_mut("n3").engine = host;
+    for name in ["n1", "n2", "n3"] {
+        world.facts_mut(name).network[0].mac = card(name);
+    }
+    world
+}
+
+fn card(name: &str) -> String {
+    format!("dc:a6:32:00:00:0{}", &name[1..])
+}
+
 #[test]
 fn a_copied_membership_is_forgotten_where_it_is_certain_whose_it_is() {
-    let mut world = swarm();
-    let view = world.engine_view("n2").clone();
-    *world.engine_view("n3") = view;
-    engine_id(&mut world, "n3", "engine-n2");
-    let (steps, refusals) = outcome(&world);
-    assert_eq!(steps, ["engine n3: forget the copied membership of id-n2, give the engine an ID of its own"]);
-    assert!(refusals.is_empty(), "{refusals:?}");
-    // Neither has the address under which the member joined.
-    for name in ["n2", "n3"] {
-        world.engine_view(name).node_addr = "192.168.2.99".to_owned();
+    let of_n2 = [
+        "engine n3: forget the copied membership of id-n2, which n2 keeps, and give the engine an ID of its own",
+    ];
+    let of_n1 = [
+        "engine n3: forget the copied membership of id-n1, which n1 keeps, and give the engine an ID of its own",
+    ];
+    let address = "has the address under which it joined, but";
+    let swapped = |world: &mut World| {
+        for (name, address) in [("n2", "192.168.2.3/24"), ("n3", "192.168.2.2/24")] {
+            let mac = card(name);
+            let interface = crate::swarm::world::interface("eth0", &[address]);
+            world.facts_mut(name).network = vec![crate::facts::Interface { mac, ..interface }];
+        }
+    };
+    let away = |world: &mut World| {
+        for name in ["n2", "n3"] {
+            world.engine_view(name).node_addr = "192.168.2.99".to_owned();
+        }
+    };
+    let everywhere = |world: &mut World| {
+        let network = world.facts_mut("n2").network.clone();
+        world.facts_mut("n3").network = network;
+    };
+    let unlabelled = |world: &mut World| {
+        let cluster = world.engine_view("n1").cluster.as_mut().unwrap();
+        cluster.nodes.as_mut().unwrap().iter_mut().for_each(|node| node.labels.clear());
+    };
+    let unknown = |world: &mut World| world.engine_view("n1").cluster = None;
+    let mac = |name: &'static str, of: &'static str| {
+        move |world: &mut World| world.node_mut(name).mac = Some(card(of))
+    };
+    let (n2_has_its_card, n2_has_another) = (mac("n2", "n2"), mac("n2", "n3"));
+    let n1_has_its_card = mac("n1", "n1");
+    type Case<'a> = (&'a str, Vec<&'a dyn Fn(&mut World)>, Result<[&'a str; 1], String>);
+    let cases: [Case<'_>; 12] = [
+        ("n2", vec![], Ok(of_n2)),
+        ("n2", vec![&n2_has_its_card], Ok(of_n2)),
+        ("n2", vec![&unlabelled, &n2_has_its_card], Ok(of_n2)),
+        ("n1", vec![&n1_has_its_card], Ok(of_n1)),
+        ("n2", vec![&away], Err("none of them has the address".to_owned())),
+        ("n2", vec![&everywhere], Err("more than one of them has the address".to_owned())),
+        // DHCP gave the copy the address of its original.
+        ("n2", vec![&swapped], Err(format!("n3 {address} the swarm knows it as n2"))),
+        ("n2", vec![&n2_has_another], Err(format!("n2 {address} not the network card"))),
+        ("n2", vec![&unlabelled], Err(format!("n2 {address} the swarm has no label skep.node of it, and"))),
+        ("n2", vec![&unknown], Err("no manager of the inventory's swarm has it".to_owned())),
+        ("n1", vec![], Err(format!("n1 {address} for a manager `mac` of n1"))),
+        ("n1", vec![&unlabelled, &n1_has_its_card], Err(format!("n1 {address} the swarm has no label"))),
+    ];
+    for (place, (original, changes, expected)) in cases.into_iter().enumerate() {
+        let mut world = copied(original);
+        changes.iter().for_each(|change| change(&mut world));
+        let (steps, refusals) = outcome(&world);
+        match expected {
+            Ok(expected) => assert_eq!((steps, refusals), (expected.map(str::to_owned).to_vec(), vec![])),
+            Err(cause) => {
+                assert!(!steps.iter().any(|step| step.contains("forget")), "{place}: {steps:?}");
+                let told = |refusal: &String| refusal.contains("cannot be told") && refusal.contains(&cause);
+                assert!(refusals.iter().any(told), "{place}: {refusals:?}");
+            }
+        }
     }
-    let (steps, refusals) = outcome(&world);
-    assert!(!steps.iter().any(|step| step.contains("forget")), "{steps:?}");
-    assert!(refusals.iter().any(|refusal| refusal.contains("none of them has the address")), "{refusals:?}");
 }
 
 #[test]

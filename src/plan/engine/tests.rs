@@ -428,12 +428,14 @@ fn a_manager_that_would_wait_for_the_unlock_key_keeps_its_engine() {
 fn iptables_that_the_kernel_does_not_go_with_is_changed_in_the_engines_turn() {
     let members = [("n1", Role::Manager), ("n2", Role::Worker)];
     let world = World::new("home").manager("n1").worker("n2").swarm("c1", Some("home"), &members);
+    let mut replaced = with_packages(named(world.clone(), Some(EngineSource::Docker)), DISTROS);
+    replaced.choices.replace_engine = true;
     let mut world = with_packages(named(world, None), DISTROS);
-    for host in world.hosts.values_mut() {
+    for host in world.hosts.values_mut().chain(replaced.hosts.values_mut()) {
         let options = [("NF_TABLES", Missing), ("IP_NF_FILTER", BuiltIn), ("IP_NF_NAT", BuiltIn)];
         host.facts.kernel.options.extend(options.map(|(name, support)| (name.to_owned(), support)));
         let nft = iptables::Program { backend: Some(Backend::Nft), chosen: false };
-        let nft = iptables::Observed { iptables: nft, ip6tables: nft, running: true };
+        let nft = iptables::Observed { iptables: nft, ip6tables: nft, running: true, stale: false };
         host.observed.insert(Key::Iptables(()), Ok(Observed::Iptables(nft)));
     }
     let about = |world: &World| -> Vec<String> {
@@ -443,6 +445,11 @@ fn iptables_that_the_kernel_does_not_go_with_is_changed_in_the_engines_turn() {
     assert_eq!(about(&world), ["n1", "n2"].map(|node| format!("engine {node}: {change}")));
     let locked = world.clone().options(|cluster| cluster.autolock = true);
     assert_eq!(about(&locked), [format!("engine n2: {change}")]);
+    // Another engine starts with it.
+    let titles = titles(&plan(&replaced));
+    let of = |words: &str| titles.iter().position(|title| title.starts_with(words)).unwrap();
+    let order = ["engine n1: drain", &format!("engine n1: {change}"), "engine n1: remove"].map(of);
+    assert!(order.is_sorted(), "{titles:?}");
     world.facts_mut("n2").engine = Engine::Absent { swarm: false };
     assert_eq!(about(&world)[0], format!("kernel n2: {change}"));
 }

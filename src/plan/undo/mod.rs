@@ -84,8 +84,9 @@ fn within_reach(deeds: &Deeds, view: &View<'_>) -> (BTreeSet<NodeName>, Vec<Find
         let then = deeds.machines.get(node);
         if then.is_some_and(|then| *then != host.facts.system.fingerprint()) {
             problems.push(problem(
-                format!("{node} is another installation than in that run, so nothing is put back there"),
-                "what the run did there is gone with the old one",
+                format!("{node} has another machine-id than in that run, so nothing is put back there"),
+                "what the run did there is gone if it was set up anew since; if it only was given a machine-id of its own \
+                 (`--repair-clones`), put it back by hand: `skep runs show` tells it",
             ));
             continue;
         }

@@ -169,7 +169,7 @@ fn only_nodes_that_are_still_the_same_are_touched() {
         told(&undo(&deeds, &world)),
         [
             "engine: n1: remove /etc/x",
-            "problem: n2 is another installation than in that run, so nothing is put back there",
+            "problem: n2 has another machine-id than in that run, so nothing is put back there",
             "problem: n4 is not in the inventory any more, so what the run did there stays",
         ]
     );

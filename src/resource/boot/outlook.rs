@@ -99,6 +99,9 @@ pub(super) fn in_vain(lacking: &[String], observed: &Observed) -> Problem {
         message: format!(
             "the kernel {release} was booted without what {file} says and lacks {named}: its command line {words}"
         ),
-        help: format!("see which file the boot loader reads: `cat /proc/cmdline` on the host; {leave}"),
+        help: format!(
+            "reboot once more if you changed it since; else see which file the boot loader reads: `cat /proc/cmdline` on \
+             the host; {leave}"
+        ),
     }
 }

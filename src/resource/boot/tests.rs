@@ -236,8 +236,15 @@ fn the_running_kernel_decides_not_the_file() {
     assert!(fault.cause.contains("was booted with `cgroup_enable=memory`"), "{fault}");
     assert!(Boot::rest(&check, &seen(&host, Key::Running)).change.is_some());
     host.write_system_file("/sys/fs/cgroup/cgroup.controllers", "cpuset memory\n").unwrap();
+    host.write_system_file(NOTE, &format!("{NOTE_FORM}before\n")).unwrap();
     Boot::apply(&check, &host, &mut |_| ()).unwrap();
     assert_eq!(seen(&host, Key::Running), Observed::default(), "the files are nobody's business then");
+    // What somebody breaks much later and mends by hand is not in vain before it was booted.
+    host.write_system_file("/sys/fs/cgroup/cgroup.controllers", "cpuset\n").unwrap();
+    host.write_system_file("/proc/cmdline", "quiet\n").unwrap();
+    let change = make_it(&host);
+    assert!(matches!(&change, Change::Edit(edit) if edit.files.is_empty()), "{change:?}");
+    assert_eq!(planned(&host), Ok(Outlook::Due(names(&["memory"]))));
     assert_eq!(Boot::undo(&check), None);
 }
 
@@ -270,6 +277,7 @@ fn another_boot_than_that_of_the_change_tells_that_it_was_in_vain() {
     boot(&host, "second");
     let problem = planned(&host).unwrap_err();
     assert!(problem.message.contains("was booted without what /boot/armbianEnv.txt says"), "{problem}");
+    assert!(problem.help.starts_with("reboot once more if you changed it since"), "{problem}");
     // What is changed once more may help once more.
     host.write_system_file("/boot/armbianEnv.txt", "a=2\n").unwrap();
     make_it(&host);

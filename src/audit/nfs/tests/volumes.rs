@@ -29,6 +29,7 @@ fn options_of_volumes() {
         ("nfs", "v4.2,addr=nas,verbose", None),
         ("nfs4", "addr=10.0.0.1,rw,vers=4.2", None),
         ("nfs4", "addr=fd00::1,v4.1", None),
+        ("nfs4", "addr=fe80::1%eth0,v4.1", None),
         // Whoever writes it means it.
         ("nfs", "addr=nas,vers=3", None),
         ("cifs", "", None),

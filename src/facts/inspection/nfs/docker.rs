@@ -1,7 +1,7 @@
 //! Docker's volumes, and containers on shares that do not run well, as its files tell: an engine that is stopped would
 //! start if it were asked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -54,9 +54,9 @@ pub(super) fn roots(host: &Host, table: &[Row]) -> BTreeSet<PathBuf> {
 }
 
 /// The volumes. Those without a name, which live and die with a container, are left out.
-pub(super) fn volumes(host: &Host, roots: &BTreeSet<PathBuf>) -> Vec<Volume> {
+pub(super) fn volumes(host: &Host, table: &[Row], roots: &BTreeSet<PathBuf>) -> Vec<Volume> {
     let mut volumes = Vec::new();
-    for (name, folder) in folders(host, roots, "volumes") {
+    for (name, folder) in folders(host, table, roots, "volumes") {
         let file = folder.join("opts.json");
         let options = json(host, &file);
         let word = |key: &str| options[key].as_str().unwrap_or_default().to_owned();
@@ -72,44 +72,58 @@ pub(super) fn volumes(host: &Host, roots: &BTreeSet<PathBuf>) -> Vec<Volume> {
 
 /// Containers below the mount points that ended with a failure of their own or are started again and again, each service
 /// once. Nothing else of their configuration is kept, which holds what they are told in secret.
-pub(super) fn failed(host: &Host, roots: &BTreeSet<PathBuf>, points: &[PathBuf]) -> Vec<Failed> {
-    let mut failed: Vec<Failed> = Vec::new();
+pub(super) fn failed(
+    host: &Host,
+    table: &[Row],
+    roots: &BTreeSet<PathBuf>,
+    points: &[PathBuf],
+) -> Vec<Failed> {
+    let mut failed: BTreeMap<String, Failed> = BTreeMap::new();
+    let mut well = BTreeSet::new();
     if points.is_empty() {
-        return failed;
+        return Vec::new();
     }
-    for (mut id, folder) in folders(host, roots, "containers") {
+    for (id, folder) in folders(host, table, roots, "containers") {
         let it = json(host, &folder.join("config.v2.json"));
-        let (state, mounts) = (&it["State"], it["MountPoints"].as_object());
-        let again = state["Restarting"] == true;
-        // From 125 on it was never started, or was killed.
-        let code = state["ExitCode"].as_i64().filter(|code| (1..125).contains(code));
-        let code = code.filter(|_| again || state["Running"] == false);
-        let mut sources = mounts
-            .into_iter()
-            .flat_map(|mounts| mounts.values())
-            .filter_map(|mount| mount["Source"].as_str());
-        let from = sources.find(|source| points.iter().any(|point| Path::new(source).starts_with(point)));
-        let (Some(code), Some(from)) = (code, from) else { continue };
         let service = it["Config"]["Labels"]["com.docker.swarm.service.name"].as_str();
         let name = service.or(it["Name"].as_str()).unwrap_or_default().trim_start_matches('/').to_owned();
-        id.truncate(12);
-        if failed.iter().all(|other| other.name != name) {
-            failed.push(Failed { id, name, from: from.into(), code, again });
+        match failure(&id, &name, &it, points) {
+            // A swarm makes a container anew each time, and keeps the last ones: the second failure is one too many.
+            Some(found) => {
+                failed.entry(name).and_modify(|first| first.again = true).or_insert(found);
+            }
+            None if it["State"]["Running"] == true => {
+                well.insert(name);
+            }
+            None => {}
         }
     }
-    failed
+    failed.into_values().filter(|one| !well.contains(&one.name)).collect()
 }
 
-/// The folders in one of the engine's, by name.
-fn folders(host: &Host, roots: &BTreeSet<PathBuf>, kind: &str) -> Vec<(String, PathBuf)> {
+/// What a container's own file tells of its failure on a share.
+fn failure(id: &str, name: &str, it: &Value, points: &[PathBuf]) -> Option<Failed> {
+    let state = &it["State"];
+    let again = state["Restarting"] == true;
+    if !again && state["Running"] != false {
+        return None;
+    }
+    // From 125 on it was never started, or was killed.
+    let code = state["ExitCode"].as_i64().filter(|code| (1..125).contains(code))?;
+    let mut sources = it["MountPoints"].as_object()?.values().filter_map(|mount| mount["Source"].as_str());
+    let from = sources.find(|source| points.iter().any(|point| Path::new(source).starts_with(point)))?;
+    let id = id.chars().take(12).collect();
+    Some(Failed { id, name: name.to_owned(), from: from.into(), code, again })
+}
+
+/// The folders in one of the engine's, by name; those that another computer or program keeps are left alone.
+fn folders(host: &Host, table: &[Row], roots: &BTreeSet<PathBuf>, kind: &str) -> Vec<(String, PathBuf)> {
+    let own = |path: &Path| Some(follow(host, table, path)).filter(|(_, end)| *end == End::Directory);
     let mut found = Vec::new();
-    for folder in roots.iter().map(|root| root.join(kind)) {
+    for (folder, _) in roots.iter().filter_map(|root| own(&root.join(kind))) {
         let entries = fs::read_dir(host.path(&folder)).into_iter().flatten().flatten();
-        let names = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        found.extend(names.filter_map(|entry| entry.file_name().into_string().ok()).map(|name| {
-            let path = folder.join(&name);
-            (name, path)
-        }));
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        found.extend(names.filter_map(|name| own(&folder.join(&name)).map(|(path, _)| (name, path))));
     }
     found.sort_unstable();
     found
@@ -164,7 +178,7 @@ mod tests {
             (&nameless, ""),
             ("var/lib/docker/volumes/metadata.db", ""),
         ]);
-        let told = volumes(&host, &usual()).into_iter().map(|volume| {
+        let told = volumes(&host, &[], &usual()).into_iter().map(|volume| {
             let Volume { name, file, fstype, options, device } = volume;
             format!("{name} {} {fstype}|{options}|{device}", file.display())
         });
@@ -187,7 +201,7 @@ mod tests {
                     "MountPoints":{{"/data":{{"Source":"{source}","Destination":"/data"}}}}}}"#
             );
             let (_root, host) = host(&[(&format!("var/lib/docker/containers/{ID}/config.v2.json"), &text)]);
-            failed(&host, &usual(), points)
+            failed(&host, &[], &usual(), points)
         };
         let points = [PathBuf::from("/mnt/shared")];
         let one = |code, again| {
@@ -212,15 +226,26 @@ mod tests {
     }
 
     #[test]
-    fn tasks_of_one_service_are_told_once() {
-        let task = r#"{"Name":"/web.1.x","State":{"Running":false,"ExitCode":1},
-            "Config":{"Labels":{"com.docker.swarm.service.name":"web"}},"MountPoints":{"/d":{"Source":"/mnt/shared"}}}"#;
-        let (_root, host) = host(&[
-            ("var/lib/docker/containers/a/config.v2.json", task),
-            ("var/lib/docker/containers/b/config.v2.json", task),
-        ]);
-        let found = failed(&host, &usual(), &["/mnt/shared".into()]);
-        assert_eq!(found.iter().map(|one| format!("{} {}", one.id, one.name)).collect::<Vec<_>>(), ["a web"]);
+    fn tasks_of_one_service_are_told_once_and_not_where_one_runs_well() {
+        let task = |state: &str| {
+            format!(
+                r#"{{"Name":"/web.1.x","State":{state},
+                    "Config":{{"Labels":{{"com.docker.swarm.service.name":"web"}}}},
+                    "MountPoints":{{"/d":{{"Source":"/mnt/shared"}}}}}}"#
+            )
+        };
+        let (ended, runs) =
+            (task(r#"{"Running":false,"ExitCode":1}"#), task(r#"{"Running":true,"ExitCode":0}"#));
+        let path = |id: &str| format!("var/lib/docker/containers/{id}/config.v2.json");
+        let [a, b, c] = ["a", "b", "c"].map(path);
+        let told = |files: &[(&str, &str)]| {
+            let (_root, host) = host(files);
+            let found = failed(&host, &[], &usual(), &["/mnt/shared".into()]);
+            found.iter().map(|one| format!("{} {} {}", one.id, one.name, one.again)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[(&a, &ended)]), ["a web false"]);
+        assert_eq!(told(&[(&a, &ended), (&b, &ended)]), ["a web true"]);
+        assert_eq!(told(&[(&a, &ended), (&b, &ended), (&c, &runs)]), [""; 0]);
     }
 
     #[test]
@@ -232,5 +257,18 @@ mod tests {
         assert_eq!(roots(&host, &rows(table).collect::<Vec<_>>()), BTreeSet::new());
         let local = table.lines().next().unwrap_or_default();
         assert_eq!(roots(&host, &rows(local).collect::<Vec<_>>()), ["/mnt/far/docker".into()].into());
+
+        for path in ["near", "far"] {
+            fs::create_dir_all(root.path().join("var/lib/docker/volumes").join(path)).unwrap();
+        }
+        let names = |at: &str| {
+            let table =
+                format!("22 1 8:1 / / rw - ext4 /dev/sda1 rw\n40 22 0:50 / {at} rw - nfs4 10.0.0.1:/x rw\n");
+            let found = volumes(&host, &rows(&table).collect::<Vec<_>>(), &usual());
+            found.into_iter().map(|volume| volume.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names("/mnt/far"), ["far", "near"]);
+        assert_eq!(names("/var/lib/docker/volumes/far"), ["near"]);
+        assert_eq!(names("/var/lib/docker/volumes"), [""; 0]);
     }
 }
