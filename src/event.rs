@@ -137,7 +137,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         swarm: Option<SwarmReceipt>,
     },
-    /// A step failed; its node does nothing more in this run.
+    /// A step failed; its node does nothing more in this run, unless all that failed was to see to its image's password.
     StepFailed {
         /// The node.
         node: NodeName,

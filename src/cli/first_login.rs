@@ -65,8 +65,14 @@ async fn carry_out(run: &Run<'_>, plan: &Plan, observation: &mut Observation) ->
         let time = at.saturating_duration_since(begun);
         let account = match seen {
             Ok((session, host)) => {
+                let owed = session.password_owed().cloned();
                 observation.sessions.insert(node.clone(), session);
                 observation.hosts.insert(node.clone(), host);
+                if let Some(fault) = owed {
+                    (run.sink)(Event::StepFailed { node: node.clone(), phase, step, fault: fault.clone() });
+                    observation.owed.insert(node, fault);
+                    continue;
+                }
                 let ms = millis(time);
                 (run.sink)(Event::StepDone {
                     node: node.clone(),

@@ -90,6 +90,8 @@ pub(super) struct Observation {
     pub(super) unreachable: BTreeMap<NodeName, Fault>,
     /// Those that refuse the login as freshly flashed ones do, and may be taken in.
     pub(super) fresh: BTreeSet<NodeName>,
+    /// Those whose image's password this run could not see to, and why.
+    pub(super) owed: BTreeMap<NodeName, Fault>,
     /// Whether another run is at work on any of them.
     pub(super) busy: bool,
 }
@@ -408,6 +410,7 @@ impl<'a> Run<'a> {
             inventory: self.inventory,
             hosts: &observation.hosts,
             fresh: &observation.fresh,
+            owed: &observation.owed,
             choices: self.choices.clone(),
             run: &self.id,
         }

@@ -9,11 +9,9 @@ use futures_util::{FutureExt, StreamExt, stream};
 use secrecy::SecretString;
 
 use super::agents::Agents;
-use super::denied::Denied;
 use super::elevation::Elevation;
-use super::failure::Bootstrap;
 use super::first_login::password::ARMBIAN;
-use super::first_login::{Entrance, replace, settle};
+use super::first_login::{Entrance, is_left_halfway, replace, settle};
 use super::password::{Keyring, Passwords};
 use super::place::PLACES;
 use super::reconnect::{LogIn, Refusal, Relearn};
@@ -22,11 +20,12 @@ use super::session::{HostSession, Privilege};
 use crate::event::{Event, Sink};
 use crate::inventory::model::{self, FirstLogin, Login, Node, NodeName};
 use crate::inventory::{HostArg, SecretSource};
+use crate::plan::password_that_stays;
 use crate::resource::Fault;
 use crate::scan;
 use crate::ssh::{
-    self, AskHostKey, AskSecret, ConnectError, ExecError, Find, Given, HopSpec, Identities, OnRetry,
-    PinLater, Route, SshConfig, Target, Whereabouts,
+    self, AskHostKey, AskSecret, ConnectError, Find, Given, HopSpec, Identities, OnRetry, PinLater, Route,
+    SshConfig, Target, Whereabouts,
 };
 
 /// How long the SSH server of a host in its first boot may take over a restart.
@@ -188,10 +187,10 @@ impl Door<'_> {
         let begun = Instant::now();
         sink(Event::Connecting { node: node.name.clone() });
         let first = node.first_login.as_ref();
-        let taking_in = first.zip(self.options.first_logins.get(&node.name));
+        let taking_in = first.zip(self.options.first_logins.get(&node.name).copied());
         let (session, target) = match (taking_in, first) {
             (Some((first, false)), _) => {
-                let new = self.secrets.of(node, &first.new_password)?;
+                let new = self.secrets.of(node, &password_that_stays(node))?;
                 // What sudo wants from now on, where it wants any.
                 passwords.login = new.clone().or(passwords.login);
                 passwords.user.clone_from(&first.user);
@@ -213,14 +212,24 @@ impl Door<'_> {
         };
         let opened =
             HostSession::open(node.name.clone(), Box::new(session), agents, privilege, &mut on_push).await;
-        let opened = opened.map_err(|error| {
-            let fresh = first.is_some_and(|first| is_left_halfway(&error, first));
-            let none = if fresh { NoSession::Fresh } else { NoSession::Failed };
-            none(error.fault(&node.name.0))
-        })?;
-        if let Some((first, _)) = taking_in {
-            let (image, new) = (self.image(first)?, self.secrets.of(node, &first.new_password)?);
-            replace(&opened, first, &image, new, sink).await?;
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                let fresh = match first {
+                    Some(first) => is_left_halfway(&error, first, &target, ssh).await,
+                    None => false,
+                };
+                let none = if fresh { NoSession::Fresh } else { NoSession::Failed };
+                return Err(none(error.fault(&node.name.0)));
+            }
+        };
+        if let Some((first, begun_before)) = taking_in {
+            let seen_to = self.see_to_password(first, &opened).await;
+            // A board that a key opened before is worth more than that.
+            match seen_to {
+                Err(fault) if begun_before => opened.owe_password(fault),
+                done => done?,
+            }
         }
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         sink(Event::Connected { node: node.name.clone(), ms });
@@ -264,22 +273,17 @@ impl Door<'_> {
         Entrance { node, first, target, ssh, image, new, sink }.enter().await
     }
 
+    /// Replaces the image's password, where it is in force.
+    async fn see_to_password(&self, first: &FirstLogin, session: &HostSession) -> Result<(), Fault> {
+        let image = self.image(first)?;
+        let new = self.secrets.of(self.node, &password_that_stays(self.node))?;
+        replace(session, first, &image, new, self.sink).await
+    }
+
     /// The password of the node's image.
     fn image(&self, first: &FirstLogin) -> Result<SecretString, Fault> {
         let image = self.secrets.of(self.node, &first.password)?;
         Ok(image.unwrap_or_else(|| SecretString::from(ARMBIAN)))
-    }
-}
-
-/// Whether a key opens a host, and its image's password is in the way: it has expired, or sudo wants the one that should be
-/// in force and is not yet, since a run was killed.
-fn is_left_halfway(error: &Bootstrap, first: &FirstLogin) -> bool {
-    match error {
-        Bootstrap::Exec(ExecError::PasswordExpired { .. }) => true,
-        Bootstrap::Denied(Denied::Wrong { owner, .. }) => {
-            *owner == first.user && first.new_password.is_some()
-        }
-        _ => false,
     }
 }
 

@@ -76,6 +76,8 @@ pub(super) struct Shared {
     pub(super) relearn: OnceLock<Relearn>,
     pub(super) standing: watch::Sender<Standing>,
     next_step: AtomicU64,
+    /// Why the image's password could not be seen to.
+    password_owed: OnceLock<Fault>,
 }
 
 /// How much is read of what a program prints, in bytes.
@@ -109,6 +111,7 @@ impl HostSession {
             relearn: OnceLock::new(),
             standing: watch::Sender::new(Standing::Up),
             next_step: AtomicU64::new(1),
+            password_owed: OnceLock::new(),
         };
         Ok(Self { shared: Arc::new(shared), keeper: Mutex::default() })
     }
@@ -116,6 +119,16 @@ impl HostSession {
     /// The node.
     pub fn node(&self) -> &NodeName {
         &self.shared.node
+    }
+
+    /// Why the password of the host's image could not be seen to, where it could not.
+    pub fn password_owed(&self) -> Option<&Fault> {
+        self.shared.password_owed.get()
+    }
+
+    /// The image's password could not be seen to.
+    pub(super) fn owe_password(&self, fault: Fault) {
+        let _ = self.shared.password_owed.set(fault);
     }
 
     /// A number for a step that no other of this session has.

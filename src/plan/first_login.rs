@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION, View};
+use crate::inventory::SecretSource;
 use crate::inventory::model::{Login, Node, NodeName};
-use crate::resource::{Description, Key, Observed, Resource, account, basics, file, sshd};
+use crate::resource::{Description, Fault, Key, Observed, Resource, account, basics, file, sshd};
 use crate::words::list;
 
 /// A freshly flashed host is taken in.
@@ -49,6 +50,15 @@ pub(super) fn key(node: &Node) -> Option<Key> {
     (password.is_none() && !sudo_wants_it).then(|| Key::File(password_note(&first.user)))
 }
 
+/// Where the password comes from that takes the place of the image's; a random one where absent. The inventory's own goes on
+/// to log in.
+pub(crate) fn password_that_stays(node: &Node) -> Option<SecretSource> {
+    let first = node.first_login.as_ref()?;
+    let Login { user, password, .. } = &node.login;
+    let same = user.as_ref().is_none_or(|user| *user == first.user);
+    first.new_password.clone().or_else(|| password.clone().filter(|_| same))
+}
+
 /// What a node that was freshly flashed should be, in this order: what starts the image's own wizard goes last.
 pub(super) fn wanted(node: &Node) -> Vec<Resource> {
     let Some(first) = &node.first_login else { return Vec::new() };
@@ -82,8 +92,21 @@ pub(super) fn steps(view: &View<'_>) -> Vec<Step> {
     nodes.filter_map(step).collect()
 }
 
-/// Whether a key opens it, and nobody made sure of the image's password.
+/// What this run could not do about passwords, and goes on without.
+pub(super) fn warnings(view: &View<'_>) -> Vec<Finding> {
+    let finding = |(node, fault): (&NodeName, &Fault)| Finding {
+        nodes: vec![node.clone()],
+        message: format!("the image's password of {node} may still be in force: {}", fault.cause),
+        help: fault.help.clone().unwrap_or_else(|| "mend that, and run `skep up` again".to_owned()),
+    };
+    view.owed.iter().map(finding).collect()
+}
+
+/// Whether a key opens it, and nobody made sure of the image's password, or tried to in this run.
 fn is_begun(view: &View<'_>, node: &Node) -> bool {
+    if view.owed.contains_key(&node.name) {
+        return false;
+    }
     let observed = view.hosts.get(&node.name).zip(key(node)).and_then(|(host, key)| host.observed.get(&key));
     matches!(observed, Some(Ok(Observed::File(file::Observed::Absent))))
 }
@@ -115,11 +138,9 @@ pub(super) fn more_later(steps: &[Step]) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::SecretSource;
     use crate::inventory::model::FirstLogin as Wanted;
     use crate::plan::make;
     use crate::plan::tests::{on_bare_hosts, titles};
-    use crate::resource::Fault;
     use crate::swarm::world::World;
 
     fn wanted_of() -> Wanted {
@@ -183,6 +204,16 @@ mod tests {
         limited.choices.limit = Some([NodeName::from("n2")].into());
         assert!(first_logins(&limited).is_empty());
         assert!(first_logins(&boards(true).view()).is_empty());
+        // What could not be done is told of, and keeps nobody from the rest.
+        let mut owed = world.clone();
+        let fault = Fault::new("n1", "environment variable IMAGE is not set");
+        owed.owed.insert(NodeName::from("n1"), fault);
+        assert!(first_logins(&owed.view()).is_empty());
+        let plan = make(&owed.view());
+        assert!(titles(&plan).iter().any(|title| title.starts_with("swarm n1: ")), "{:?}", titles(&plan));
+        let told =
+            |finding: &Finding| finding.message.contains("of n1 may still be in force: environment variable");
+        assert!(plan.warnings.iter().any(told), "{:?}", plan.warnings);
         // What cannot be told is not taken for a password that has to go.
         let key = key(&world.inventory.nodes[0]).unwrap();
         let host = world.hosts.get_mut(&NodeName::from("n1")).unwrap();
@@ -211,6 +242,26 @@ mod tests {
             node.first_login = Some(first);
             let expected = asked.then(|| Key::File(format!("/var/lib/skep/first-login-{image_user}").into()));
             assert_eq!(key(&node), expected, "{:?} {:?}", node.login, node.first_login);
+        }
+    }
+
+    #[test]
+    fn the_password_that_the_inventory_logs_in_with_goes_on_to_do_so() {
+        // The login, its password, the image's user, the new password, and the one that stays.
+        for (user, password, image_user, new, stays) in [
+            (None, Some("A"), "root", None, Some("A")),
+            (Some("pi"), Some("A"), "pi", None, Some("A")),
+            (Some("pi"), Some("A"), "pi", Some("B"), Some("B")),
+            (Some("bee"), Some("A"), "root", None, None),
+            (Some("pi"), None, "pi", None, None),
+        ] {
+            let source = |name: Option<&str>| name.map(|name| SecretSource::Env(name.to_owned()));
+            let mut node = boards(false).inventory.nodes[0].clone();
+            let user = user.map(str::to_owned);
+            node.login = Login { user, password: source(password), ..Login::default() };
+            let first = Wanted { user: image_user.to_owned(), new_password: source(new), ..wanted_of() };
+            node.first_login = Some(first);
+            assert_eq!(password_that_stays(&node), source(stays), "{:?}", node.login);
         }
     }
 

@@ -15,6 +15,8 @@ pub struct View<'a> {
     pub hosts: &'a BTreeMap<NodeName, Host>,
     /// Nodes that refuse the login as freshly flashed ones do, and may be taken in.
     pub fresh: &'a BTreeSet<NodeName>,
+    /// Nodes whose image's password this run could not see to, and why.
+    pub owed: &'a BTreeMap<NodeName, Fault>,
     /// What the user said on the command line.
     pub choices: Choices,
     /// The run's ID, which hooks are told.

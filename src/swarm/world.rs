@@ -7,6 +7,7 @@ use crate::facts::engine::{Cluster, Running, Settings, Trust};
 use crate::facts::{Clock, Engine, Facts, Interface, Kernel, SwarmNode, SwarmState, SwarmView, System};
 use crate::inventory::model::{self, EngineSource, Inventory, Login, Node, NodeName, Place, Role};
 use crate::plan::{Choices, Host, View};
+use crate::resource::Fault;
 use crate::swarm::{NODE_LABEL, SWARM_LABEL};
 
 /// Node `n`'s address is 192.168.2.`n`, counted from 1 in the order of the inventory.
@@ -20,6 +21,7 @@ pub(crate) struct World {
     pub(crate) inventory: Inventory,
     pub(crate) hosts: BTreeMap<NodeName, Host>,
     pub(crate) fresh: BTreeSet<NodeName>,
+    pub(crate) owed: BTreeMap<NodeName, Fault>,
     pub(crate) choices: Choices,
 }
 
@@ -46,7 +48,13 @@ impl World {
             templates: model::Templates::default(),
             hooks: Vec::new(),
         };
-        Self { inventory, hosts: BTreeMap::new(), fresh: BTreeSet::new(), choices: Choices::default() }
+        Self {
+            inventory,
+            hosts: BTreeMap::new(),
+            fresh: BTreeSet::new(),
+            owed: BTreeMap::new(),
+            choices: Choices::default(),
+        }
     }
 
     /// What the planner is given.
@@ -55,6 +63,7 @@ impl World {
             inventory: &self.inventory,
             hosts: &self.hosts,
             fresh: &self.fresh,
+            owed: &self.owed,
             choices: self.choices.clone(),
             run: "r1",
         }

@@ -5,6 +5,7 @@
 //! by the next one: see [`password`] for what is in force meanwhile, and [`replace`] for what tells that nothing is left.
 
 mod command;
+mod halfway;
 mod keys;
 pub(crate) mod password;
 mod replace;
@@ -21,6 +22,9 @@ use crate::ssh::{self, ConnectError, ExecError, PasswordStanding, Session, Targe
 use password::{Change, transition};
 use settle::Look;
 
+pub(super) use halfway::is_left_halfway;
+#[cfg(test)]
+pub(super) use halfway::sudo_takes;
 pub(super) use replace::replace;
 pub(super) use settle::settle;
 

@@ -89,6 +89,15 @@ mod tests {
     }
 
     #[test]
+    fn what_arrived_cut_short_is_neither_worked_on_nor_remembered() {
+        for old in [&[][..], &["x"], &["x", "y", "z"]] {
+            for hash in ["", "*"] {
+                assert_eq!(run(hash, "new", old), (String::new(), None, false), "{old:?}");
+            }
+        }
+    }
+
+    #[test]
     fn only_a_password_that_was_told_is_replaced() {
         // Of `1234`, by crypt(3) with SHA-512 and few rounds.
         let image = "$6$rounds=1000$skepskep$JE0.XOApa.yYWc4kZU5vHZc86.701HxpuUeomap57muWZfS0TqwUJZ.SbxhYZrbOB0jcTQJCv.A9qAg.VivBX0";

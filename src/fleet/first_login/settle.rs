@@ -19,11 +19,11 @@ const MOST_KEYS: usize = 5;
 
 /// What runs in the first boot and may change keys: Armbian's service disables itself in the end, cloud-init's start at
 /// each boot. Between two of its stages none of cloud-init's runs: the first of its files says that it is on in this boot
-/// (neither the kernel's command line nor a file in /etc/cloud turned it off), the second that it is over.
+/// (neither the kernel's command line nor a file in /etc/cloud turned it off), the second that it is over; it is a link into a folder that `cloud-init clean` empties.
 const LOOK: &str = "sh -c 'for u in armbian-firstrun cloud-init cloud-config cloud-final; do \
      e=$(systemctl is-enabled $u.service 2>/dev/null); a=$(systemctl is-active $u.service 2>/dev/null); \
      echo unit $u/$e/$a; done; \
-     if [ -e /run/cloud-init/enabled ] && [ ! -e /run/cloud-init/result.json ]; then echo stages; fi; cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null | sed \"s/^/key /\"; \
+     if [ -e /run/cloud-init/enabled ] && [ ! -e /run/cloud-init/result.json ] && [ ! -L /run/cloud-init/result.json ]; then echo stages; fi; cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null | sed \"s/^/key /\"; \
      echo boot $(cat /proc/sys/kernel/random/boot_id); if [ -e /run/resize2fs-reboot ]; then echo resize; fi'";
 
 /// How far a host is in its first boot.
@@ -175,6 +175,26 @@ mod tests {
         ] {
             assert_eq!(is_at_work(unit, true), expected, "{unit}");
         }
+    }
+
+    #[test]
+    fn cloud_init_is_over_where_a_link_tells_so_even_one_that_leads_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let cloud = folder.path().join("run/cloud-init");
+        std::fs::create_dir_all(&cloud).unwrap();
+        let stages = || {
+            let look = LOOK.replace("/run/cloud-init", cloud.to_str().unwrap());
+            let output = std::process::Command::new("sh").args(["-c", &look]).output().unwrap();
+            String::from_utf8(output.stdout).unwrap().lines().any(|line| line == "stages")
+        };
+        assert!(!stages(), "it is off in this boot");
+        std::fs::write(cloud.join("enabled"), "").unwrap();
+        assert!(stages());
+        let (link, result) = (cloud.join("result.json"), folder.path().join("result.json"));
+        std::os::unix::fs::symlink(&result, &link).unwrap();
+        assert!(!stages(), "the data is cleaned away");
+        std::fs::write(&result, "{}").unwrap();
+        assert!(!stages());
     }
 
     #[test]

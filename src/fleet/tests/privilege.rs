@@ -9,6 +9,7 @@ use super::super::password::Keyring;
 use super::super::session::Privilege;
 use super::*;
 use crate::fleet::Denied;
+use crate::fleet::first_login::sudo_takes;
 use crate::inventory::model::NodeName;
 use crate::ssh::AskSecret;
 
@@ -132,6 +133,22 @@ async fn a_wrong_password_is_tried_once_and_asked_for_again() {
         let denied = host.denied(Elevation::Sudo, known("wrong")).await;
         assert_eq!(denied, Denied::Wrong { user: "pi".into(), owner: "root".into() });
         assert_eq!(host.lines("told"), ["wrong"], "nobody typed another");
+    }
+}
+
+#[tokio::test]
+async fn only_a_host_whose_sudo_takes_an_old_password_was_left_halfway() {
+    for (old, taken, told) in [
+        (["sesame", "x"], true, &["sesame"][..]),
+        (["x", "sesame"], true, &["x", "sesame"]),
+        (["x", "y"], false, &["x", "y"]),
+    ] {
+        let host = Odd::new();
+        host.program("sudo", &sudo("pi", "3"));
+        let old = old.map(SecretString::from);
+        let took = sudo_takes(&host.scene.remote, &old).await.expect("it ends");
+        assert_eq!((took, host.lines("told")), (taken, told.iter().map(|&word| word.to_owned()).collect()));
+        assert_eq!(host.lines("calls").len(), 1);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::inventory::file;
-use crate::inventory::model::FirstLogin;
+use crate::inventory::model::{FirstLogin, Login};
 use crate::inventory::spot::Spot;
 
 /// The user of images that have but one.
@@ -12,7 +12,12 @@ pub(in crate::inventory) const KEEP: &str = "keep";
 
 impl Checker<'_> {
     /// None where neither the node nor `defaults` speak of it.
-    pub(super) fn first_login(&mut self, name: &Spot<String>, node: &file::Node) -> Option<FirstLogin> {
+    pub(super) fn first_login(
+        &mut self,
+        name: &Spot<String>,
+        node: &file::Node,
+        login: &Login,
+    ) -> Option<FirstLogin> {
         let defaults = &self.file.defaults;
         if node.first_login.is_none() && defaults.first_login.is_none() {
             return None;
@@ -29,8 +34,10 @@ impl Checker<'_> {
             self.account(account);
         }
         let user = user.map_or_else(|| IMAGE_USER.to_owned(), |user| user.value.clone());
-        let login = node.user.as_ref().or(defaults.user.as_ref());
-        let account = account.or(login).map(|name| name.value.clone()).filter(|name| *name != user);
+        let account = account
+            .or(node.user.as_ref().or(defaults.user.as_ref()))
+            .map(|name| name.value.clone())
+            .filter(|name| *name != user);
         let password = own.password.as_ref().or(shared.password.as_ref());
         let new_password = own.new_password.as_ref().or(shared.new_password.as_ref());
         let keys = own.keys.as_ref().or(shared.keys.as_ref());
@@ -42,11 +49,21 @@ impl Checker<'_> {
         if let Some(locale) = locale {
             self.locale(locale);
         }
+        let new = new_password.and_then(|secret| self.secret(secret));
+        let same_user = user != "root" && login.user.as_ref().is_none_or(|login| *login == user);
+        if let (Some(at), Some(new), Some(sudo), true) = (new_password, &new, &login.sudo_password, same_user)
+            && new != sudo
+        {
+            let message =
+                format!("sudo would not take the new password of {user}: `sudo_password` has another source");
+            let help = "give `sudo_password` and `first_login.new_password` the same source";
+            self.error(at, message, help);
+        }
         Some(FirstLogin {
             user,
             password: password.and_then(|secret| self.secret(secret)),
             keys: keys.into_iter().flatten().map(|path| self.local_path(path)).collect(),
-            new_password: new_password.and_then(|secret| self.secret(secret)),
+            new_password: new,
             account,
             time_zone: time_zone.map(|zone| zone.value.clone()),
             locale: locale.map(|locale| locale.value.clone()),

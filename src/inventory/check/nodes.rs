@@ -47,14 +47,15 @@ impl Checker<'_> {
         let mut labels = text_labels(&self.file.defaults.labels);
         self.labels(&node.labels);
         labels.extend(text_labels(&node.labels));
+        let login = self.login(node);
         Node {
             name: NodeName(name.value.clone()),
             place: name.place,
             address: self.address(name, node),
             mac: node.mac.as_ref().and_then(|text| self.mac(text)),
             role: self.role_of(node).unwrap_or(Role::Worker),
-            login: self.login(node),
-            first_login: self.first_login(name, node),
+            first_login: self.first_login(name, node, &login),
+            login,
             advertise: node.advertise.as_ref().and_then(|text| self.advertise(text)),
             labels,
         }
