@@ -131,13 +131,15 @@ impl Kind for Packages {
             let version = |name: &String| Some((name.clone(), status.installed.get(name)?.clone()));
             names.iter().filter_map(version).collect()
         };
+        // Once for all keys, which name much the same packages.
+        let needs = needs::of(&keys.iter().flatten().cloned().collect(), &status.relations);
         Ok(keys
             .iter()
             .map(|names| Observed {
                 installed: of(names),
                 unfinished: status.unfinished.clone(),
                 interrupted: status.interrupted,
-                needs: needs::of(names, &status.relations),
+                needs: needs.iter().filter(|need| !need.any.is_disjoint(names)).cloned().collect(),
             })
             .collect())
     }
