@@ -245,5 +245,6 @@ fn amiss(run: &Run<'_>, accounts: &Accounts, observation: &Observation) -> Amiss
     let health = if apply::any_failed(accounts) { Vec::new() } else { Health::of(&view).findings(&view) };
     let lasting = left.problems.iter().chain(&left.refusals).cloned();
     let passing = undone.chain(health).filter(|finding| !told(finding));
+    let lasting = lasting.chain(plan::passwords_owed(&view));
     Amiss { lasting: lasting.collect(), passing: passing.collect() }
 }

@@ -216,7 +216,10 @@ impl Door<'_> {
             Ok(opened) => opened,
             Err(error) => {
                 let fresh = match first {
-                    Some(first) => is_left_halfway(&error, first, &target, ssh).await,
+                    Some(first) => {
+                        let is_replaced = password_that_stays(node).is_some();
+                        is_left_halfway(&error, first, is_replaced, &target, ssh).await
+                    }
                     None => false,
                 };
                 let none = if fresh { NoSession::Fresh } else { NoSession::Failed };

@@ -236,8 +236,8 @@ fn copies(view: &View<'_>, membership: &Membership, repairs: &mut Repairs) -> BT
 /// Which of them is the member that all of them take themselves for; else why that cannot be told.
 ///
 /// An engine remembers the address under which it joined, and a copy has one of its own as a rule. But DHCP servers give
-/// hosts with one machine-id one lease, so that the swarm's own record has to name the same host, and so has the hardware
-/// address in the inventory. Without that one no manager is told: nothing brings back what its state holds.
+/// hosts with one machine-id one lease, so that the hardware address in the inventory has to say the same, and the swarm's
+/// own record no other name. Nothing brings back what is taken from the wrong one.
 fn member<'a>(view: &View<'_>, membership: &Membership, twins: &'a Twins) -> Result<&'a NodeName, String> {
     let has_address = |name: &&NodeName| view.hosts.get(*name).is_some_and(has_its_address);
     let name = match twins.nodes.iter().filter(has_address).collect::<Vec<_>>()[..] {
@@ -253,14 +253,9 @@ fn member<'a>(view: &View<'_>, membership: &Membership, twins: &'a Twins) -> Res
     match (record.labels.get(NODE_LABEL), has_its_card(view, name)) {
         (_, Some(false)) => Err(format!("{told} not the network card that `mac` in the inventory names")),
         (Some(label), _) if *label != name.0 => Err(format!("{told} the swarm knows it as {label}")),
-        (_, None) if is_manager(record) => {
-            Err(format!("{told} for a manager `mac` of {name} in the inventory has to say so, too"))
-        }
+        (_, None) => Err(format!("{told} `mac` of {name} in the inventory has to say so, too")),
         (None, _) if is_manager(record) => Err(format!("{told} the swarm has no label {NODE_LABEL} of it")),
-        (None, None) => Err(format!(
-            "{told} the swarm has no label {NODE_LABEL} of it, and the inventory no `mac` of {name}"
-        )),
-        (Some(_), _) | (None, Some(true)) => Ok(name),
+        (_, Some(true)) => Ok(name),
     }
 }
 

@@ -41,13 +41,13 @@ pub(crate) fn password_note(user: &str) -> PathBuf {
 }
 
 /// What is asked of a node to know whether its image's password was seen to; nothing where that is left to its owner: where
-/// the inventory itself has a password by which it is logged in to, or one that sudo wants and that nothing replaces.
+/// sudo wants one that nothing replaces.
 pub(super) fn key(node: &Node) -> Option<Key> {
     let first = node.first_login.as_ref()?;
-    let Login { user, password, sudo_password, .. } = &node.login;
+    let Login { user, sudo_password, .. } = &node.login;
     let same = first.user != "root" && user.as_ref().is_none_or(|user| *user == first.user);
-    let sudo_wants_it = same && sudo_password.is_some() && *sudo_password != first.new_password;
-    (password.is_none() && !sudo_wants_it).then(|| Key::File(password_note(&first.user)))
+    let sudo_wants_it = same && sudo_password.is_some() && *sudo_password != password_that_stays(node);
+    (!sudo_wants_it).then(|| Key::File(password_note(&first.user)))
 }
 
 /// Where the password comes from that takes the place of the image's; a random one where absent. The inventory's own goes on
@@ -93,7 +93,7 @@ pub(super) fn steps(view: &View<'_>) -> Vec<Step> {
 }
 
 /// What this run could not do about passwords, and goes on without.
-pub(super) fn warnings(view: &View<'_>) -> Vec<Finding> {
+pub fn passwords_owed(view: &View<'_>) -> Vec<Finding> {
     let finding = |(node, fault): (&NodeName, &Fault)| Finding {
         nodes: vec![node.clone()],
         message: format!("the image's password of {node} may still be in force: {}", fault.cause),
@@ -228,11 +228,14 @@ mod tests {
         for (user, password, sudo, image_user, new, asked) in [
             ("root", None, None, "root", None, true),
             ("root", None, source("A"), "root", None, true),
-            ("root", source("A"), None, "root", None, false),
+            ("root", source("A"), None, "root", None, true),
+            ("bee", source("A"), None, "root", None, true),
             ("pi", None, None, "pi", None, true),
             ("pi", None, source("A"), "pi", None, false),
             ("pi", None, source("A"), "pi", source("B"), false),
             ("pi", None, source("A"), "pi", source("A"), true),
+            ("pi", source("A"), source("A"), "pi", None, true),
+            ("pi", source("A"), source("B"), "pi", None, false),
             ("pi", None, source("A"), "root", None, true),
         ] {
             let mut node = boards(false).inventory.nodes[0].clone();

@@ -63,7 +63,8 @@ fn turn(
         Ok(warning) => plan.warnings.extend(warning),
         Err(problem) => {
             plan.problems.push(problem);
-            return steps.into_iter().filter(|step| !concerns_packages(step)).collect();
+            let stays = |step: &Step| !concerns_packages(step) && !stops_engine(step);
+            return steps.into_iter().filter(stays).collect();
         }
     }
     let is_member = matches!(membership.standing(node), Standing::Member { .. });

@@ -52,7 +52,7 @@ pub fn make(view: &View<'_>) -> Plan {
     plan.warnings.extend(clones::cut_short(view));
     plan.warnings.extend(kernel_warnings(view));
     plan.warnings.extend(architecture::warnings(view));
-    plan.warnings.extend(first_login::warnings(view));
+    plan.warnings.extend(first_login::passwords_owed(view));
     plan.problems.extend(nfs_problems(view));
 
     let taken_in = first_login::steps(view);

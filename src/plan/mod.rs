@@ -37,7 +37,7 @@ use crate::swarm::SwarmAction;
 pub use clones::{Copied, Repair, repairs};
 pub(crate) use clones::{KEYS, NEW_MACHINE_ID};
 pub(crate) use engine::package_problem;
-pub use first_login::{FirstLogin, first_logins};
+pub use first_login::{FirstLogin, first_logins, passwords_owed};
 pub(crate) use first_login::{password_note, password_that_stays};
 pub use hooks::CONTROLLER;
 pub(crate) use make::WITHOUT_IP_VS;

@@ -23,11 +23,11 @@ const MARKS: &str = "cat /etc/machine-id /etc/hostname /etc/ssh/ssh_host_*_key.p
 fn repaired() {
     let bench = Bench::with_engine("clones", 3);
     let known = bench.file("known_hosts");
-    inventory(&bench, &known, &["n1", "n2"]);
+    inventory(&bench, &known, &["n1", "n2"], "");
     fs::copy(bench.lab().known_hosts(), &known).unwrap();
     bench.skep(&["up", "--yes"]).exits(0);
     copy(&bench, &known);
-    inventory(&bench, &known, &["n1", "n2", "n3"]);
+    inventory(&bench, &known, &["n1", "n2", "n3"], "");
     let (original, copied) = (bench.on("n2", MARKS), bench.on("n3", MARKS));
     assert_eq!(original, copied, "the copy is a good one");
     let member = "docker info -f '{{.Swarm.NodeID}} {{.Swarm.LocalNodeState}}'";
@@ -41,6 +41,9 @@ fn repaired() {
     refused.prints("`skep up --repair-clones`");
     let audit = bench.skep(&["audit", "--no-ports", "--json"]).exits(4);
     assert!(audit.stdout.contains("several nodes have one SSH host key"), "{}", audit.stdout);
+    bench.skep(&["plan", "--repair-clones"]).exits(6).prints("`mac` of n2 in the inventory has to say so");
+    let mac = bench.on("n2", "cat /sys/class/net/host0/address");
+    inventory(&bench, &known, &["n1", "n2", "n3"], &format!(", mac: \"{}\"", mac.trim()));
     bench
         .skep(&["plan", "--repair-clones"])
         .exits(0)
@@ -82,7 +85,7 @@ fn repaired() {
     bench.skep(&["plan", "--repair-clones", "--exit-code"]).exits(0).prints("Nothing to do");
 }
 
-fn inventory(bench: &Bench, known: &Path, nodes: &[&str]) {
+fn inventory(bench: &Bench, known: &Path, nodes: &[&str], mac: &str) {
     let key = bench.lab().key();
     let mut text = format!(
         "name: test\ndefaults: {{user: root, key: {}, known_hosts: {}}}\nnodes:\n",
@@ -91,7 +94,8 @@ fn inventory(bench: &Bench, known: &Path, nodes: &[&str]) {
     );
     for (place, node) in nodes.iter().enumerate() {
         let role = if place == 0 { "manager" } else { "worker" };
-        text += &format!("  {node}: {{address: {}, role: {role}}}\n", bench.address(node));
+        let mac = if *node == "n2" { mac } else { "" };
+        text += &format!("  {node}: {{address: {}, role: {role}{mac}}}\n", bench.address(node));
     }
     fs::write(bench.inventory_path(), text).unwrap();
 }

@@ -15,18 +15,18 @@ use crate::ssh::{self, ExecError, Target};
 const TRY: &str = "LC_ALL=C sudo -S -p '' true";
 
 /// Whether a key opens a host, and its image's password is in the way: it has expired, or sudo takes it, or the one that
-/// follows it, in the place of the one that should be in force. That `error` was a mistyped password is no sign of it.
+/// follows it, in the place of the one that should be in force (where one `is_replaced`). That `error` was a mistyped
+/// password is no sign of it.
 pub(in crate::fleet) async fn is_left_halfway(
     error: &Bootstrap,
     first: &FirstLogin,
+    is_replaced: bool,
     target: &Target,
     ssh: &ssh::Options,
 ) -> bool {
     match error {
         Bootstrap::Exec(ExecError::PasswordExpired { .. }) => true,
-        Bootstrap::Denied(Denied::Wrong { owner, .. })
-            if *owner == first.user && first.new_password.is_some() =>
-        {
+        Bootstrap::Denied(Denied::Wrong { owner, .. }) if *owner == first.user && is_replaced => {
             let image = match &first.password {
                 Some(source) => source.resolve().await.ok(),
                 None => Some(SecretString::from(ARMBIAN)),

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::{Fault, Host, systemd};
+use crate::facts::clock::unix_ms;
 use crate::facts::engine::process::Process;
 
 /// The engine's unit.
@@ -20,13 +21,15 @@ pub(in super::super) fn restarts() -> String {
     "restarts docker, and every container on the host with it".to_owned()
 }
 
-/// Whether `file` was written after the engine started, so that the engine does not know it.
+/// Whether `file` was written after the engine started, so that the engine does not know it. What has a time to come, of a
+/// clock that was wrong, tells nothing: it would be younger than each engine.
 pub(in super::super) fn is_stale(host: &Host, file: impl AsRef<Path>, engine: &Process) -> Result<bool, Fault> {
     let Some(file) = host.metadata(file)? else { return Ok(false) };
     let written_unix_ms = file.mtime() * 1000 + file.mtime_nsec() / 1_000_000;
     // A start that is not known is no reason to restart anything.
     let started = Some(engine.started_unix_ms).filter(|ms| *ms > 0);
-    Ok(started.is_some_and(|started| written_unix_ms > started + TOLERANCE_MS))
+    let is_to_come = written_unix_ms > unix_ms() + TOLERANCE_MS;
+    Ok(started.is_some_and(|started| !is_to_come && written_unix_ms > started + TOLERANCE_MS))
 }
 
 /// Restarts the engine and waits until it answers.
@@ -96,5 +99,8 @@ mod tests {
         ] {
             assert_eq!(stale(started_unix_ms), expected, "{started_unix_ms}");
         }
+        let to_come = std::time::SystemTime::now() + Duration::from_secs(3600);
+        std::fs::File::options().write(true).open(host.path("/daemon.json")).unwrap().set_modified(to_come).unwrap();
+        assert!(!stale(1_700_000_000_000), "a restart would not make it older than the engine");
     }
 }
