@@ -209,11 +209,19 @@ impl Record {
                 Event::StepStarted { node, title, .. } => drop(begun.insert(node, title)),
                 Event::StepFailed { node, .. } => drop(begun.remove(node)),
                 Event::StepDone { node, phase, step, receipt, swarm, .. } => {
-                    begun.remove(node);
-                    let what = match receipt {
-                        Some(receipt) => Some(What::Change(receipt.clone())),
-                        None => swarm_action(plan, *phase, *step)
-                            .map(|action| What::Swarm(action.clone(), swarm.clone())),
+                    let title = begun.remove(node);
+                    let action = action_without_receipt(plan, *phase, *step);
+                    let what = match (receipt, action) {
+                        (Some(receipt), _) => Some(What::Change(receipt.clone())),
+                        (None, Some(Action::Swarm(action))) => {
+                            Some(What::Swarm(action.clone(), swarm.clone()))
+                        }
+                        (None, Some(other)) => {
+                            let title = title.map_or_else(|| other.describe().title, str::to_owned);
+                            deeds.lasting.push((node.clone(), title));
+                            continue;
+                        }
+                        (None, None) => None,
                     };
                     let deed = what.map(|what| Deed { node: node.clone(), phase: *phase, what });
                     deeds.unread += usize::from(deed.is_none());
@@ -227,19 +235,19 @@ impl Record {
     }
 }
 
-/// What a step of the swarm did, by its place in the plan.
-fn swarm_action(plan: Option<&Plan>, phase: PhaseName, step: usize) -> Option<&crate::swarm::SwarmAction> {
+/// What a step did that changed no resource, by its place in the plan.
+fn action_without_receipt(plan: Option<&Plan>, phase: PhaseName, step: usize) -> Option<&Action> {
     // A phase may come twice in the plan of an undo.
     let phases = plan?.phases.iter().filter(|found| found.name == phase);
-    phases.filter_map(|found| found.steps.get(step)).find_map(|step| match &step.action {
-        Action::Swarm(action) => Some(action),
-        Action::Change(_) | Action::Local(_) | Action::FirstLogin(_) | Action::Repair(_) => None,
-    })
+    let actions = phases.filter_map(|found| found.steps.get(step)).map(|step| &step.action);
+    actions.into_iter().find(|action| !matches!(action, Action::Change(_)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{Phase, Repair, Step, VERSION};
+    use crate::swarm::SwarmAction;
 
     fn state(ids: &[&str]) -> tempfile::TempDir {
         let state = tempfile::tempdir().unwrap();
@@ -292,6 +300,40 @@ not even JSON
             assert!(record.events.starts_with(&cut.events), "cut at {end}");
         }
         assert!(Record::parse("r", &whole[..20]).cut);
+    }
+
+    #[test]
+    fn what_nothing_puts_back_is_told_by_its_title_and_is_no_riddle() {
+        let steps = [
+            Action::Repair(Repair::HostKeys),
+            Action::Swarm(SwarmAction::Undrain { node_id: "id-n1".to_owned() }),
+        ];
+        let steps = steps.map(|action| Step { node: "n1".into(), action }).to_vec();
+        let phases = vec![Phase { name: PhaseName::Engine, steps }];
+        let plan = Plan {
+            version: VERSION,
+            phases,
+            refusals: vec![],
+            problems: vec![],
+            warnings: vec![],
+            origins: vec![],
+        };
+        let done = |step| Event::StepDone {
+            node: "n1".into(),
+            phase: PhaseName::Engine,
+            step,
+            ms: 1,
+            receipt: None,
+            swarm: None,
+        };
+        let events = vec![Event::Planned { plan }, done(0), done(1), done(2)];
+        let record = Record { id: "r".to_owned(), events, unread: 0, cut: false, alive: false };
+        let deeds = record.deeds();
+        assert_eq!(
+            deeds.lasting,
+            [("n1".into(), "make SSH host keys of its own, and record them on this computer".to_owned())]
+        );
+        assert_eq!((deeds.list.len(), deeds.unread), (1, 1));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Deeds {
     pub machines: BTreeMap<NodeName, String>,
     /// Steps that were begun and have no end, since the run was killed.
     pub open: BTreeMap<NodeName, String>,
+    /// What it did that nothing puts back, by the steps' titles: first logins, repairs of clones, hooks.
+    pub lasting: Vec<(NodeName, String)>,
     /// Lines of its journal that cannot be read.
     pub unread: usize,
 }

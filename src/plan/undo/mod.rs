@@ -95,9 +95,15 @@ fn within_reach(deeds: &Deeds, view: &View<'_>) -> (BTreeSet<NodeName>, Vec<Find
     (within, problems)
 }
 
-/// What the journal does not tell.
+/// What stays: what nothing puts back, and what the journal does not tell.
 fn unknown(deeds: &Deeds, view: &View<'_>) -> Vec<Finding> {
     let help = format!("`skep runs show {}` tells the run as far as it is known", deeds.run);
+    let lasting = deeds.lasting.iter().filter(|(node, _)| view.choices.includes(node));
+    let lasting = lasting.map(|(node, title)| Finding {
+        nodes: vec![node.clone()],
+        message: format!("`{title}` on {node} stays: nothing puts that back"),
+        help: help.clone(),
+    });
     let open = deeds.open.iter().filter(|(node, _)| view.choices.includes(node)).map(|(node, title)| Finding {
         nodes: vec![node.clone()],
         message: format!(
@@ -113,7 +119,7 @@ fn unknown(deeds: &Deeds, view: &View<'_>) -> Vec<Finding> {
         ),
         help: help.clone(),
     });
-    open.chain(unread).collect()
+    lasting.chain(open).chain(unread).collect()
 }
 
 fn lines(number: usize) -> String {

@@ -182,8 +182,11 @@ fn what_is_not_on_record_is_said() {
     let mut deeds = deeds(Vec::new());
     deeds.open = BTreeMap::from([("n1".into(), "install docker.io".to_owned())]);
     deeds.unread = 2;
+    deeds.lasting = vec![("n1".into(), "make SSH host keys of its own".to_owned())];
     let told = told(&undo(&deeds, &World::new("home").manager("n1")));
-    assert_eq!(told.len(), 2);
+    assert_eq!(told.len(), 3);
+    assert!(told[0].contains("`make SSH host keys of its own` on n1 stays"), "{told:?}");
+    let told = &told[1..];
     assert!(told[0].contains("killed in the middle of `install docker.io` on n1"), "{told:?}");
     assert!(told[1].contains("2 lines of the run's journal cannot be read"), "{told:?}");
 }
