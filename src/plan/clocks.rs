@@ -70,10 +70,30 @@ pub(crate) fn offset(view: &View<'_>) -> Option<i64> {
     median(view.hosts.values().map(|host| host.clock_offset_ms))
 }
 
-/// Of an even number the lower of the two in the middle: of two nodes, the other is the one that is ahead; either way
-/// both are told.
+/// Of an even number the one of the two in the middle that is nearer to this computer's clock, which so decides between two
+/// nodes.
 fn median(offsets: impl Iterator<Item = i64>) -> Option<i64> {
     let mut offsets: Vec<i64> = offsets.collect();
     offsets.sort_unstable();
-    offsets.get(offsets.len().saturating_sub(1) / 2).copied()
+    let middle = offsets.len().saturating_sub(1) / 2..=offsets.len() / 2;
+    offsets.get(middle).unwrap_or_default().iter().copied().min_by_key(|offset| offset.abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_computer_decides_between_two() {
+        for (offsets, expected) in [
+            (vec![], None),
+            (vec![-5], Some(-5)),
+            (vec![-90_000, 300], Some(300)),
+            (vec![200, 90_000], Some(200)),
+            (vec![-90_000, 300, 400], Some(300)),
+            (vec![-90_000, -80_000, 10, 90_000], Some(10)),
+        ] {
+            assert_eq!(median(offsets.iter().copied()), expected, "{offsets:?}");
+        }
+    }
 }
