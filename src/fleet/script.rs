@@ -35,17 +35,17 @@ impl Start<'_> {
     /// The command for the login's shell, whichever that is: one line, and nothing in the quotes that a shell of
     /// another family (csh, fish) would read in its own way.
     ///
-    /// The shell gives way to sh, which every shell has a word for: some would start it beside themselves and wait.
+    /// Not by `exec`, although dash forks for it: rbash forbids that.
     ///
     /// The login's sh becomes root by the elevation's words, and then runs the script, which is its `$1`.
     pub(super) fn command(&self) -> String {
         let script = self.script();
         let command = match self.elevation.words(self.password) {
-            None => format!("exec sh -c \'{script}\'"),
+            None => format!("sh -c \'{script}\'"),
             // sudo translates its messages by the login's locale, and is to be understood.
             Some(words) => {
                 format!(
-                    "exec sh -c \'echo; echo skep-shell; LC_ALL=C; export LC_ALL; {words}\' sh \'{PATH}{script}\'"
+                    "sh -c \'echo; echo skep-shell; LC_ALL=C; export LC_ALL; {words}\' sh \'{PATH}{script}\'"
                 )
             }
         };
@@ -150,7 +150,7 @@ mod tests {
         let (agents, places) = (agents(), super::super::PLACES.map(str::to_owned));
         let dial = Program::Agent("dial /run/docker.sock");
         for (program, elevation, password, words) in [
-            (dial, Elevation::None, false, "exec sh -c"),
+            (dial, Elevation::None, false, "sh -c"),
             (dial, Elevation::Auto, false, "exec sudo -n /bin/sh"),
             (dial, Elevation::Auto, true, "exec doas -n /bin/sh"),
             (dial, Elevation::Sudo, true, "exec sudo -S -p skep-password-of-%p: /bin/sh"),
