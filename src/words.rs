@@ -1,4 +1,4 @@
-//! Small pieces of sentences.
+//! Small pieces of sentences, and of commands.
 
 use std::fmt::Display;
 
@@ -19,9 +19,19 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// A word that a shell takes as it is.
+pub(crate) fn shell_word(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{count, list};
+    use super::{count, list, shell_word};
+
+    #[test]
+    fn a_quote_does_not_end_a_word() {
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+    }
 
     #[test]
     fn lists_end_in_and() {

@@ -8,6 +8,7 @@ use crate::fleet::{HostSession, SessionError};
 use crate::inventory::model::NodeName;
 use crate::plan::{KEYS, NEW_MACHINE_ID, Repair};
 use crate::resource::{Change, Fault, Key, Observed, file, hook};
+use crate::words::shell_word;
 
 const MACHINE_ID: &str = include_str!("clones/machine-id.sh");
 const MAKE_KEYS: &str = include_str!("clones/make-keys.sh");
@@ -60,7 +61,7 @@ impl Executor<'_> {
             phase: "repair".to_owned(),
         };
         let text =
-            values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, &quoted(value)));
+            values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, &shell_word(value)));
         let change = hook::Change { id, node: node.0.clone(), text, script: None, limit: LIMIT };
         let done = self.change(node, &Change::Hook(change)).await;
         done.map(drop).map_err(|fault| match fault.what.starts_with("hook ") {
@@ -69,11 +70,6 @@ impl Executor<'_> {
             false => fault,
         })
     }
-}
-
-/// A word of the shell that stands for itself.
-fn quoted(value: &str) -> String {
-    format!("'{}'", value.replace('\'', r"'\''"))
 }
 
 /// The lines of one of the lists that the script leaves.
@@ -105,8 +101,8 @@ mod tests {
             fs::set_permissions(dir.join(name), fs::Permissions::from_mode(0o755)).unwrap();
         }
         let text = ENGINE
-            .replace("@ROOT@", &quoted(dir.to_str().unwrap()))
-            .replace("@MEMBER@", &quoted(member))
+            .replace("@ROOT@", &shell_word(dir.to_str().unwrap()))
+            .replace("@MEMBER@", &shell_word(member))
             .replace("/etc/docker", dir.to_str().unwrap());
         let path = format!("{}:/usr/bin:/bin", dir.display());
         let status = Command::new("/bin/sh").args(["-c", &text]).env("PATH", path).status().unwrap();

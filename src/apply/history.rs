@@ -239,14 +239,14 @@ impl Record {
 fn action_without_receipt(plan: Option<&Plan>, phase: PhaseName, step: usize) -> Option<&Action> {
     // A phase may come twice in the plan of an undo.
     let phases = plan?.phases.iter().filter(|found| found.name == phase);
-    let actions = phases.filter_map(|found| found.steps.get(step)).map(|step| &step.action);
-    actions.into_iter().find(|action| !matches!(action, Action::Change(_)))
+    let mut actions = phases.filter_map(|found| found.steps.get(step)).map(|step| &step.action);
+    actions.find(|action| !matches!(action, Action::Change(_)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Phase, Repair, Step, VERSION};
+    use crate::plan::{Phase, Repair, Step};
     use crate::swarm::SwarmAction;
 
     fn state(ids: &[&str]) -> tempfile::TempDir {
@@ -310,14 +310,7 @@ not even JSON
         ];
         let steps = steps.map(|action| Step { node: "n1".into(), action }).to_vec();
         let phases = vec![Phase { name: PhaseName::Engine, steps }];
-        let plan = Plan {
-            version: VERSION,
-            phases,
-            refusals: vec![],
-            problems: vec![],
-            warnings: vec![],
-            origins: vec![],
-        };
+        let plan = Plan::new(phases);
         let done = |step| Event::StepDone {
             node: "n1".into(),
             phase: PhaseName::Engine,

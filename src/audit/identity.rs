@@ -190,8 +190,7 @@ fn same_macs(subjects: &[Subject<'_>], chosen: &BTreeMap<NodeName, Address>) -> 
     let mut holders: BTreeMap<(String, String), Vec<(NodeName, String)>> = BTreeMap::new();
     for subject in subjects {
         let Some(address) = chosen.get(&subject.node.name) else { continue };
-        let has = |(ip, _): &(std::net::IpAddr, u8)| *ip == address.addr();
-        let own = subject.facts().network.iter().find(|interface| interface.addresses.iter().any(has));
+        let own = subject.facts().network.iter().find(|interface| interface.has(address.addr()));
         if let Some(interface) = own.filter(|interface| !interface.mac.is_empty()) {
             let key = (interface.mac.clone(), address.trunc().to_string());
             holders.entry(key).or_default().push((subject.node.name.clone(), interface.name.clone()));

@@ -294,7 +294,8 @@ impl<'a> Run<'a> {
         match &self.keys {
             Some(keys) => keys.get(name).cloned().unwrap_or_default(),
             None => {
-                self.inventory.node(name).map(|node| desire::keys(self.inventory, node)).unwrap_or_default()
+                let of = |node| desire::keys(self.inventory, node, &self.choices);
+                self.inventory.node(name).map(of).unwrap_or_default()
             }
         }
     }

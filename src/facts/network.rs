@@ -17,6 +17,13 @@ pub struct Interface {
     pub mac: String,
 }
 
+impl Interface {
+    /// Whether it has that address.
+    pub fn has(&self, address: IpAddr) -> bool {
+        self.addresses.iter().any(|(own, _)| *own == address)
+    }
+}
+
 /// The interfaces that have an address, in the kernel's order; none where the kernel does not tell.
 pub fn read() -> Vec<Interface> {
     collect(getifaddrs().into_iter().flatten().filter_map(entry))

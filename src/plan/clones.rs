@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::make::keep_to_limit;
 use super::twins::{HOST_KEYS, Identity, Twins};
-use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION, validate};
+use super::{Action, Finding, Phase, PhaseName, Plan, Step, validate};
 use crate::facts::Engine;
-use crate::facts::engine::Running;
+use crate::facts::engine::{Running, data};
 use crate::inventory::model::{Node, NodeName};
-use crate::plan::view::{Host, View};
+use crate::plan::view::{Choices, Host, View};
+use crate::resource::daemon::restarts;
 use crate::resource::{Change, Description, Key, Observed, Resource, basics, file};
 use crate::swarm::NODE_LABEL;
 use crate::swarm::membership::{Membership, Standing, is_manager};
@@ -77,7 +78,7 @@ impl Repair {
             Self::Engine { member, .. } => {
                 let own = "give the engine an ID of its own";
                 Description {
-                    disrupts: Some("restarts docker, and every container on the host with it".to_owned()),
+                    disrupts: Some(restarts()),
                     ..Description::line(match member {
                         Some(Copied { id, of }) => {
                             format!("forget the copied membership of {id}, which {of} keeps, and {own}")
@@ -90,10 +91,10 @@ impl Repair {
     }
 }
 
-/// What every host is asked, so that clones are found and what was begun is finished.
-pub(super) fn keys() -> impl Iterator<Item = Key> {
+/// What every host is asked, so that clones are found and what was begun is finished; and what only repairs want to know.
+pub(super) fn keys(choices: &Choices) -> impl Iterator<Item = Key> {
     let files = HOST_KEYS.map(str::to_owned).into_iter().chain([begun(), NEW_MACHINE_ID.to_owned()]);
-    files.map(|path| Key::File(path.into())).chain([Key::Basics(())])
+    files.map(|path| Key::File(path.into())).chain(choices.repair_clones.then_some(Key::Basics(())))
 }
 
 /// The list of the old keys, which is there from before new ones are used until nobody trusts the old ones any more.
@@ -130,14 +131,7 @@ pub(super) fn cut_short(view: &View<'_>) -> Vec<Finding> {
 
 /// What is done before all else; empty where there are no clones, and where the user did not ask for it.
 pub fn repairs(view: &View<'_>) -> Plan {
-    let mut plan = Plan {
-        version: VERSION,
-        phases: Vec::new(),
-        refusals: Vec::new(),
-        problems: Vec::new(),
-        warnings: Vec::new(),
-        origins: Vec::new(),
-    };
+    let mut plan = Plan::new(Vec::new());
     let steps = read(view).steps;
     if steps.is_empty() {
         return plan;
@@ -280,8 +274,7 @@ fn running(host: &Host) -> Option<&Running> {
 
 fn has_its_address(host: &Host) -> bool {
     let told = running(host).and_then(|running| running.swarm.node_addr.parse::<IpAddr>().ok());
-    let mut own = host.facts.network.iter().flat_map(|interface| &interface.addresses);
-    told.is_some_and(|told| own.any(|(address, _)| *address == told))
+    told.is_some_and(|told| host.facts.network.iter().any(|interface| interface.has(told)))
 }
 
 /// Who keeps what several share: the member of our swarm, else the first one. A name stays with the node that is called so.
@@ -367,7 +360,7 @@ impl Repairs {
 
     fn engine(&mut self, view: &View<'_>, node: &Node, member: Option<Copied>) {
         let root = view.hosts.get(&node.name).and_then(running).map(|running| running.settings.root.clone());
-        let root = root.filter(|root| root.starts_with('/')).unwrap_or_else(|| "/var/lib/docker".to_owned());
+        let root = root.filter(|root| root.starts_with('/')).unwrap_or_else(|| data::USUAL.to_owned());
         self.step(view, PhaseName::Engine, node, Action::Repair(Repair::Engine { root, member }));
     }
 

@@ -83,12 +83,12 @@ impl Traits {
 }
 
 /// All that has to be observed on a node before it can be known what it should have.
-pub fn keys(inventory: &Inventory, node: &Node) -> Vec<Key> {
+pub fn keys(inventory: &Inventory, node: &Node, choices: &Choices) -> Vec<Key> {
     let bare = Traits::bare();
     let texts = Texts::new(&inventory.templates, node);
     let mut keys = engine::keys(inventory, &texts);
     keys.extend(first_login::key(node));
-    keys.extend(clones::keys());
+    keys.extend(clones::keys(choices));
     for (_, resource) in want(inventory, node, &bare, Part::default(), &texts) {
         let key = resource.key();
         if !keys.contains(&key) {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION, View};
+use super::{Action, Finding, Phase, PhaseName, Plan, Step, View};
 use crate::inventory::SecretSource;
 use crate::inventory::model::{Login, Node, NodeName};
 use crate::resource::{Description, Fault, Key, Observed, Resource, account, basics, file, sshd};
@@ -116,14 +116,8 @@ pub fn first_logins(view: &View<'_>) -> Plan {
     let steps = steps(view);
     let warnings = if steps.is_empty() { Vec::new() } else { vec![more_later(&steps)] };
     let phase = Phase { name: PhaseName::FirstLogin, steps };
-    Plan {
-        version: VERSION,
-        phases: Some(phase).filter(|phase| !phase.steps.is_empty()).into_iter().collect(),
-        refusals: Vec::new(),
-        problems: Vec::new(),
-        warnings,
-        origins: Vec::new(),
-    }
+    let phases = Some(phase).filter(|phase| !phase.steps.is_empty());
+    Plan { warnings, ..Plan::new(phases.into_iter().collect()) }
 }
 
 pub(super) fn more_later(steps: &[Step]) -> Finding {

@@ -16,7 +16,7 @@ use super::templates::{TemplateError, Texts};
 use super::twins::Identity;
 use super::validate;
 use super::view::{Host, View};
-use super::{Action, Finding, Origin, Phase, PhaseName, Plan, Step, VERSION};
+use super::{Action, Finding, Origin, Phase, PhaseName, Plan, Step};
 use crate::facts::Support;
 use crate::inventory::model::{Node, NodeName};
 use crate::resource::{Change, Problem, Resource};
@@ -29,14 +29,7 @@ pub fn make(view: &View<'_>) -> Plan {
     if !repairs.is_empty() {
         return repairs;
     }
-    let mut plan = Plan {
-        version: VERSION,
-        phases: Vec::new(),
-        refusals: validate::refusals(view),
-        problems: Vec::new(),
-        warnings: Vec::new(),
-        origins: Vec::new(),
-    };
+    let mut plan = Plan { refusals: validate::refusals(view), ..Plan::new(Vec::new()) };
     let mut phases: BTreeMap<PhaseName, Vec<Step>> = BTreeMap::new();
     for (node, host) in seen(view) {
         plan_host(node, host, view, &mut phases, &mut plan);

@@ -12,7 +12,7 @@ mod first_login;
 mod hooks;
 mod in_turn;
 mod make;
-pub(crate) mod mounting;
+mod mounting;
 mod moved;
 mod reboot;
 pub(crate) mod storage;
@@ -65,6 +65,20 @@ pub struct Plan {
     /// Which templates the texts that are to be written come from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<Origin>,
+}
+
+impl Plan {
+    /// One that says nothing but what is done.
+    pub fn new(phases: Vec<Phase>) -> Self {
+        Self {
+            version: VERSION,
+            phases,
+            refusals: Vec::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            origins: Vec::new(),
+        }
+    }
 }
 
 /// Where the lines of a text that is to be written come from.

@@ -3,6 +3,7 @@
 use super::desire::reached_at;
 use crate::inventory::model::{Inventory, Share, ShareMount};
 use crate::resource::mount::unit_name;
+use crate::words::shell_word;
 
 /// Where NFS servers listen, unless a mount says otherwise.
 const PORT: &str = "2049";
@@ -35,11 +36,6 @@ pub(super) fn again(inventory: &Inventory, mounts: &[(&Share, &ShareMount)]) -> 
     unit_word(&format!("while systemctl is-failed --quiet {units}; do {attempts}sleep 5; done"))
 }
 
-/// A word that a shell takes as it is.
-pub(crate) fn shell_word(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 /// A word of a command in a unit file (systemd.service(5), "Command lines").
 fn unit_word(text: &str) -> String {
     let mut word = String::from("\"");
@@ -66,10 +62,5 @@ mod tests {
         ] {
             assert_eq!(unit_word(text), word);
         }
-    }
-
-    #[test]
-    fn a_quote_does_not_end_a_word() {
-        assert_eq!(shell_word("it's"), r"'it'\''s'");
     }
 }

@@ -14,11 +14,10 @@ pub(super) fn warnings(view: &View<'_>) -> Vec<Finding> {
 
 fn warning(view: &View<'_>, node: &Node, host: &Host) -> Option<Finding> {
     let (mac, wanted) = (node.mac.as_ref()?, node.address.parse::<IpAddr>().ok()?);
-    let interfaces = || host.facts.network.iter();
-    let has = |ip: IpAddr| interfaces().any(|own| own.addresses.iter().any(|(address, _)| *address == ip));
-    let own = interfaces().find(|interface| interface.mac == *mac)?;
+    let interfaces = &host.facts.network;
+    let own = interfaces.iter().find(|interface| interface.mac == *mac)?;
     let (now, _) = own.addresses.iter().find(|(address, _)| address.is_ipv4() == wanted.is_ipv4())?;
-    (!has(wanted)).then(|| Finding {
+    (!interfaces.iter().any(|interface| interface.has(wanted))).then(|| Finding {
         nodes: vec![node.name.clone()],
         message: format!(
             "{} has moved: its network card {mac} has the address {now}, not {wanted}",

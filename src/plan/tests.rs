@@ -171,7 +171,7 @@ pub(super) fn on_bare_hosts(mut world: World) -> World {
     for node in &world.inventory.nodes {
         let host = world.hosts.get_mut(&node.name).unwrap();
         host.facts.engine = Engine::Absent { swarm: false };
-        see(host, desire::keys(&world.inventory, node), bare);
+        see(host, desire::keys(&world.inventory, node, &world.choices), bare);
     }
     world
 }
@@ -187,7 +187,7 @@ pub(super) fn on_settled_hosts(mut world: World) -> World {
                 .into_iter()
                 .map(|(_, resource)| (resource.key(), resource))
                 .collect();
-        see(host, desire::keys(&world.inventory, node), |key| match wanted.get(key) {
+        see(host, desire::keys(&world.inventory, node, &world.choices), |key| match wanted.get(key) {
             None | Some(Resource::Module(_)) => bare(key),
             Some(Resource::Sysctl(wanted)) => Observed::Sysctl(set(wanted)),
             Some(resource) => settled(resource),

@@ -244,14 +244,7 @@ mod tests {
     }
 
     fn silent() -> Plan {
-        Plan {
-            version: 1,
-            phases: vec![],
-            refusals: vec![],
-            problems: vec![],
-            warnings: vec![],
-            origins: vec![],
-        }
+        Plan::new(vec![])
     }
 
     fn engine_options() -> Description {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::event::{Event, NodeSummary, Outcome, Summary};
 use crate::inventory::model::{NodeName, Role};
-use crate::plan::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION};
+use crate::plan::{Action, Finding, Phase, PhaseName, Plan, Step};
 use crate::resource::{Fault, Progress};
 use crate::swarm::SwarmAction;
 
@@ -55,7 +55,7 @@ pub(super) fn swarm_plan() -> Plan {
             steps: vec![step("n1", label(Some("x1"))), step("n2", label(None)), step("n3", label(None))],
         },
     ];
-    Plan { version: VERSION, phases, refusals: vec![], problems: vec![], warnings: vec![], origins: vec![] }
+    Plan::new(phases)
 }
 
 pub(super) fn no_route() -> Fault {

@@ -9,6 +9,8 @@ use crate::facts::engine::process;
 pub(super) mod engine;
 mod merge;
 
+pub(crate) use engine::restarts;
+
 /// Where the engine reads its options.
 pub(crate) const FILE: &str = "/etc/docker/daemon.json";
 
@@ -123,7 +125,7 @@ impl Kind for Daemon {
             Some(file) => format!("{} {FILE}", file.verb()),
             None => format!("restart docker, which runs without the options of {FILE}"),
         };
-        let disrupts = change.restart.then(engine::restarts);
+        let disrupts = change.restart.then(restarts);
         Description { title, text: change.file(), disrupts }
     }
 }

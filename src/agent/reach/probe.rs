@@ -136,8 +136,7 @@ fn datagram(mark: &[u8; MARK], size: u32, to: IpAddr) -> Option<Vec<u8>> {
 
 /// The interface that has the address `own`.
 fn leads_from(own: IpAddr, interfaces: &[Interface], host: &Host) -> Option<Leads> {
-    let has = |interface: &&Interface| interface.addresses.iter().any(|(address, _)| *address == own);
-    let name = interfaces.iter().find(has)?.name.clone();
+    let name = interfaces.iter().find(|interface| interface.has(own))?.name.clone();
     let mtu = std::fs::read_to_string(host.path(format!("/sys/class/net/{name}/mtu"))).ok()?;
     Some(Leads { mtu: mtu.trim().parse().ok()?, name })
 }

@@ -14,7 +14,7 @@ use crate::facts::Facts;
 use crate::fleet::{
     Agents, Channel, Elevation, Exit, HostSession, Keep, LogIn, Passwords, Privilege, Refusal, Remote, Status,
 };
-use crate::plan::{Action, Phase, PhaseName, Plan, Step, VERSION};
+use crate::plan::{Action, Phase, PhaseName, Plan, Step};
 use crate::resource::{Change, Fault, Key, Observed, Receipt, Resource, directory};
 use crate::ssh::ExecError;
 use crate::wire::{Answer, Body, LockOwner, Outcome, Reply, Request, frame, hello};
@@ -174,9 +174,7 @@ async fn run(script: Vec<Turn>, steps: usize, stop: &Stop) -> Ran {
     session.keep(Keep { owner: owner("maya"), patience: Duration::from_secs(3600), sink: sink.clone() });
     let step = Step { node: "n1".into(), action: Action::Change(change()) };
     let phase = Phase { name: PhaseName::Exports, steps: vec![step; steps] };
-    let (refusals, problems, warnings) = (Vec::new(), Vec::new(), Vec::new());
-    let plan =
-        Plan { version: VERSION, phases: vec![phase], refusals, problems, warnings, origins: Vec::new() };
+    let plan = Plan::new(vec![phase]);
     let sessions = Sessions::from([("n1".into(), session)]);
     let means = Means { sessions: &sessions, swarm: None, run: "r", forks: 1, sink: &sink, stop };
     let account = execute(&plan, means).await.remove(&"n1".into()).unwrap();

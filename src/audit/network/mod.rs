@@ -36,8 +36,12 @@ fn address(subject: &Subject<'_>) -> Option<Address> {
 /// The interface that has that address.
 fn link<'a>(subject: &Subject<'a>) -> Option<&'a str> {
     let own = address(subject)?.addr();
-    let has = |interface: &&crate::facts::Interface| interface.addresses.iter().any(|(ip, _)| *ip == own);
-    subject.facts().network.iter().find(has).map(|interface| interface.name.as_str())
+    subject
+        .facts()
+        .network
+        .iter()
+        .find(|interface| interface.has(own))
+        .map(|interface| interface.name.as_str())
 }
 
 /// The only node that is an end of all that is amiss, where more than two nodes take part and it is amiss with each of

@@ -7,8 +7,7 @@ use super::super::{Case, Check, Family, Judgement, Subject, Verdict};
 use crate::facts::inspection::nfs::docker::Volume;
 use crate::facts::inspection::nfs::is_nfs;
 use crate::inventory::model::NodeName;
-use crate::plan::mounting::shell_word;
-use crate::words::{count, list};
+use crate::words::{count, list, shell_word};
 
 pub(in crate::audit) const VOLUMES: Check = Check {
     id: "nfs-volumes",

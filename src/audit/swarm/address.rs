@@ -57,8 +57,8 @@ fn address(subject: &Subject<'_>, membership: &Membership) -> Option<Judgement> 
 
 /// The hardware address that a router knows a host by.
 fn hardware(subject: &Subject<'_>, ip: IpAddr) -> String {
-    let has = |interface: &&crate::facts::Interface| interface.addresses.iter().any(|(own, _)| *own == ip);
-    let interface = subject.facts().network.iter().find(has).filter(|interface| !interface.mac.is_empty());
+    let own = subject.facts().network.iter().find(|interface| interface.has(ip));
+    let interface = own.filter(|interface| !interface.mac.is_empty());
     interface.map(|interface| format!(", by its hardware address {}", interface.mac)).unwrap_or_default()
 }
 

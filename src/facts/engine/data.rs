@@ -10,7 +10,7 @@ use super::super::text;
 use crate::resource::Host;
 
 /// Where the engine keeps its data unless it is told otherwise.
-pub(in crate::facts) const USUAL: &str = "/var/lib/docker";
+pub(crate) const USUAL: &str = "/var/lib/docker";
 
 /// Where else options of the engine may stand: its unit, and the environment that Debian's unit reads.
 const COMMANDS: &[&str] = &[

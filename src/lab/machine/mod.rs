@@ -22,6 +22,7 @@ use super::network::{self, gateway, resolvers, veth};
 use super::node::{self, Unit};
 use super::state::{remove_file, with_suffix, write_atomically};
 use super::{cgroup, process};
+use crate::words::shell_word;
 
 /// How long a machine may take until sshd answers: a minute where nothing else runs.
 pub(super) const BOOT_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -162,8 +163,7 @@ impl Unit<'_> {
 
 /// The command that runs `argv` in a machine by SSH, as root; each word arrives as it is.
 pub(super) fn remote(ssh: &[String], address: Ipv4Addr, argv: &[&str]) -> Vec<String> {
-    let quote = |word: &&str| format!("'{}'", word.replace('\'', r"'\''"));
-    let command: Vec<String> = argv.iter().map(quote).collect();
+    let command: Vec<String> = argv.iter().map(|word| shell_word(word)).collect();
     let mut words = ssh.to_vec();
     words.extend([format!("root@{address}"), "--".into(), command.join(" ")]);
     words

@@ -11,8 +11,7 @@ const ED1: &str =
 
 /// Bare hosts, each booted by itself, and asked to be told apart.
 fn hosts() -> World {
-    let world = on_bare_hosts(World::new("home").manager("n1").worker("n2").worker("n3"));
-    asked(world)
+    on_bare_hosts(asked(World::new("home").manager("n1").worker("n2").worker("n3")))
 }
 
 /// A swarm of the first two, and a third host beside it.
@@ -22,7 +21,7 @@ fn swarm() -> World {
         World::new("home").manager("n1").worker("n2").worker("n3").swarm("c1", Some("home"), &members);
     let other =
         crate::swarm::world::running(crate::swarm::world::outside(crate::facts::SwarmState::Inactive));
-    asked(on_settled_hosts(world.engine("n3", other)))
+    on_settled_hosts(asked(world.engine("n3", other)))
 }
 
 fn asked(mut world: World) -> World {

@@ -51,7 +51,7 @@ fn with_packages(mut world: World, installed: &[(&str, &str)]) -> World {
                 crate::facts::SwarmState::Inactive,
             ));
         }
-        see(host, desire::keys(&world.inventory, node), |key| match key {
+        see(host, desire::keys(&world.inventory, node, &world.choices), |key| match key {
             Key::Packages(names) => Observed::Packages(packages::Observed {
                 installed: all.clone().into_iter().filter(|(name, _)| names.contains(name)).collect(),
                 ..Default::default()

@@ -12,21 +12,14 @@ use std::collections::BTreeSet;
 
 pub use deeds::{Deed, Deeds, What};
 
-use super::{Action, Finding, Phase, PhaseName, Plan, Step, VERSION, View};
+use super::{Action, Finding, Phase, PhaseName, Plan, Step, View};
 use crate::inventory::model::NodeName;
 use crate::swarm::{Holdings, undo};
 
 /// The plan that puts back what a run did. `holdings` is what the swarm holds, where the run made it.
 pub fn make(deeds: &Deeds, view: &View<'_>, holdings: Holdings) -> Plan {
     let (within, problems) = within_reach(deeds, view);
-    let mut plan = Plan {
-        version: VERSION,
-        phases: Vec::new(),
-        refusals: Vec::new(),
-        problems,
-        warnings: unknown(deeds, view),
-        origins: Vec::new(),
-    };
+    let mut plan = Plan { problems, warnings: unknown(deeds, view), ..Plan::new(Vec::new()) };
     let mut swarm = undo::Undo::new(view, holdings);
     for deed in deeds.list.iter().rev().filter(|deed| within.contains(&deed.node)) {
         if let What::Swarm(action, receipt) = &deed.what {

@@ -17,7 +17,7 @@ pub(in super::super) const UNIT: &str = "docker.service";
 const TOLERANCE_MS: i64 = 2000;
 
 /// What a restart of the engine interrupts.
-pub(in super::super) fn restarts() -> String {
+pub(crate) fn restarts() -> String {
     "restarts docker, and every container on the host with it".to_owned()
 }
 
