@@ -14,6 +14,7 @@ use super::error::{ConnectError, ConnectFailure, Unreachable};
 use super::handler::{HandshakeError, Seen, Watcher};
 use super::host_key::{AcceptNew, Certificates, HostKeyPolicy, fingerprint};
 use super::known_hosts::{self, Verdict};
+use super::prompt::Acknowledgement;
 use super::route::{Opened, Way, too_slow};
 use super::session::Session;
 use super::target::{Options, PinLater, Target};
@@ -158,10 +159,11 @@ async fn handshake(
 ) -> Result<(Handle<Watcher>, Seen), ConnectFailure> {
     let patience = target.connect_timeout.unwrap_or(options.connect_timeout);
     let deadline = Instant::now() + patience;
-    let Opened { stream, command } = way.open(target, deadline, patience).await?;
+    let acknowledgement = Acknowledgement::default();
+    let Opened { stream, command } = way.open(target, deadline, patience, &acknowledgement).await?;
     let config = Arc::new(config(options, patience, policy.algorithms(excluded), policy.certificates()));
     let seen = Seen::default();
-    let watcher = Watcher { policy, seen: seen.clone() };
+    let watcher = Watcher { policy, seen: seen.clone(), acknowledgement };
     let exchange = client::connect_stream(config, stream, watcher);
     let failure = match timeout_at(deadline, exchange).await {
         Ok(Ok(handle)) => return Ok((handle, seen)),

@@ -7,6 +7,7 @@ use russh::keys::{PublicKey, PublicKeyOrCertificate};
 
 use super::error::ConnectFailure;
 use super::host_key::{HostKeyPolicy, Trust};
+use super::prompt::Acknowledgement;
 
 /// What one connection has shown so far, shared between the connection's task and who waits for it.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +71,7 @@ impl From<russh::Error> for HandshakeError {
 pub(super) struct Watcher {
     pub(super) policy: HostKeyPolicy,
     pub(super) seen: Seen,
+    pub(super) acknowledgement: Acknowledgement,
 }
 
 impl client::Handler for Watcher {
@@ -100,6 +102,16 @@ impl client::Handler for Watcher {
         if !line.is_empty() {
             self.seen.lock().banner.get_or_insert(line);
         }
+        Ok(())
+    }
+
+    /// Nothing is said in return that could carry the acknowledgement.
+    async fn openssh_ext_host_keys_announced(
+        &mut self,
+        _: Vec<PublicKey>,
+        _: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        self.acknowledgement.hurry();
         Ok(())
     }
 

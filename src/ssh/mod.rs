@@ -18,6 +18,7 @@ mod host_key;
 mod identity;
 mod jump;
 pub(crate) mod known_hosts;
+mod prompt;
 mod pump;
 mod route;
 mod session;

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::{ConnectFailure, Unreachable};
 use super::exec::Tail;
+use super::prompt::{Acknowledgement, Prompt};
 use super::session::Session;
 use super::target::{Options, Route, Target};
 
@@ -54,15 +55,19 @@ impl Way {
         })
     }
 
-    /// Opens the stream.
+    /// Opens the stream, whose acknowledgements can be hurried where it leads straight to the server.
     pub(super) async fn open(
         &self,
         target: &Target,
         deadline: Instant,
         patience: Duration,
+        acknowledgement: &Acknowledgement,
     ) -> Result<Opened, ConnectFailure> {
         let (stream, command): (Box<dyn Stream>, _) = match self {
-            Self::Direct => (Box::new(connect(target, deadline, patience).await?), None),
+            Self::Direct => {
+                let stream = connect(target, deadline, patience, acknowledgement.clone()).await?;
+                (Box::new(stream), None)
+            }
             Self::Jump { session, hop } => {
                 let opening = through(session, hop, target);
                 let opened = timeout_at(deadline, opening).await;
@@ -83,7 +88,8 @@ async fn connect(
     target: &Target,
     deadline: Instant,
     patience: Duration,
-) -> Result<TcpStream, ConnectFailure> {
+    acknowledgement: Acknowledgement,
+) -> Result<Prompt, ConnectFailure> {
     let addresses =
         timeout_at(deadline, resolve(target)).await.map_err(|_| too_slow("the name lookup", patience))??;
     let mut last = None;
@@ -92,12 +98,7 @@ async fn connect(
         let left = deadline.saturating_duration_since(Instant::now());
         let share = left / (addresses.len() - index) as u32;
         last = Some(match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // Requests are small and wait for their answers; Nagle's algorithm would delay each. A
-                // socket that cannot be told so works all the same.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
+            Ok(Ok(stream)) => return Ok(Prompt::new(stream, acknowledgement)),
             Ok(Err(error)) => Unreachable::Connection(error),
             Err(_) => Unreachable::Timeout { doing: "the connection attempt", after: patience },
         });
