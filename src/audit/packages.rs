@@ -64,7 +64,7 @@ fn observed<'a>(subject: &Subject<'a>) -> Result<&'a Packages, Judgement> {
     let unknown = |cause: String| {
         Judgement::unknown("dpkg's record cannot be read").seen("/var/lib/dpkg/status", cause)
     };
-    match subject.host.observed.get(&Key::Packages(distribution::asked())) {
+    match subject.host.observed.get(&Key::Packages(distribution::asked().into())) {
         Some(Ok(Observed::Packages(packages))) => Ok(packages),
         Some(Err(fault)) => Err(unknown(fault.to_string())),
         _ => Err(unknown("it was not asked for".to_owned())),

@@ -47,7 +47,8 @@ impl Audited {
         for (place, host) in world.hosts.values_mut().enumerate() {
             make_healthy(&mut host.facts, place + 1);
             let packages = resource::packages::Observed::default();
-            host.observed.insert(Key::Packages(distribution::asked()), Ok(Observed::Packages(packages)));
+            host.observed
+                .insert(Key::Packages(distribution::asked().into()), Ok(Observed::Packages(packages)));
         }
         Self { world, unreachable: BTreeMap::new(), reach: None, deep: None }
     }

@@ -41,8 +41,11 @@ pub(super) fn keys(inventory: &Inventory, texts: &Texts<'_>) -> Vec<Key> {
     let repository =
         (inventory.engine.source == EngineSource::Docker).then(|| Key::Repository(place(inventory)));
     let files = [not_unattended(false, texts), apt_proxy(&inventory.engine.proxy, texts)];
-    let always =
-        [Key::Packages(names.clone()), Key::Hold(names), engine_proxy(&inventory.engine.proxy, texts).key()];
+    let always = [
+        Key::Packages(names.clone().into()),
+        Key::Hold(names),
+        engine_proxy(&inventory.engine.proxy, texts).key(),
+    ];
     let users = users(inventory).map(|users| users.key());
     always.into_iter().chain(files.map(|file| file.key())).chain(repository).chain(users).collect()
 }
@@ -91,7 +94,7 @@ struct Found {
 
 impl Found {
     fn on(host: &Host) -> Self {
-        let observed = match host.observed.get(&Key::Packages(distribution::engines())) {
+        let observed = match host.observed.get(&Key::Packages(distribution::engines().into())) {
             Some(Ok(Observed::Packages(observed))) => observed.clone(),
             // Why it could not be read is told where the packages are planned.
             _ => packages::Observed::default(),

@@ -58,7 +58,7 @@ impl Expected {
 
 fn installed(host: &Host) -> BTreeMap<String, String> {
     let names = BTreeSet::from(["docker.io".to_owned(), "docker-cli".to_owned()]);
-    match resource::observe(&[Key::Packages(names)], host).remove(0) {
+    match resource::observe(&[Key::Packages(names.into())], host).remove(0) {
         Ok(Observed::Packages(packages)) => packages.installed,
         Ok(other) => panic!("{other:?}"),
         // No dpkg, no packages.

@@ -56,7 +56,7 @@ impl Kind for Hold {
     fn observe(keys: &[BTreeSet<String>], host: &Host) -> Result<Vec<Observed>, Fault> {
         let status = Status::seen(host)?;
         let of = |names: &BTreeSet<String>| Observed {
-            installed: names.iter().filter(|name| status.installed.contains_key(*name)).cloned().collect(),
+            installed: names.iter().filter(|name| status.version(name).is_some()).cloned().collect(),
             held: names.intersection(&status.held).cloned().collect(),
         };
         Ok(keys.iter().map(of).collect())
@@ -77,7 +77,7 @@ impl Kind for Hold {
 
     fn apply(change: &Change, host: &Host, _: &mut dyn FnMut(Progress)) -> Result<Change, Fault> {
         let before = Status::read(host)?;
-        let differs = |name: &&String| before.installed.contains_key(*name) && before.held.contains(*name) != change.hold;
+        let differs = |name: &&String| before.version(name).is_some() && before.held.contains(*name) != change.hold;
         let packages: BTreeSet<String> = change.packages.iter().filter(differs).cloned().collect();
         if packages.is_empty() {
             return Ok(Change { packages, hold: change.hold });

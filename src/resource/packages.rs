@@ -51,6 +51,22 @@ pub struct Desired {
     pub service: Option<String>,
 }
 
+/// What a host is asked about packages.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Asked {
+    /// Their names.
+    pub names: BTreeSet<String>,
+    /// Whether some of them may have to go, so that it matters what needs them.
+    #[serde(default)]
+    pub with_needs: bool,
+}
+
+impl From<BTreeSet<String>> for Asked {
+    fn from(names: BTreeSet<String>) -> Self {
+        Self { names, with_needs: false }
+    }
+}
+
 /// What dpkg has.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Observed {
@@ -60,7 +76,7 @@ pub struct Observed {
     pub unfinished: Vec<String>,
     /// Whether dpkg was interrupted while it wrote its own records (or is at work just now).
     pub interrupted: bool,
-    /// What installed packages need of those asked about.
+    /// What installed packages need of those asked about, where that was asked too.
     #[serde(default)]
     pub needs: Vec<Need>,
 }
@@ -115,31 +131,31 @@ pub struct Receipt {
 }
 
 impl Kind for Packages {
-    type Key = BTreeSet<String>;
+    type Key = Asked;
     type Desired = Desired;
     type Observed = Observed;
     type Change = Change;
     type Receipt = Receipt;
 
-    fn key(desired: &Desired) -> BTreeSet<String> {
-        desired.asked.iter().chain(&desired.install).chain(&desired.absent).cloned().collect()
+    fn key(desired: &Desired) -> Asked {
+        let names = desired.asked.iter().chain(&desired.install).chain(&desired.absent);
+        names.cloned().collect::<BTreeSet<_>>().into()
     }
 
-    fn observe(keys: &[BTreeSet<String>], host: &Host) -> Result<Vec<Observed>, Fault> {
+    fn observe(keys: &[Asked], host: &Host) -> Result<Vec<Observed>, Fault> {
         let status = Status::seen(host)?;
-        let of = |names: &BTreeSet<String>| {
-            let version = |name: &String| Some((name.clone(), status.installed.get(name)?.clone()));
-            names.iter().filter_map(version).collect()
+        let version = |name: &String| Some((name.clone(), status.version(name)?.to_owned()));
+        let needs = |asked: &Asked| match asked.with_needs {
+            true => needs::of(&asked.names, &status.relations()),
+            false => Vec::new(),
         };
-        // Once for all keys, which name much the same packages.
-        let needs = needs::of(&keys.iter().flatten().cloned().collect(), &status.relations);
         Ok(keys
             .iter()
-            .map(|names| Observed {
-                installed: of(names),
+            .map(|asked| Observed {
+                installed: asked.names.iter().filter_map(version).collect(),
                 unfinished: status.unfinished.clone(),
                 interrupted: status.interrupted,
-                needs: needs.iter().filter(|need| !need.any.is_disjoint(names)).cloned().collect(),
+                needs: needs(asked),
             })
             .collect())
     }
@@ -175,8 +191,9 @@ impl Kind for Packages {
         }
         // Taken after the repair: what was left half way by somebody else is not skep's to remove again.
         let before = Status::read(host)?;
-        let remove = there(&change.remove, &before.installed);
-        let install = missing(&change.install, &change.versions, &before.installed);
+        let installed = before.installed();
+        let remove = there(&change.remove, &installed);
+        let install = missing(&change.install, &change.versions, &installed);
         if !install.is_empty() {
             let Change { versions, downgrade, change_held, .. } = change;
             let (downgrade, change_held) = (*downgrade, *change_held);
@@ -212,8 +229,9 @@ impl Kind for Packages {
         (!change.install.is_empty() || !change.remove.is_empty()).then_some(change)
     }
 
-    fn key_of(change: &Change) -> Option<BTreeSet<String>> {
-        Some(change.install.union(&change.remove).cloned().collect())
+    fn key_of(change: &Change) -> Option<Asked> {
+        let names = change.install.union(&change.remove).cloned().collect();
+        Some(Asked { names, with_needs: !change.remove.is_empty() })
     }
 
     fn rest(change: &Change, observed: &Observed) -> Rest<Change> {
@@ -258,7 +276,7 @@ fn there(names: &BTreeSet<String>, installed: &BTreeMap<String, String>) -> BTre
 
 /// apt lets go of a hold when it changes a held package.
 fn hold_again(before: &Status, after: &Status, host: &Host) -> Result<(), Fault> {
-    let lost = before.held.difference(&after.held).filter(|name| after.installed.contains_key(*name));
+    let lost = before.held.difference(&after.held).filter(|name| after.version(name).is_some());
     let lost: Vec<&String> = lost.collect();
     if lost.is_empty() {
         return Ok(());
@@ -290,29 +308,30 @@ fn missing(
 
 /// apt's exit code is not taken for the deed.
 fn verify(change: &Change, after: &Status) -> Result<(), Fault> {
-    if let Some(name) = missing(&change.install, &change.versions, &after.installed).first() {
-        let cause = match after.installed.get(name) {
+    if let Some(name) = missing(&change.install, &change.versions, &after.installed()).first() {
+        let cause = match after.version(name) {
             Some(version) => format!("is installed in version {version}, though apt reported no error"),
             None => "is not installed, though apt reported no error".to_owned(),
         };
         return Err(Fault::new(name, cause).help(format!("run `apt-get install {name}` on the host to see what apt says")));
     }
-    let kept = change.remove.iter().find(|name| after.installed.contains_key(*name));
+    let kept = change.remove.iter().find(|name| after.version(name).is_some());
     kept.map_or(Ok(()), |name| Err(Fault::new(name, "is still installed, though apt reported no error")))
 }
 
 impl Receipt {
     fn of(change: &Change, before: &Status, after: &Status) -> Self {
         let mut receipt = Self { service: change.service.clone(), ..Self::default() };
-        for (name, version) in &after.installed {
-            match before.installed.get(name) {
+        let (installed_before, installed_after) = (before.installed(), after.installed());
+        for (name, version) in &installed_after {
+            match installed_before.get(name) {
                 None => drop(receipt.installed.insert(name.clone(), version.clone())),
                 Some(old) if old != version => drop(receipt.replaced.insert(name.clone(), old.clone())),
                 Some(_) => {}
             }
         }
-        let gone = before.installed.iter().filter(|(name, _)| !after.installed.contains_key(*name));
-        receipt.removed = gone.map(|(name, version)| (name.clone(), version.clone())).collect();
+        receipt.removed = installed_before;
+        receipt.removed.retain(|name, _| !installed_after.contains_key(name));
         receipt.chosen =
             receipt.replaced.keys().filter(|name| change.versions.contains_key(*name)).cloned().collect();
         receipt

@@ -6,7 +6,7 @@ use crate::resource::Fault;
 use crate::resource::repository::sources::Entry;
 
 fn key() -> Key {
-    Key::Packages(distribution::asked())
+    Key::Packages(distribution::asked().into())
 }
 
 fn with(change: impl FnOnce(&mut Packages)) -> Audited {

@@ -52,7 +52,7 @@ fn with_packages(mut world: World, installed: &[(&str, &str)]) -> World {
             ));
         }
         see(host, desire::keys(&world.inventory, node, &world.choices), |key| match key {
-            Key::Packages(names) => Observed::Packages(packages::Observed {
+            Key::Packages(packages::Asked { names, .. }) => Observed::Packages(packages::Observed {
                 installed: all.clone().into_iter().filter(|(name, _)| names.contains(name)).collect(),
                 ..Default::default()
             }),

@@ -88,7 +88,7 @@ fn left(key: &Key) -> Observed {
         Key::Daemon(()) => {
             Observed::Daemon(daemon::Observed { text: Some("{}".into()), running: true, stale: false })
         }
-        Key::Packages(names) => Observed::Packages(packages::Observed {
+        Key::Packages(packages::Asked { names, .. }) => Observed::Packages(packages::Observed {
             installed: names.iter().map(|name| (name.clone(), "1".to_owned())).collect(),
             ..Default::default()
         }),
@@ -443,7 +443,7 @@ fn an_undo_can_be_undone() {
         ),
     ]);
     let mut bare = as_left(World::new("home").manager("n1").worker("n2"), &deeds);
-    let key = Key::Packages(BTreeSet::from(["docker.io".to_owned()]));
+    let key = Key::Packages(BTreeSet::from(["docker.io".to_owned()]).into());
     observe(&mut bare, "n1", &key, Observed::Packages(packages::Observed::default()));
     let all = [
         "packages: n1: install docker.io (1)",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use memchr::{memchr, memchr_iter};
 use serde::{Deserialize, Serialize};
 
 /// One thing that an installed package needs, where a package that was asked about can give it.
@@ -13,24 +14,37 @@ pub struct Need {
     pub any: BTreeSet<String>,
 }
 
-/// What one package needs and provides, by dpkg's records. Versions are left aside: apt minds them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Relations {
-    name: String,
-    /// Each entry by one of its names.
-    needs: String,
-    provides: String,
+/// What one package needs and provides, by dpkg's record. Versions are left aside: apt minds them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Relations<'t> {
+    name: &'t str,
+    /// The entries of `Pre-Depends` and of `Depends`, each separated by commas.
+    needs: [&'t str; 2],
+    provides: &'t str,
 }
 
-impl Relations {
-    /// Those of a package, of the entries in its fields: separated by commas, an empty one says nothing.
-    pub(super) fn new(name: &str, needs: [&str; 2], provides: &str) -> Self {
-        Self { name: name.to_owned(), needs: needs.join(","), provides: provides.to_owned() }
+impl<'t> Relations<'t> {
+    /// Those in the stanza of a package.
+    pub(super) fn of(stanza: &'t str) -> Self {
+        let mut relations = Self::default();
+        for field in fields(stanza) {
+            let Some(colon) = memchr(b':', field.as_bytes()) else { continue };
+            let value = field[colon + 1..].trim_ascii();
+            match &field[..colon] {
+                "Package" => relations.name = value,
+                "Pre-Depends" => relations.needs[0] = value,
+                "Depends" => relations.needs[1] = value,
+                "Provides" => relations.provides = value,
+                _ => {}
+            }
+        }
+        relations
     }
 
     /// Each thing that it needs.
     fn needs(&self) -> impl Iterator<Item = &[u8]> {
-        parts(self.needs.as_bytes(), b',').filter(|entry| !entry.trim_ascii().is_empty())
+        let entries = self.needs.iter().flat_map(|field| parts(field.as_bytes(), b','));
+        entries.filter(|entry| !entry.trim_ascii().is_empty())
     }
 
     /// What it provides besides itself.
@@ -43,12 +57,21 @@ impl Relations {
     }
 }
 
+/// The fields of a stanza, each with the lines that go on with it.
+fn fields(stanza: &str) -> impl Iterator<Item = &str> {
+    let bytes = stanza.as_bytes();
+    let mut start = 0;
+    memchr_iter(b'\n', bytes).chain([bytes.len()]).filter_map(move |end| {
+        let goes_on = matches!(bytes.get(end + 1), Some(b' ' | b'\t'));
+        (!goes_on).then(|| &stanza[std::mem::replace(&mut start, end + 1)..end])
+    })
+}
+
 /// The names in an entry, one of which is enough.
 fn names(entry: &[u8]) -> impl Iterator<Item = &[u8]> {
     parts(entry, b'|').map(bare)
 }
 
-/// By bytes, like everything here: splitting texts takes several times as long, and each look at a host comes by here.
 fn parts(list: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     list.split(move |byte| *byte == separator)
 }
@@ -61,12 +84,12 @@ fn bare(entry: &[u8]) -> &[u8] {
 }
 
 /// What installed packages need of those asked about.
-pub(super) fn of(asked: &BTreeSet<String>, installed: &[Relations]) -> Vec<Need> {
+pub(super) fn of(asked: &BTreeSet<String>, installed: &[Relations<'_>]) -> Vec<Need> {
     let wanted = |name: &String| asked.contains(name);
     // Only names that one of the packages asked about gives can lead to a need of it.
     let given: BTreeSet<&[u8]> = installed
         .iter()
-        .filter(|package| wanted(&package.name))
+        .filter(|package| asked.contains(package.name))
         .flat_map(|package| package.provides().chain([package.name.as_bytes()]))
         .collect();
     if given.is_empty() {
@@ -75,10 +98,10 @@ pub(super) fn of(asked: &BTreeSet<String>, installed: &[Relations]) -> Vec<Need>
     let mut needs = Vec::new();
     for package in installed {
         for entry in package.needs().filter(|entry| names(entry).any(|name| given.contains(name))) {
-            let gives = |other: &&Relations| names(entry).any(|name| other.gives(name));
-            let any: BTreeSet<String> = installed.iter().filter(gives).map(|other| other.name.clone()).collect();
+            let gives = |other: &&Relations<'_>| names(entry).any(|name| other.gives(name));
+            let any: BTreeSet<String> = installed.iter().filter(gives).map(|other| other.name.to_owned()).collect();
             if any.iter().any(wanted) {
-                needs.push(Need { by: package.name.clone(), any });
+                needs.push(Need { by: package.name.to_owned(), any });
             }
         }
     }
@@ -107,13 +130,13 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    fn relations(packages: &[(&str, &str)]) -> Vec<Relations> {
+    fn record(packages: &[(&str, &str)]) -> String {
         let stanza = |(name, fields): &(&str, &str)| format!("Package: {name}\nStatus: install ok installed\n{fields}\n");
-        Status::parse(&packages.iter().map(stanza).collect::<String>()).relations
+        packages.iter().map(stanza).collect()
     }
 
-    fn installed() -> Vec<Relations> {
-        relations(&[
+    fn installed() -> String {
+        record(&[
             ("docker.io", "Depends: containerd (>= 1.4~), iptables | nftables,\n runc:any\nVersion: 1\n"),
             ("containerd", "Depends: libc6 (>= 2.34), runc\n"),
             ("runc", "Pre-Depends: libc6\nProvides: oci-runtime (= 1)\n"),
@@ -125,9 +148,7 @@ mod tests {
 
     fn rest(also: &[(&str, &str)]) -> (BTreeSet<String>, Vec<String>) {
         let mut remove = set(&["docker.io", "containerd", "runc", "iptables", "libxtables12"]);
-        let mut packages = installed();
-        packages.extend(relations(also));
-        let needs = of(&remove, &packages);
+        let needs = of(&remove, &Status::parse(installed() + &record(also)).relations());
         let told = spare(&mut remove, &needs);
         (remove, told)
     }

@@ -1,9 +1,10 @@
 //! What dpkg has, from its own records: faster than asking it, and possible while it is at work.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
 
 use super::super::{Fault, Host};
 use super::needs::Relations;
@@ -12,16 +13,18 @@ use crate::lines::to_text;
 /// What dpkg has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Status {
-    /// Versions of all packages that are wholly installed.
-    pub(crate) installed: BTreeMap<String, String>,
-    /// Those of them that apt leaves as they are, by `apt-mark hold`.
+    /// dpkg's record, of which few packages are ever asked about: copying out all of them takes longer than finding them.
+    record: String,
+    /// Those that are wholly installed, in its order.
+    there: Vec<Installed>,
+    /// Whether that is the order of their names, as dpkg writes it, which nothing promises.
+    in_order: bool,
+    /// Names of those of them that apt leaves as they are, by `apt-mark hold`.
     pub(crate) held: BTreeSet<String>,
     /// Packages left half way.
     pub(crate) unfinished: Vec<String>,
     /// Those of them that lost files and must be unpacked anew.
     pub(crate) broken: Vec<String>,
-    /// What the wholly installed ones need and provide.
-    pub(super) relations: Vec<Relations>,
     /// Whether dpkg has changes that it has yet to write into its main record.
     pub(super) interrupted: bool,
     /// dpkg's own architecture, which it is compiled with: that of its own package. Empty where it has none.
@@ -30,13 +33,21 @@ pub(crate) struct Status {
     pub(crate) on_hold: Vec<String>,
 }
 
+/// Where the record tells of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Installed {
+    name: Range<usize>,
+    version: Range<usize>,
+    stanza: Range<usize>,
+}
+
 impl Status {
     pub(in super::super) fn read(host: &Host) -> Result<Self, Fault> {
         let bytes = host.read("/var/lib/dpkg/status")?.ok_or_else(|| {
             Fault::new("/var/lib/dpkg/status", "is not there, so this is no system with Debian packages")
                 .help("skep knows hosts with apt and dpkg: Debian, Ubuntu, Armbian, Raspberry Pi OS")
         })?;
-        let mut status = Self::parse(&to_text(bytes));
+        let mut status = Self::parse(to_text(bytes));
         status.interrupted = has_updates(host)?;
         Ok(status)
     }
@@ -48,48 +59,80 @@ impl Status {
     }
 
     /// What the text of dpkg's record says. One pass: a board's processor needs a while for the record of a desktop.
-    pub(crate) fn parse(text: &str) -> Self {
+    pub(crate) fn parse(record: String) -> Self {
         let mut status = Self::default();
+        let bytes = record.as_bytes();
+        let (mut begin, mut line) = (0, 0);
         let mut stanza = Stanza::default();
-        for field in fields(text) {
-            if field.is_empty() {
-                status.add(std::mem::take(&mut stanza));
-            } else {
-                stanza.take(field);
+        for end in memchr_iter(b'\n', bytes).chain([bytes.len()]) {
+            if end == line || end == bytes.len() {
+                stanza.take(&record, line..end);
+                status.add(&record, begin..end, std::mem::take(&mut stanza));
+                begin = end + 1;
+            } else if !stanza.is_complete() {
+                stanza.take(&record, line..end);
             }
+            line = end + 1;
         }
-        status.add(stanza);
+        status.in_order = status.there.is_sorted_by_key(|package| &record[package.name.clone()]);
+        status.record = record;
         status
     }
 
-    fn add(&mut self, stanza: Stanza<'_>) {
-        let Stanza { name: Some(name), state: Some(state), .. } = stanza else { return };
-        if name == "dpkg" {
-            self.architecture = stanza.architecture.to_owned();
+    fn add(&mut self, record: &str, stanza: Range<usize>, fields: Stanza) {
+        let (Some(name), Some(state)) = (fields.name, fields.state) else { return };
+        let (text, owned) = (&record[name.clone()], || record[name.clone()].to_owned());
+        if text == "dpkg" {
+            record[fields.architecture.unwrap_or_default()].clone_into(&mut self.architecture);
         }
         // Three words: what is wanted, whether it must be reinstalled, what it is.
-        let mut words = state.split_ascii_whitespace();
+        let mut words = record[state].split_ascii_whitespace();
         let words = (words.next(), words.next(), words.next(), words.next());
         if let (Some("hold"), ..) = words {
-            self.on_hold.push(name.to_owned());
+            self.on_hold.push(owned());
         }
         match words {
             (Some(wanted), Some("ok"), Some("installed"), None) => {
                 if wanted == "hold" {
-                    self.held.insert(name.to_owned());
+                    self.held.insert(owned());
                 }
-                self.installed.insert(name.to_owned(), stanza.version.to_owned());
-                self.relations.push(Relations::new(name, stanza.needs, stanza.provides));
+                self.there.push(Installed { name, version: fields.version.unwrap_or_default(), stanza });
             }
             (_, _, Some("not-installed" | "config-files"), None) => {}
             (_, Some(flag), Some(_), None) => {
-                self.unfinished.push(name.to_owned());
+                self.unfinished.push(owned());
                 if flag == "reinstreq" {
-                    self.broken.push(name.to_owned());
+                    self.broken.push(owned());
                 }
             }
-            _ => self.unfinished.push(name.to_owned()),
+            _ => self.unfinished.push(owned()),
         }
+    }
+
+    /// The version of a package that is wholly installed.
+    pub(crate) fn version(&self, name: &str) -> Option<&str> {
+        let text = |range: &Range<usize>| &self.record[range.clone()];
+        let has_name = |package: &&Installed| text(&package.name) == name;
+        // Of one that is there for several architectures, the last.
+        let package = match self.in_order {
+            true => {
+                let after = self.there.partition_point(|package| text(&package.name) <= name);
+                self.there[..after].last().filter(has_name)
+            }
+            false => self.there.iter().rev().find(has_name),
+        };
+        package.map(|package| text(&package.version))
+    }
+
+    /// Versions of all packages that are wholly installed.
+    pub(super) fn installed(&self) -> BTreeMap<String, String> {
+        let text = |range: &Range<usize>| self.record[range.clone()].to_owned();
+        self.there.iter().map(|package| (text(&package.name), text(&package.version))).collect()
+    }
+
+    /// What the wholly installed ones need and provide.
+    pub(super) fn relations(&self) -> Vec<Relations<'_>> {
+        self.there.iter().map(|package| Relations::of(&self.record[package.stanza.clone()])).collect()
     }
 
     pub(super) fn needs_repair(&self) -> bool {
@@ -97,52 +140,40 @@ impl Status {
     }
 }
 
-/// The fields of one package that matter, as far as they have been read.
+/// Where the fields of one package are that matter at each look, as far as they have been read.
 #[derive(Default)]
-struct Stanza<'t> {
-    name: Option<&'t str>,
-    state: Option<&'t str>,
-    version: &'t str,
-    architecture: &'t str,
-    /// The entries of `Pre-Depends` and of `Depends`, each separated by commas.
-    needs: [&'t str; 2],
-    provides: &'t str,
+struct Stanza {
+    name: Option<Range<usize>>,
+    state: Option<Range<usize>>,
+    version: Option<Range<usize>>,
+    architecture: Option<Range<usize>>,
 }
 
-impl<'t> Stanza<'t> {
-    fn take(&mut self, field: &'t str) {
-        // Most fields are none of these, and their first byte tells.
-        if !matches!(field.as_bytes()[0], b'P' | b'S' | b'V' | b'A' | b'D') {
-            return;
-        }
-        let Some(colon) = memchr(b':', field.as_bytes()) else { return };
-        let value = field[colon + 1..].trim_ascii();
-        match &field[..colon] {
-            "Package" => drop(self.name.get_or_insert(value)),
-            "Status" => drop(self.state.get_or_insert(value)),
-            "Version" => self.version = value,
-            "Architecture" => self.architecture = value,
-            "Pre-Depends" => self.needs[0] = value,
-            "Depends" => self.needs[1] = value,
-            "Provides" => self.provides = value,
-            _ => {}
+impl Stanza {
+    /// Whether nothing that follows in the stanza matters: only of dpkg itself the architecture does.
+    fn is_complete(&self) -> bool {
+        [&self.name, &self.state, &self.version, &self.architecture].iter().all(|field| field.is_some())
+    }
+
+    fn take(&mut self, record: &str, line: Range<usize>) {
+        let (field, place) = match record.as_bytes().get(line.start) {
+            Some(b'P') => ("Package:", &mut self.name),
+            Some(b'S') => ("Status:", &mut self.state),
+            Some(b'V') => ("Version:", &mut self.version),
+            Some(b'A') => ("Architecture:", &mut self.architecture),
+            _ => return,
+        };
+        if record[line.clone()].starts_with(field) {
+            place.get_or_insert(trimmed(record, line.start + field.len()..line.end));
         }
     }
 }
 
-/// The fields of dpkg's record, each with the lines that go on with it; an empty one ends a stanza.
-fn fields(text: &str) -> impl Iterator<Item = &str> {
-    let bytes = text.as_bytes();
-    let mut start = 0;
-    memchr_iter(b'\n', bytes).chain([bytes.len()]).filter_map(move |end| {
-        let goes_on = matches!(bytes.get(end + 1), Some(b' ' | b'\t'));
-        if goes_on && end > start {
-            return None;
-        }
-        let field = &text[start..end];
-        start = end + 1;
-        Some(field)
-    })
+/// A part of the record without white space around it.
+fn trimmed(record: &str, part: Range<usize>) -> Range<usize> {
+    let text = record[part.clone()].trim_ascii_start();
+    let begin = part.end - text.len();
+    begin..begin + text.trim_ascii_end().len()
 }
 
 /// dpkg writes each change into a numbered file first.
@@ -196,15 +227,20 @@ Version: 4
 
     #[test]
     fn states_are_told_apart() {
-        let status = Status::parse(TEXT);
-        let installed: Vec<_> = status.installed.iter().map(|(name, version)| (name.as_str(), version.as_str())).collect();
+        let status = Status::parse(TEXT.to_owned());
+        let installed = status.installed();
+        let installed: Vec<_> = installed.iter().map(|(name, version)| (name.as_str(), version.as_str())).collect();
         assert_eq!(installed, [("docker.io", "20.10.24+dfsg1-1+deb12u1+b2"), ("held", "1:2-3")]);
+        for name in ["docker.io", "held", "gone", "unpacked", "", "z"] {
+            let version = installed.iter().find(|(there, _)| *there == name).map(|(_, version)| *version);
+            assert_eq!(status.version(name), version, "{name}");
+        }
         assert_eq!(status.held.iter().collect::<Vec<_>>(), ["held"]);
         assert_eq!(status.unfinished, ["unpacked", "broken", "waiting"]);
         assert_eq!(status.broken, ["broken"]);
         assert!(status.needs_repair());
         assert_eq!((status.on_hold, status.architecture), (vec!["held".to_owned()], String::new()));
-        assert_eq!(Status::parse(""), Status::default());
+        assert!(Status::parse(String::new()).installed().is_empty());
     }
 
     #[test]
@@ -212,14 +248,23 @@ Version: 4
         let text = "Package: libc6\nStatus: install ok installed\nArchitecture: arm64\n\n\
                     Package: dpkg\nStatus: install ok installed\nArchitecture: armhf\n\n\
                     Package: zlib1g\nStatus: install ok installed\nArchitecture: arm64\n";
-        assert_eq!(Status::parse(text).architecture, "armhf");
+        assert_eq!(Status::parse(text.to_owned()).architecture, "armhf");
+    }
+
+    #[test]
+    fn no_order_is_asked_of_the_record_nor_of_a_stanza() {
+        let text = "Version: 2\nStatus: install ok installed\nPackage: b\n\n\n\
+                    Package: a\nStatus: install ok installed\nArchitecture: arm64\nVersion: 1\nDescription: Version\n Version: 9\n\n\
+                    Package: b\nArchitecture: armhf\nStatus: install ok installed\nVersion: 3";
+        let status = Status::parse(text.to_owned());
+        assert_eq!((status.version("a"), status.version("b")), (Some("1"), Some("3")));
     }
 
     #[test]
     fn holds_are_found_installed_or_not() {
         let text = "Package: a\nStatus: install ok installed\n\nPackage: b\nStatus: hold ok installed\n\n\
                     Package: c\nArchitecture: all\nStatus: hold ok not-installed\n";
-        assert_eq!(Status::parse(text).on_hold, ["b", "c"]);
+        assert_eq!(Status::parse(text.to_owned()).on_hold, ["b", "c"]);
     }
 
     #[test]
@@ -227,13 +272,13 @@ Version: 4
         let root = tempfile::tempdir().unwrap();
         let host = Host::at(root.path());
         let write = |text| host.write_system_file("/var/lib/dpkg/status", text).unwrap();
-        let seen = |host: &Host| Status::seen(host).unwrap().installed.keys().cloned().collect::<Vec<_>>();
+        let seen = |host: &Host| Status::seen(host).unwrap().installed().keys().cloned().collect::<Vec<_>>();
         write("Package: a\nStatus: install ok installed\nVersion: 1\n");
         let look = host.look();
         assert_eq!(seen(&look), ["a"]);
         write("Package: b\nStatus: install ok installed\nVersion: 1\n");
         assert_eq!((seen(&look), seen(&look.look()), seen(&host)), (vec!["a".into()], vec!["b".into()], vec!["b".into()]));
-        assert_eq!(Status::read(&look).unwrap().installed.len(), 1);
+        assert_eq!(Status::read(&look).unwrap().installed().len(), 1);
     }
 
     #[test]
@@ -252,7 +297,7 @@ Version: 4
     proptest! {
         #[test]
         fn any_text_is_read(text in "(Package|Status|Version|[a-z: \n]){0,40}") {
-            Status::parse(&text);
+            Status::parse(text);
         }
     }
 }

@@ -61,7 +61,7 @@ fn what_was_held_is_held_again_after_it_was_changed() {
         let status = format!("Package: a\nStatus: {wanted} ok installed\nVersion: 1\n");
         host.write_system_file("/var/lib/dpkg/status", &status).unwrap();
         let desired = Desired { install: set(&["a"]), versions: map(&[("a", "2")]), change_held: true, ..Desired::default() };
-        let observed = Packages::observe(&[set(&["a"])], &host).unwrap().remove(0);
+        let observed = Packages::observe(&[set(&["a"]).into()], &host).unwrap().remove(0);
         let change = Packages::diff(&desired, &observed).unwrap().unwrap();
         let receipt = Packages::apply(&change, &host, &mut |_| ()).unwrap();
         assert_eq!((receipt.replaced, receipt.chosen), (map(&[("a", "1")]), set(&["a"])));
