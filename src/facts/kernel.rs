@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 use serde::{Deserialize, Serialize};
 
 use super::kernel_options::{CONTROLLERS, FILESYSTEMS, TRACES, makes, module_of};
@@ -204,10 +204,8 @@ fn module_name(line: &str) -> Option<Cow<'_, str>> {
 }
 
 fn options(names: &BTreeSet<&str>, config: &str, modules: &Modules) -> BTreeMap<String, Support> {
-    let set = || lines(config).filter_map(setting);
-    // Of thousands of options a few are asked for.
-    let settings: BTreeMap<&str, &str> = set().filter(|(name, _)| names.contains(name)).collect();
-    let configured = set().next().is_some();
+    let settings = settings(names, config);
+    let configured = lines(config).any(|line| setting(line).is_some());
     let there = |option: &str| match module_of(option) {
         None => true,
         Some(module) => {
@@ -224,6 +222,18 @@ fn options(names: &BTreeSet<&str>, config: &str, modules: &Modules) -> BTreeMap<
         _ => seen(option, modules),
     };
     names.iter().map(|option| ((*option).to_owned(), support(option))).collect()
+}
+
+/// What a kernel's configuration sets these options to. Of thousands of lines most set nothing, and are no more than
+/// passed by: only what is set has a sign of equality.
+fn settings<'c>(names: &BTreeSet<&str>, config: &'c str) -> BTreeMap<&'c str, &'c str> {
+    let line = |equals: usize| {
+        let before = &config[..equals];
+        let begin = memrchr(b'\n', before.as_bytes()).map_or(0, |end| end + 1);
+        let name = before[begin..].strip_prefix("CONFIG_").filter(|name| names.contains(name))?;
+        Some((name, lines(&config[equals + 1..]).next()?.trim_ascii_end()))
+    };
+    memchr_iter(b'=', config.as_bytes()).filter_map(line).collect()
 }
 
 /// Support of an option as far as the running kernel alone tells.
