@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::agents::{Agents, Build};
 use super::denied::Denied;
-use super::elevation::{Tool, asked_for, complaint};
+use super::elevation::{Elevation, Tool, asked_for, complaint};
 use super::failure::{Bootstrap, Stage};
 use super::password::Tries;
 use super::remote::{Channel, Exit, Output, Remote, Status};
@@ -48,11 +48,17 @@ pub(super) async fn start(
             Word::Line(line) => line,
         };
         if let Some((protocol, version)) = wire::parse_hello(&word) {
-            match protocol {
+            match (talk.stage, protocol) {
+                (Stage::Script, wire::PROTOCOL) => return Ok(talk.channel),
+                (Stage::Script, protocol) => {
+                    return Err(Bootstrap::Protocol { protocol, version: version.to_owned() });
+                }
+                // It was there, and the login's shell became it.
+                (Stage::Login, wire::PROTOCOL) if start.elevation == Elevation::None => {
+                    return Ok(talk.channel);
+                }
                 // Somebody else's words, before the script had its say.
-                _ if talk.stage != Stage::Script => {}
-                wire::PROTOCOL => return Ok(talk.channel),
-                protocol => return Err(Bootstrap::Protocol { protocol, version: version.to_owned() }),
+                _ => {}
             }
             continue;
         }

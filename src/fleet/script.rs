@@ -1,10 +1,10 @@
 //! The one command that starts an agent on a host, and brings it there first where it is missing.
 //!
-//! It runs the agent that is there by the hash of its content, and starts no other program for that. Else it asks for
-//! the machine's architecture, looks for a place that takes an agent, asks for it, checks what came and puts it in place
+//! It runs the agent that is there by the hash of its content, and starts no other program for that, as root not even a
+//! second shell. Else it asks for the machine's architecture, looks for a place that takes an agent, asks for it, checks what came and puts it in place
 //! by one rename. All in one go, since each command costs a round trip.
 
-use super::agents::Agents;
+use super::agents::{Agents, Build};
 use super::elevation::Elevation;
 use crate::wire;
 
@@ -35,13 +35,14 @@ impl Start<'_> {
     /// The command for the login's shell, whichever that is: one line, and nothing in the quotes that a shell of
     /// another family (csh, fish) would read in its own way.
     ///
-    /// Not by `exec`, although dash forks for it: rbash forbids that.
+    /// A login that needs no elevation first tries to become the agent where it should be. The script not by `exec`,
+    /// although dash forks for it: rbash forbids that, and comes to the script for this reason.
     ///
     /// The login's sh becomes root by the elevation's words, and then runs the script, which is its `$1`.
     pub(super) fn command(&self) -> String {
         let script = self.script();
         let command = match self.elevation.words(self.password) {
-            None => format!("sh -c \'{script}\'"),
+            None => format!("{}sh -c \'{script}\'", self.at_once()),
             // sudo translates its messages by the login's locale, and is to be understood.
             Some(words) => {
                 format!(
@@ -51,6 +52,19 @@ impl Start<'_> {
         };
         debug_assert!(!command.contains(['!', '\\', '\n']), "{command}");
         command
+    }
+
+    /// Becomes the agent in the best place, in words that all shells have: only root may write there. It greets on a line
+    /// of its own, whatever a start-up file has printed.
+    fn at_once(&self) -> String {
+        let (Program::Agent(arguments), Some(place)) = (self.program, self.places.first()) else {
+            return String::new();
+        };
+        let one = |(_, build): (&str, &Build)| {
+            let agent = format!("{place}/agent-{}", build.hash);
+            format!("test -O {agent} && test -s {agent} && test -x {agent} && exec {agent} {arguments}; ")
+        };
+        self.agents.iter().map(one).collect()
     }
 
     fn script(&self) -> String {
@@ -135,7 +149,6 @@ pub(super) fn is_plain(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::agents::Build;
     use super::*;
 
     fn agents() -> Agents {
@@ -150,7 +163,7 @@ mod tests {
         let (agents, places) = (agents(), super::super::PLACES.map(str::to_owned));
         let dial = Program::Agent("dial /run/docker.sock");
         for (program, elevation, password, words) in [
-            (dial, Elevation::None, false, "sh -c"),
+            (dial, Elevation::None, false, "dial /run/docker.sock; sh -c"),
             (dial, Elevation::Auto, false, "exec sudo -n /bin/sh"),
             (dial, Elevation::Auto, true, "exec doas -n /bin/sh"),
             (dial, Elevation::Sudo, true, "exec sudo -S -p skep-password-of-%p: /bin/sh"),
@@ -163,6 +176,8 @@ mod tests {
             assert_eq!(command.matches('\'').count(), quotes, "{command}");
             assert!(!command.contains(['!', '\\', '\n']), "{command}");
             assert!(command.contains(words), "{command}");
+            let at_once = elevation == Elevation::None && matches!(program, Program::Agent(_));
+            assert_eq!(command.starts_with("test -O /var/lib/skep/agent-"), at_once, "{command}");
         }
     }
 

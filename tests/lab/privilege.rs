@@ -37,6 +37,39 @@ const NOISE: &str = r#"echo Welcome; echo 'skep-agent 7 9.9.9'; echo 'sudo: a pa
 const WORKS: Login =
     Login { name: "", shell: "/bin/bash", sudoers: ALL, startup: (".hushlogin", ""), keys: "", says: &[] };
 
+/// Logins that are root themselves, after whom the agent is there: their shells become it without any `sh`, where they may.
+const ROOTS: &[Login] = &[
+    Login { name: "zerobash", startup: (".bashrc", "sh() { false; }; printf 'no end'"), ..ROOT },
+    Login {
+        name: "zerofish",
+        shell: "/usr/bin/fish",
+        startup: (".config/fish/config.fish", "function sh; false; end; printf 'no end'"),
+        ..ROOT
+    },
+    Login {
+        name: "zerocsh",
+        shell: "/bin/bsd-csh",
+        startup: (".cshrc", "alias sh false\necho skep-agent 7 9.9.9\necho -n no end"),
+        ..ROOT
+    },
+    Login {
+        name: "zerotcsh",
+        shell: "/bin/tcsh",
+        startup: (".tcshrc", "alias sh false\necho -n no end"),
+        ..ROOT
+    },
+    Login {
+        name: "zerozsh",
+        shell: "/usr/bin/zsh",
+        startup: (".zshenv", "sh() { false; }; printf 'no end'"),
+        ..ROOT
+    },
+    // It may neither use `exec` nor name a program by its path.
+    Login { name: "zerorbash", shell: "/bin/rbash", ..ROOT },
+];
+
+const ROOT: Login = Login { sudoers: "", keys: "sudo: never", ..WORKS };
+
 const LOGINS: &[Login] = &[
     Login { name: "fish", shell: "/usr/bin/fish", startup: (".config/fish/config.fish", NOISE), ..WORKS },
     Login {
@@ -159,14 +192,14 @@ fn logins_and_disks() {
         "n1",
         &format!("export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -qq --no-install-recommends {packages} >/dev/null 2>&1"),
     );
-    bench.on("n1", &format!("set -e; {}", LOGINS.iter().map(making).collect::<String>()));
+    bench.on("n1", &format!("set -e; {}", LOGINS.iter().chain(ROOTS).map(making).collect::<String>()));
     bench.on(
         "n1",
         "printf 'permit nopass doas as root cmd /bin/sh\\npermit doaspw\\n' > /etc/doas.conf; chmod 440 /etc/sudoers.d/*; visudo -c >/dev/null",
     );
     fs::write(bench.file("right"), format!("{PASSWORD}\nmore\n")).unwrap();
     fs::write(bench.file("wrong"), "hunter2\n").unwrap();
-    for login in LOGINS {
+    for login in LOGINS.iter().chain(ROOTS) {
         comes_in(&bench, login);
     }
     without_sudo(&bench);
@@ -178,8 +211,9 @@ fn making(login: &Login) -> String {
     let Login { name, shell, sudoers, startup: (file, text), .. } = login;
     let quoted = |text: &str| format!("'{}'", text.replace("NAME", name).replace('\'', "'\\''"));
     let (sudoers, text) = (quoted(sudoers), quoted(text));
+    let uid = if name.starts_with("zero") { "--non-unique --uid 0" } else { "" };
     format!(
-        "useradd --create-home --shell {shell} {name}; echo '{name}:{PASSWORD}' | chpasswd; \
+        "useradd {uid} --create-home --shell {shell} {name}; echo '{name}:{PASSWORD}' | chpasswd; \
          printf '%s\\n' {sudoers} > /etc/sudoers.d/{name}; \
          cd /home/{name}; mkdir -p .ssh $(dirname {file}); printf '%s' {text} > {file}; touch .ssh/forced; \
          cat .ssh/forced /root/.ssh/authorized_keys > .ssh/authorized_keys; chown -R {name}: .; "
