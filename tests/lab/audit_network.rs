@@ -60,7 +60,10 @@ const FAULTS: &[Fault] = &[
         plant: "ip link set dev host0 mtu 1400",
         mend: "ip link set dev host0 mtu 1500",
         said: &["error mtu n3"],
-        words: ("get lost between it and n1 and n2", "on n1: `ip link set dev host0 mtu"),
+        words: (
+            "get lost between it and n1 and n2",
+            "on n3, whose host0 takes 1400 bytes only: `ip link set dev host0 mtu 1500`",
+        ),
     },
     Fault {
         node: "n2",

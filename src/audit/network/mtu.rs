@@ -123,8 +123,14 @@ fn verdict(
     remedies(case, lossy, least).fold(judgement, Judgement::remedy).about(nodes)
 }
 
-/// The smaller size on each interface that sends larger ones; and in the inventory's overlay networks.
+/// The size of all others on the one interface that takes less; else the smaller size on each interface that sends larger
+/// ones; and in the inventory's overlay networks.
 fn remedies(case: &Case<'_>, lossy: &[&Lossy<'_>], least: u32) -> impl Iterator<Item = String> {
+    let raise = receiver(case, lossy).and_then(|(name, takes, sent)| {
+        let subject = case.subjects().find(|subject| subject.node.name == *name)?;
+        let link = link(&subject)?;
+        Some(format!("on {name}, whose {link} takes {takes} bytes only: `ip link set dev {link} mtu {sent}`"))
+    });
     let senders: BTreeSet<&NodeName> = lossy.iter().map(|lossy| &lossy.path.from).collect();
     let links = case.subjects().filter(|subject| senders.contains(&subject.node.name));
     let commands: Vec<String> = links
@@ -136,7 +142,21 @@ fn remedies(case: &Case<'_>, lossy: &[&Lossy<'_>], least: u32) -> impl Iterator<
     let look = "or mend what is in between: a switch without jumbo frames, a tunnel or a provider's network whose MTU \
                 is smaller, a router that drops ICMP"
         .to_owned();
-    commands.into_iter().chain([look]).chain((0 < least && least < ETHERNET).then(|| overlay(least)))
+    raise
+        .into_iter()
+        .chain(commands)
+        .chain([look])
+        .chain((0 < least && least < ETHERNET).then(|| overlay(least)))
+}
+
+/// The node that alone gets too much, where its own interface takes less than each of the others sends; with what it
+/// takes, and the least of what they send.
+fn receiver<'r>(case: &Case<'r>, lossy: &[&Lossy<'r>]) -> Option<(&'r NodeName, u32, u32)> {
+    let paths = &case.reach?.mtus;
+    let (first, rest) = lossy.split_first()?;
+    let (name, sent) = (&first.path.to, lossy.iter().map(|lossy| lossy.path.interface).min()?);
+    let takes = paths.iter().filter(|path| path.from == *name).map(|path| path.interface).max()?;
+    (takes < sent && rest.iter().all(|lossy| lossy.path.to == *name)).then_some((name, takes, sent))
 }
 
 fn overlay(mtu: u32) -> String {

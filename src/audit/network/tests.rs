@@ -219,6 +219,14 @@ fn sizes_come_with_the_commands_that_help() {
         sizes(|from, to| if from == "n3" || to == "n3" { (Some(1400), 1500) } else { (Some(1500), 1500) });
     expect(&n3, &MTU, Error, "1400", "on n1: `ip link set dev eth0 mtu 1400`");
     expect(&n3, &MTU, Error, "1400", "com.docker.network.driver.mtu=1350");
+    let of_its_own = |from: &str, to: &str| match (from, to) {
+        ("n3", _) => (Some(1400), 1400),
+        (_, "n3") => (Some(1400), 1500),
+        _ => (Some(1500), 1500),
+    };
+    let first = "on n3, whose eth0 takes 1400 bytes only: `ip link set dev eth0 mtu 1500`";
+    assert_eq!(sizes(of_its_own).verdicts(&MTU)[0].remedy[0], first);
+    assert!(!n3.verdicts(&MTU)[0].remedy.iter().any(|remedy| remedy.starts_with("on n3, whose")));
     let wireguard = sizes(|_, _| (Some(1420), 1420));
     expect(&wireguard, &MTU, Warning, "1420", "com.docker.network.driver.mtu=1370");
     assert_eq!(wireguard.said(&MTU).len(), 3);
