@@ -17,7 +17,7 @@ use crate::facts::inspection::Wanted;
 use crate::resource::{Change, Fault, Key, Observed, Progress, Receipt};
 
 /// Version of everything in here.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// First word of the agent's first line.
 const HELLO: &str = "skep-agent";

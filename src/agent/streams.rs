@@ -38,8 +38,7 @@ impl Streams {
     /// # Errors
     /// The stream's.
     pub fn hello(&mut self) -> io::Result<()> {
-        // A start-up file may have left its line without an end. In one piece: each is a packet, and wakes everybody on the
-        // way.
-        self.output.write_all(format!("\n{}\n", wire::hello()).as_bytes())
+        // In one piece: each is a packet, and wakes everybody on the way.
+        self.output.write_all(format!("{}\n", wire::hello()).as_bytes())
     }
 }

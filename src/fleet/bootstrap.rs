@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::agents::{Agents, Build};
 use super::denied::Denied;
-use super::elevation::{Elevation, Tool, asked_for, complaint};
+use super::elevation::{Tool, asked_for, complaint};
 use super::failure::{Bootstrap, Stage};
 use super::password::Tries;
 use super::remote::{Channel, Exit, Output, Remote, Status};
@@ -35,56 +35,17 @@ pub(super) async fn start(
     passwords: &mut Tries<'_>,
     on_push: OnPush<'_>,
 ) -> Result<Channel, Bootstrap> {
-    let channel = remote.exec(&start.command()).await?;
-    let mut talk =
-        Talk { channel, user, stage: Stage::Login, heard: Heard::default(), asked: None, no: Vec::new() };
-    loop {
-        let word = match talk.word(start.password).await? {
-            Word::Question(question) => {
-                talk.answer(question, passwords).await?;
-                continue;
-            }
-            Word::End => return Err(talk.ended(passwords).await?),
-            Word::Line(line) => line,
-        };
-        if let Some((protocol, version)) = wire::parse_hello(&word) {
-            match (talk.stage, protocol) {
-                (Stage::Script, wire::PROTOCOL) => return Ok(talk.channel),
-                (Stage::Script, protocol) => {
-                    return Err(Bootstrap::Protocol { protocol, version: version.to_owned() });
-                }
-                // It was there, and the login's shell became it.
-                (Stage::Login, wire::PROTOCOL) if start.elevation == Elevation::None => {
-                    return Ok(talk.channel);
-                }
-                // Somebody else's words, before the script had its say.
-                _ => {}
-            }
-            continue;
+    if let Some(command) = start.command_at_once() {
+        let talk = Talk::new(remote.exec(&command).await?, user);
+        // Whatever kept it from that, the script looks in other places, too, and tells what is amiss.
+        if let Talked::Hello(channel) = talk.on(start, passwords, on_push).await? {
+            return Ok(channel);
         }
-        let word = word.strip_prefix(MARK).unwrap_or_default();
-        match (talk.stage, word.split_once(' ').unwrap_or((word, ""))) {
-            (Stage::Login, ("shell", "")) => talk.stage = Stage::Shell,
-            (Stage::Shell, ("by", tool)) => {
-                talk.stage = Tool::named(tool).map_or(Stage::Shell, Stage::Elevation)
-            }
-            (_, ("script", "")) => {
-                passwords.taken();
-                talk.stage = Stage::Script;
-            }
-            (Stage::Script, ("no", place)) => talk.no.push(place.to_owned()),
-            (Stage::Script, ("push", machine)) => {
-                let build = start.agents.get(machine).ok_or_else(|| unknown(machine, start.agents))?;
-                // A host that stops reading has said why, or will: that tells more than the broken pipe.
-                let _ = timeout(PATIENCE, push(&mut talk.channel, build, on_push)).await;
-            }
-            (Stage::Shell | Stage::Script, ("fail", reason)) => {
-                let (no, have) = (std::mem::take(&mut talk.no), machines(start.agents));
-                let status = end(talk.channel).await?;
-                return Err(Bootstrap::from_line(reason, user, &no, have, &status));
-            }
-            _ => {}
-        }
+    }
+    let talk = Talk::new(remote.exec(&start.command()).await?, user);
+    match talk.on(start, passwords, on_push).await? {
+        Talked::Hello(channel) => Ok(channel),
+        Talked::Ended(talk) => Err(talk.ended(passwords).await?),
     }
 }
 
@@ -116,6 +77,14 @@ struct Question {
     at: u64,
 }
 
+/// What a talk has come to.
+enum Talked<'a> {
+    /// The agent has said hello.
+    Hello(Channel),
+    /// The output's end, without it.
+    Ended(Talk<'a>),
+}
+
 enum Word {
     /// A line of the script or the agent.
     Line(String),
@@ -125,7 +94,62 @@ enum Word {
     End,
 }
 
-impl Talk<'_> {
+impl<'a> Talk<'a> {
+    fn new(channel: Channel, user: &'a str) -> Self {
+        Self { channel, user, stage: Stage::Login, heard: Heard::default(), asked: None, no: Vec::new() }
+    }
+
+    /// Goes on until the agent says hello or nothing more is said.
+    async fn on(
+        mut self,
+        start: &Start<'_>,
+        passwords: &mut Tries<'_>,
+        on_push: OnPush<'_>,
+    ) -> Result<Talked<'a>, Bootstrap> {
+        loop {
+            let word = match self.word(start.password).await? {
+                Word::Question(question) => {
+                    self.answer(question, passwords).await?;
+                    continue;
+                }
+                Word::End => return Ok(Talked::Ended(self)),
+                Word::Line(line) => line,
+            };
+            if let Some((protocol, version)) = wire::parse_hello(&word) {
+                match protocol {
+                    // Somebody else's words, before the script had its say.
+                    _ if self.stage != Stage::Script => {}
+                    wire::PROTOCOL => return Ok(Talked::Hello(self.channel)),
+                    protocol => return Err(Bootstrap::Protocol { protocol, version: version.to_owned() }),
+                }
+                continue;
+            }
+            let word = word.strip_prefix(MARK).unwrap_or_default();
+            match (self.stage, word.split_once(' ').unwrap_or((word, ""))) {
+                (Stage::Login, ("shell", "")) => self.stage = Stage::Shell,
+                (Stage::Shell, ("by", tool)) => {
+                    self.stage = Tool::named(tool).map_or(Stage::Shell, Stage::Elevation)
+                }
+                (_, ("script", "")) => {
+                    passwords.taken();
+                    self.stage = Stage::Script;
+                }
+                (Stage::Script, ("no", place)) => self.no.push(place.to_owned()),
+                (Stage::Script, ("push", machine)) => {
+                    let build = start.agents.get(machine).ok_or_else(|| unknown(machine, start.agents))?;
+                    // A host that stops reading has said why, or will: that tells more than the broken pipe.
+                    let _ = timeout(PATIENCE, push(&mut self.channel, build, on_push)).await;
+                }
+                (Stage::Shell | Stage::Script, ("fail", reason)) => {
+                    let (no, have) = (std::mem::take(&mut self.no), machines(start.agents));
+                    let status = end(self.channel).await?;
+                    return Err(Bootstrap::from_line(reason, self.user, &no, have, &status));
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// What comes next. A password is only ever asked for by sudo itself: after the login's shell has begun, and before
     /// the script has.
     async fn word(&mut self, password: bool) -> Result<Word, Bootstrap> {

@@ -35,14 +35,13 @@ impl Start<'_> {
     /// The command for the login's shell, whichever that is: one line, and nothing in the quotes that a shell of
     /// another family (csh, fish) would read in its own way.
     ///
-    /// A login that needs no elevation first tries to become the agent where it should be. The script not by `exec`,
-    /// although dash forks for it: rbash forbids that, and comes to the script for this reason.
+    /// The script not by `exec`, although dash forks for it: rbash forbids that.
     ///
     /// The login's sh becomes root by the elevation's words, and then runs the script, which is its `$1`.
     pub(super) fn command(&self) -> String {
         let script = self.script();
         let command = match self.elevation.words(self.password) {
-            None => format!("{}sh -c \'{script}\'", self.at_once()),
+            None => format!("sh -c \'{script}\'"),
             // sudo translates its messages by the login's locale, and is to be understood.
             Some(words) => {
                 format!(
@@ -54,17 +53,23 @@ impl Start<'_> {
         command
     }
 
-    /// Becomes the agent in the best place, in words that all shells have: only root may write there. It greets on a line
-    /// of its own, whatever a start-up file has printed.
-    fn at_once(&self) -> String {
-        let (Program::Agent(arguments), Some(place)) = (self.program, self.places.first()) else {
-            return String::new();
+    /// The same for a login that is root already: its shell becomes the agent where that is in the best place, without a
+    /// second one. None where there is something else to do first. A few shells cannot read these words (nushell, fish
+    /// before 3.0), and one that finds its agent but cannot become it comes to no end of the line.
+    pub(super) fn command_at_once(&self) -> Option<String> {
+        let (Program::Agent(arguments), Elevation::None, Some(place)) =
+            (self.program, self.elevation, self.places.first())
+        else {
+            return None;
         };
-        let one = |(_, build): (&str, &Build)| {
+        let become_one = |(_, build): (&str, &Build)| {
             let agent = format!("{place}/agent-{}", build.hash);
-            format!("test -O {agent} && test -s {agent} && test -x {agent} && exec {agent} {arguments}; ")
+            format!(
+                "test -O {place} && test -O {agent} && test -s {agent} && test -x {agent} && echo && echo skep-script \
+                 && exec {agent} {arguments}; "
+            )
         };
-        self.agents.iter().map(one).collect()
+        Some(self.agents.iter().map(become_one).collect::<String>() + &self.command())
     }
 
     fn script(&self) -> String {
@@ -163,7 +168,7 @@ mod tests {
         let (agents, places) = (agents(), super::super::PLACES.map(str::to_owned));
         let dial = Program::Agent("dial /run/docker.sock");
         for (program, elevation, password, words) in [
-            (dial, Elevation::None, false, "dial /run/docker.sock; sh -c"),
+            (dial, Elevation::None, false, "sh -c"),
             (dial, Elevation::Auto, false, "exec sudo -n /bin/sh"),
             (dial, Elevation::Auto, true, "exec doas -n /bin/sh"),
             (dial, Elevation::Sudo, true, "exec sudo -S -p skep-password-of-%p: /bin/sh"),
@@ -171,13 +176,18 @@ mod tests {
             (Program::Perl, Elevation::None, false, "exec perl -"),
             (Program::Perl, Elevation::Auto, false, "exec sudo -n /bin/sh"),
         ] {
-            let command = Start { agents: &agents, places: &places, program, elevation, password }.command();
+            let start = Start { agents: &agents, places: &places, program, elevation, password };
+            let command = start.command();
             let quotes = if elevation == Elevation::None { 2 } else { 4 };
             assert_eq!(command.matches('\'').count(), quotes, "{command}");
             assert!(!command.contains(['!', '\\', '\n']), "{command}");
             assert!(command.contains(words), "{command}");
             let at_once = elevation == Elevation::None && matches!(program, Program::Agent(_));
-            assert_eq!(command.starts_with("test -O /var/lib/skep/agent-"), at_once, "{command}");
+            let words = start.command_at_once();
+            assert_eq!(words.is_some(), at_once, "{command}");
+            assert!(words.is_none_or(|words| {
+                words.starts_with("test -O /var/lib/skep && test -O /var/lib/skep/agent-")
+            }));
         }
     }
 

@@ -363,10 +363,11 @@ impl Launcher {
     }
 }
 
-/// How far a clock is ahead that said `theirs` in answer to a question sent at `sent`, and how far that may be wrong.
+/// How far a clock is ahead that said `theirs` in answer to a question sent at `sent`, and how far that may be wrong:
+/// by half of what it took, and by what was cut off of three times.
 fn offset(sent: i64, took: Duration, theirs: i64) -> (i64, i64) {
     let took = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
-    (theirs - sent - took / 2, took / 2 + 1)
+    (theirs - sent - took / 2, took / 2 + 2)
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -210,7 +210,28 @@ async fn what_start_up_files_print_is_skipped() {
     ] {
         let mut scene = Scene::new("sh", echo_agent(0));
         scene.remote.startup = startup;
-        scene.start().await.0.unwrap_or_else(|failure| panic!("{startup}: {failure}"));
+        for round in 0..2 {
+            let (started, pushed) = scene.start().await;
+            started.unwrap_or_else(|failure| panic!("{startup}: {failure}"));
+            assert_eq!(pushed.is_empty(), round == 1, "{startup}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_shell_becomes_the_agent_that_is_there_and_asks_sh_where_it_cannot() {
+    for shell in shells() {
+        let mut scene = Scene::new(shell, echo_agent(0));
+        scene.start().await.0.expect("it is brought there");
+        scene.remote.startup = "sh() { echo no sh; }; ";
+        let (started, pushed) = scene.start().await;
+        started.unwrap_or_else(|failure| panic!("{shell}: {failure}"));
+        assert!(pushed.is_empty(), "{shell}");
+        // Whatever is the matter with those words.
+        scene.remote.startup = "test() { echo skep-script; exit 126; }; ";
+        let (started, pushed) = scene.start().await;
+        started.unwrap_or_else(|failure| panic!("{shell}: {failure}"));
+        assert!(pushed.is_empty(), "{shell}");
     }
 }
 
@@ -321,8 +342,10 @@ async fn the_first_place_that_can_run_programs_is_taken_and_found_again() {
 #[tokio::test]
 async fn another_protocol_is_refused() {
     let scene = Scene::new("sh", b"#!/bin/sh\necho skep-agent 7 9.9.9\n".to_vec());
-    let failure = scene.failure().await;
-    assert!(failure.to_string().contains("(version 9.9.9) speaks protocol 7"), "{failure}");
+    for _ in ["when it is brought there", "when it is there"] {
+        let failure = scene.failure().await;
+        assert!(failure.to_string().contains("(version 9.9.9) speaks protocol 7"), "{failure}");
+    }
 }
 
 #[tokio::test]
@@ -332,8 +355,11 @@ async fn an_agent_that_does_not_run_is_quoted() {
         ("#!/bin/sh\nexit 3\n", "exit code 3"),
         ("#!/no/such/interpreter\n", "not found"),
     ] {
-        let failure = Scene::new("dash", agent.as_bytes().to_vec()).failure().await;
-        assert!(failure.to_string().contains(words), "{failure}");
+        let scene = Scene::new("dash", agent.as_bytes().to_vec());
+        for _ in ["when it is brought there", "when it is there"] {
+            let failure = scene.failure().await.to_string();
+            assert!(failure.contains("did not start") && failure.contains(words), "{failure}");
+        }
     }
 }
 

@@ -57,7 +57,6 @@ pub struct Asked {
     /// Their names.
     pub names: BTreeSet<String>,
     /// Whether some of them may have to go, so that it matters what needs them.
-    #[serde(default)]
     pub with_needs: bool,
 }
 

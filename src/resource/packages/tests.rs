@@ -34,6 +34,25 @@ fn undo_brings_back_what_was_replaced_and_what_was_asked_for_in_another_version(
     assert_eq!(Packages::undo(&Receipt { replaced: map(&[("libc6", "1")]), ..Receipt::default() }), None);
 }
 
+#[test]
+fn undo_asks_for_needs_and_leaves_what_others_need() {
+    let root = tempfile::tempdir().unwrap();
+    let host = Host::at(root.path());
+    let stanza = |name: &str, more: &str| format!("Package: {name}\nStatus: install ok installed\nVersion: 1\n{more}\n");
+    let record = stanza("docker.io", "Depends: runc\n") + &stanza("podman", "Depends: runc\n") + &stanza("runc", "");
+    host.write_system_file("/var/lib/dpkg/status", &record).unwrap();
+    let receipt = Receipt { installed: map(&[("docker.io", "1"), ("runc", "1")]), ..Receipt::default() };
+    let change = Packages::undo(&receipt).unwrap();
+    let key = Packages::key_of(&change).unwrap();
+    let observed = Packages::observe(&[key], &host).unwrap().remove(0);
+    let rest = Packages::rest(&change, &observed);
+    assert_eq!(rest.change.unwrap().remove, set(&["docker.io"]));
+    assert_eq!(rest.foreign, ["runc is needed by podman"]);
+    // Nothing has to go where something is only put back.
+    let back = Change { install: set(&["runc"]), remove: BTreeSet::new(), ..change };
+    assert!(!Packages::key_of(&back).unwrap().with_needs);
+}
+
 /// A host whose apt changes versions and forgets holds, as the real one does.
 fn host() -> (tempfile::TempDir, Host) {
     let root = tempfile::tempdir().unwrap();
