@@ -77,7 +77,7 @@ pub enum ChangeKind {
     Unseen,
     /// It is not as bad as it was.
     Better,
-    /// It is well now.
+    /// It is well now, or is not said any more.
     Gone,
 }
 
@@ -167,22 +167,29 @@ fn by_place(report: &Report) -> BTreeMap<Place<'_>, Vec<Said<'_>>> {
     places
 }
 
-/// What changed of one check on one node: what is said still is set aside, and of the rest the worst then is held
-/// against the worst now. Texts alone, which may hold numbers that move, are no change.
+/// What changed of one check on one node: what is said again, if with other quantities, is held against itself, and of
+/// the rest the worst then against the worst now. Where these are equally bad, the one is gone and the other is new.
 fn in_one_place(check: &str, then: Option<&Vec<Said<'_>>>, now: Option<&Vec<Said<'_>>>) -> Vec<Change> {
     let judged = now.is_some();
     let (mut then, mut now) = (then.cloned().unwrap_or_default(), now.cloned().unwrap_or_default());
-    then.retain(|said| match now.iter().position(|other| other == said) {
-        Some(at) => {
-            now.remove(at);
-            false
-        }
-        None => true,
-    });
     then.sort_by_key(|said| said.severity);
     now.sort_by_key(|said| said.severity);
-    let pairs = (0..then.len().max(now.len())).map(|at| (then.get(at), now.get(at)));
+    let mut pairs = Vec::new();
+    then.retain(|before| {
+        let again = now.iter().position(|after| gist(after.message) == gist(before.message));
+        pairs.extend(again.map(|at| (Some(*before), Some(now.remove(at)))));
+        again.is_none()
+    });
+    for at in 0..then.len().max(now.len()) {
+        match (then.get(at).copied(), now.get(at).copied()) {
+            (Some(before), Some(after)) if before.severity == after.severity => {
+                pairs.extend([(None, Some(after)), (Some(before), None)]);
+            }
+            pair => pairs.push(pair),
+        }
+    }
     pairs
+        .into_iter()
         .filter_map(|(before, after)| {
             let kind = kind(before.map(|said| said.severity), after.map(|said| said.severity), judged)?;
             let message = after.filter(|_| kind != ChangeKind::Gone).or(before)?.message.to_owned();
@@ -190,6 +197,25 @@ fn in_one_place(check: &str, then: Option<&Vec<Said<'_>>>, now: Option<&Vec<Said
             Some(Change { kind, check: check.to_owned(), nodes: Vec::new(), before, after, message })
         })
         .collect()
+}
+
+/// Units of what moves from day to day. Numbers without one are ports, versions, sizes that somebody chose: those are
+/// part of what is said.
+const UNITS: &[&str] = &["GiB", "MiB", "bytes", "inodes", "days", "s", "ms", "%"];
+
+/// A message without its quantities.
+fn gist(message: &str) -> String {
+    let mut words = message.split(' ').peekable();
+    let mut gist = Vec::new();
+    while let Some(word) = words.next() {
+        let is_number = word.starts_with(|c: char| c.is_ascii_digit()) && word.parse::<f64>().is_ok();
+        let unit = |next: &&str| UNITS.contains(&next.trim_end_matches([',', ':', ';', ')']));
+        match words.next_if(|next| is_number && unit(next)) {
+            Some(_) => gist.push("\u{2026}"),
+            None => gist.push(word),
+        }
+    }
+    gist.join(" ")
 }
 
 fn kind(before: Option<Severity>, after: Option<Severity>, judged: bool) -> Option<ChangeKind> {
@@ -264,7 +290,6 @@ mod tests {
             (None, Some(Ok), ""),
             (Some(Ok), None, ""),
             (Some(Ok), Some(Ok), ""),
-            (Some(Error), Some(Error), ""),
             (None, Some(Error), "New clock n1: after"),
             (Some(Ok), Some(Note), "New clock n1: after"),
             (Some(Ok), Some(Unknown), "New clock n1: after"),
@@ -326,10 +351,83 @@ mod tests {
         );
     }
 
+    /// Two things that one check said of a node on two days, each as bad as the other.
+    fn on_two_days(before: &str, after: &str) -> Vec<String> {
+        let said = |text| report(&[("check", &["n1"], Severity::Error, text)], &[]);
+        told(&said(before), &said(after))
+    }
+
     #[test]
-    fn numbers_that_move_are_no_change() {
-        let with = |text| report(&[("disk-space", &["n1"], Severity::Warning, text)], &[]);
-        assert_eq!(told(&with("3.1 GiB are free"), &with("3.0 GiB are free")), [""; 0]);
+    fn quantities_that_move_are_no_change() {
+        for (before, after) in [
+            (
+                "only 900 MiB are left in /var, 1.0 GiB are wanted",
+                "only 1.1 GiB are left in /var, 1.5 GiB are wanted",
+            ),
+            ("only 90 inodes are left in /var", "only 70 inodes are left in /var"),
+            (
+                "json-file has no max-size, and 7 GiB are free",
+                "json-file has no max-size, and 6 GiB are free",
+            ),
+            ("only 20 MiB of memory are left: the kernel", "only 9 MiB of memory are left: the kernel"),
+            ("the clock is 4.2 s behind the other nodes'", "the clock is 11.0 s behind the other nodes'"),
+            ("the password of root expires in 14 days", "the password of root expires in 13 days"),
+            ("the certificate expires in 9 days: it should", "the certificate expires in 8 days: it should"),
+            (
+                "packets of more than 1400 bytes get lost from n1",
+                "packets of more than 1380 bytes get lost from n1",
+            ),
+            ("the engine does not answer", "the engine does not answer"),
+            ("", ""),
+        ] {
+            assert_eq!(on_two_days(before, after), [""; 0], "{before}");
+            assert_eq!(on_two_days(after, before), [""; 0], "{before}");
+        }
+    }
+
+    #[test]
+    fn other_words_are_another_finding_though_it_be_as_bad() {
+        for (before, after) in [
+            ("7946/udp cannot be reached by n2: no answer", "2377/tcp cannot be reached by n2: no answer"),
+            ("7946/udp cannot be reached by n2: no answer", "7946/udp cannot be reached by n3: no answer"),
+            ("nothing listens at 192.168.2.3:2049", "nothing listens at 192.168.2.3:3049"),
+            (
+                "only 9 MiB are left in /var, 1 GiB are wanted",
+                "only 9 MiB are left in /boot, 1 GiB are wanted",
+            ),
+            ("the clock is 4.2 s behind the other nodes'", "the clock is 4.2 s ahead of the other nodes'"),
+            ("Docker is 28.5.2, and the inventory wants 29", "Docker is 29.1.3, and the inventory wants 29"),
+            (
+                "/srv is exported to n2 with other options: rw",
+                "/srv is exported to n2 with other options: async",
+            ),
+            ("the swarm has 2 managers, not 3: one", "the swarm has 4 managers, not 3: one"),
+            ("root may have 200 keys only, of which", "root may have 500 keys only, of which"),
+            (
+                "no client can write to /srv: all write as 65534:65534",
+                "no client can write to /srv: all write as 1000:1000",
+            ),
+            ("the engine failed to start", "the engine is stopped"),
+        ] {
+            let wanted = [format!("New check n1: {after}"), format!("Gone check n1: {before}")];
+            assert_eq!(on_two_days(before, after), wanted);
+        }
+    }
+
+    #[test]
+    fn what_is_said_again_is_held_against_itself_and_not_against_what_is_as_bad() {
+        use Severity::{Error, Warning};
+        let said = |severity, text| ("login-expiry", &["n1"][..], severity, text);
+        let before = [said(Warning, "a expires in 9 days"), said(Warning, "b expires in 5 days")];
+        let after = [said(Error, "b expires in 4 days"), said(Warning, "c expires in 5 days")];
+        let wanted = [
+            "New login-expiry n1: c expires in 5 days",
+            "Worse login-expiry n1: b expires in 4 days",
+            "Gone login-expiry n1: a expires in 9 days",
+        ];
+        assert_eq!(told(&report(&before, &[]), &report(&after, &[])), wanted);
+        let turned = [before[1], before[0]];
+        assert_eq!(told(&report(&before, &[]), &report(&turned, &[])), [""; 0]);
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(super) fn of_finding(change: &Change) -> (Tone, String) {
         ChangeKind::Worse => (change.after.map_or(Tone::Dim, tone), format!("now {after}, was {before}")),
         ChangeKind::Better => (Tone::Good, format!("now {after}, was {before}")),
         ChangeKind::Unseen => (Tone::Warn, format!("not judged any more, was {before}")),
+        // Something else may stand in its place.
+        ChangeKind::Gone if change.after.is_none() => (Tone::Good, format!("gone, was {before}")),
         ChangeKind::Gone => (Tone::Good, format!("now well, was {before}")),
     }
 }
