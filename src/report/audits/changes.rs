@@ -58,3 +58,21 @@ pub(super) fn when(timestamp: &str) -> String {
         Err(_) => clean(timestamp),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_is_well_only_where_its_check_says_so() {
+        let words = |kind, before, after| {
+            let (check, message, nodes) = ("ports".to_owned(), String::new(), Vec::new());
+            of_finding(&Change { kind, check, nodes, before, after, message }).1
+        };
+        let (error, warning) = (Some(Severity::Error), Some(Severity::Warning));
+        assert_eq!(words(ChangeKind::Gone, error, Some(Severity::Ok)), "now well, was error");
+        assert_eq!(words(ChangeKind::Gone, error, None), "gone, was error");
+        assert_eq!(words(ChangeKind::New, None, error), "new error");
+        assert_eq!(words(ChangeKind::Worse, warning, error), "now error, was warning");
+    }
+}
