@@ -25,6 +25,17 @@ fn sample() -> String {
         .iter_mut()
         .filter(|verdict| verdict.severity == Severity::Note)
         .for_each(|verdict| verdict.severity = Severity::Error);
+    // The sample is older than these places and this severity.
+    for verdict in report.verdicts.iter_mut().filter(|verdict| verdict.severity < Severity::Ok) {
+        match verdict.check.as_str() {
+            "ports" => verdict.evidence[0].place = format!("{} to 192.168.2.3, 4789/udp", verdict.nodes[0]),
+            "mtu" => {
+                verdict.severity = Severity::Error;
+                verdict.evidence[0].place = "n2 to n3, 4789/udp".to_owned();
+            }
+            _ => {}
+        }
+    }
     report.nodes[3].hostname = "<script>document.title='owned'</script>".to_owned();
     report.verdicts[0].evidence[0].text = "<img src=x onerror=\"document.title='owned'\">".to_owned();
     audit_page(&report, Some(&Changes::between(&before, &report)), CHECKS)
@@ -171,6 +182,43 @@ fn details_open_by_a_click_in_the_matrix_and_findings_are_filtered() {
         told["copy"].as_str().is_some_and(|text| text.starts_with("apt-get install linux-image")),
         "{told}"
     );
+}
+
+#[test]
+fn a_cell_between_nodes_that_is_amiss_leads_to_its_finding_on_a_phone_too() {
+    let script = "
+        const told = {marked: all('.port td.error').length, links: all('.port td a').map((link) => link.textContent)};
+        const opened = (link) => {
+          link.click();
+          const text = one('dialog').open && one('dialog').textContent;
+          one('dialog .close').click();
+          return [link.parentElement.className, link.hash, page.querySelector(link.hash) !== null, text];
+        };
+        told.opened = all('.port td a').map(opened);
+        const box = one('.port td a').getBoundingClientRect();
+        told.box = [box.width, box.height];
+        return told;";
+    for width in [390, 1280] {
+        let Some(told) = in_frame(width, script) else { return };
+        assert!(told["failed"].is_null(), "{told}");
+        // Two that no verdict of the sample is about stay words.
+        assert_eq!(
+            (&told["marked"], &told["links"]),
+            (&5.into(), &serde_json::json!(["✕", "✕", "1400"])),
+            "{told}"
+        );
+        let dialogs =
+            ["4789/udp does not reach n3", "4789/udp does not reach n3", "packets of more than 1400 bytes"];
+        let remedies = ["nft add rule", "nft add rule", "mtu: 1350"];
+        for ((opened, words), remedy) in told["opened"].as_array().unwrap().iter().zip(dialogs).zip(remedies)
+        {
+            assert_eq!((&opened[0], &opened[2]), (&"error".into(), &true.into()), "{told}");
+            let text = opened[3].as_str().unwrap_or_default();
+            assert!(text.contains(words) && text.contains(remedy), "{told}");
+        }
+        let wide = |at: usize| told["box"][at].as_f64().is_some_and(|pixels| pixels >= 24.0);
+        assert!(wide(0) && wide(1), "a finger hits nothing smaller: {told}");
+    }
 }
 
 /// The numbers of the findings that are open after a link to one of them was followed.

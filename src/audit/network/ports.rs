@@ -118,12 +118,11 @@ fn untried(port: Port, tries: &[&Try]) -> Judgement {
 }
 
 fn evidence(judgement: Judgement, tried: &Try) -> Judgement {
-    let Try { from, address, port, protocol, result, .. } = tried;
-    let words = match result {
+    let words = match &tried.result {
         TryResult::Open => "it arrives",
         TryResult::Blocked(words) | TryResult::Untried(words) => words,
     };
-    judgement.seen(format!("{from} to {address}, {port}/{protocol}"), words)
+    judgement.seen(tried.way(), words)
 }
 
 /// What all of the tries came to, in few words.
