@@ -270,3 +270,40 @@ fn in_print_all_is_open() {
     }
     assert!(!text.contains("open all") && !text.contains("Search"), "no filter in print:\n{text}");
 }
+
+/// For whoever wants to see the page: `target/audit-page` holds it as it is on a phone and on a desk, light and dark.
+#[test]
+fn it_is_shown_on_a_phone_and_on_a_desk_in_light_and_in_dark() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("audit-page");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    written(&folder, "audit.html", &sample());
+    let mut seen = Vec::new();
+    for (width, height) in [(390_u32, 9000), (1280, 5000)] {
+        // A browser's window is never as narrow as a phone, and a frame may be.
+        let frame = format!(
+            "<!doctype html><meta name=color-scheme content='light dark'><style>body {{ margin: 0 }}</style>
+            <iframe src=audit.html width={width} height={height} style='border: 0; display: block'></iframe>"
+        );
+        let path = written(&folder, &format!("frame-{width}.html"), &frame);
+        for (scheme, setting) in [("light", "preferredColorScheme=1"), ("dark", "preferredColorScheme=0")] {
+            let profile = tempfile::tempdir().expect("a folder");
+            let picture = folder.join(format!("audit-{width}-{scheme}.png"));
+            let _ = std::fs::remove_file(&picture);
+            let arguments = [
+                &format!("--screenshot={}", picture.display()),
+                &format!("--window-size={width},{height}"),
+                &format!("--blink-settings={setting}"),
+                "--hide-scrollbars",
+            ];
+            if browse(profile.path(), &arguments, &url(&path)).is_none() {
+                return;
+            }
+            let bytes = std::fs::read(&picture).expect("a picture");
+            // An image's first chunk begins with its width (PNG, third edition, 11.2.1).
+            assert!(bytes.starts_with(b"\x89PNG\r\n\x1a\n"), "{}", picture.display());
+            assert_eq!(bytes[16..20], width.to_be_bytes(), "{}", picture.display());
+            seen.push(bytes);
+        }
+    }
+    assert!(seen[0] != seen[1] && seen[2] != seen[3], "dark is as light is");
+}
