@@ -107,7 +107,7 @@ fn disk(disk: &Disk) -> Option<Judgement> {
     let (all, free) = disk.files.zip(disk.storage.free_files)?;
     (free < (all / 100 * FILES_PERCENT).max(LEAST_FILES)).then(|| {
         let at = disk.storage.directory.display();
-        told(Judgement::warning(format!("only {free} more files fit into {at} (inodes)")))
+        told(Judgement::warning(format!("only {free} inodes are left in {at}: each file takes one")))
             .remedy(format!("find the folder with the most: `du --inodes -xS {at} | sort -n | tail`"))
     })
 }
@@ -284,7 +284,7 @@ mod tests {
             ),
             (
                 root(|disk| disk.storage.free_files = Some(20_000)),
-                Some("warning n1: only 20000 more files fit into / (inodes)"),
+                Some("warning n1: only 20000 inodes are left in /: each file takes one"),
             ),
             (root(|disk| disk.storage.free_files = None), None),
             (

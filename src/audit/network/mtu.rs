@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{culprit, link, list};
 use crate::audit::reach::OVERLAY;
+use crate::audit::report::ETHERNET;
 use crate::audit::{
     Case, Check, Family, Judgement, PathMtu, Protocol, Reach, Severity, Subject, TryResult, Verdict,
 };
@@ -24,9 +25,6 @@ pub(in crate::audit) const MTU: Check = Check {
                   to give overlay networks a smaller one when they are made.",
     examine,
 };
-
-/// What plain Ethernet takes, and overlay networks send.
-const ETHERNET: u32 = 1500;
 
 /// What VXLAN adds to a packet.
 const VXLAN: u32 = 50;
@@ -66,9 +64,7 @@ fn is_open(reach: &Reach, path: &PathMtu) -> bool {
 }
 
 fn lossy<'r>(path: &'r PathMtu) -> Option<Lossy<'r>> {
-    let bytes = path.bytes.unwrap_or_default();
-    let severity = if bytes < path.interface.min(ETHERNET) { Severity::Error } else { Severity::Warning };
-    (bytes < path.interface).then_some(Lossy { path, severity })
+    path.loss().map(|severity| Lossy { path, severity })
 }
 
 /// One verdict for the node that all of it is about, else one for each pair.
@@ -115,10 +111,7 @@ fn verdict(
     let mut judgement = Judgement::new(severity, message);
     for Lossy { path, .. } in lossy {
         let arrives = path.bytes.map_or("none arrives".to_owned(), |bytes| format!("{bytes} bytes arrive"));
-        judgement = judgement.seen(
-            format!("{} to {}, {OVERLAY}/udp", path.from, path.to),
-            format!("{arrives}, the interface takes {}", path.interface),
-        );
+        judgement = judgement.seen(path.way(), format!("{arrives}, the interface takes {}", path.interface));
     }
     remedies(case, lossy, least).fold(judgement, Judgement::remedy).about(nodes)
 }
