@@ -283,9 +283,41 @@ fn networks_of_bridges() {
     let gateway = has(cluster(), "n1", "docker_gwbridge", &["172.18.0.1/16"]);
     let gateway = network(gateway, "n1", |network| network.routes.push(vpn));
     expect(&gateway, &BRIDGE_NETWORKS, Warning, "172.18.4.0/22 at wg0", "docker network rm docker_gwbridge");
+    // A tunnel that takes all in two halves has nobody's network in particular.
+    let half = Route { to: ("128.0.0.0".parse().unwrap(), 1), link: "tun0".into(), router: None };
+    assert_eq!(network(bridge(), "n1", |network| network.routes.push(half)).said(&BRIDGE_NETWORKS), [""; 0]);
     // The bridge's own route is no overlap.
     let own = Route { to: ("172.17.0.0".parse().unwrap(), 16), link: "docker0".into(), router: None };
     assert_eq!(network(bridge(), "n1", |network| network.routes.push(own)).said(&BRIDGE_NETWORKS), [""; 0]);
+}
+
+#[test]
+fn the_network_of_a_bridge_to_come() {
+    let far = || {
+        let far = cluster().facts("n2", |facts| facts.network[0] = interface("eth0", &["172.17.3.2/24"]));
+        far.inventory(|inventory| inventory.nodes[1].address = "172.17.3.2".into())
+    };
+    let words = "n2, 172.17.3.2, lies in 172.17.0.0/16, which an engine gives to its bridge docker0";
+    let said = far().said(&BRIDGE_NETWORKS);
+    assert_eq!(
+        said,
+        ["n1", "n3"].map(|node| format!("warning {node}: {words}")),
+        "n2's own route keeps it out"
+    );
+    let remedy = &far().verdicts(&BRIDGE_NETWORKS)[0].remedy[0];
+    assert!(remedy.contains("bip: 10.199.0.1/24"), "{remedy}");
+    let route = |router: Option<&str>| Route {
+        to: ("172.17.3.0".parse().unwrap(), 24),
+        link: "eth0".into(),
+        router: router.map(|router| router.parse().unwrap()),
+    };
+    let n1 = |audited: Audited| audited.said(&BRIDGE_NETWORKS).iter().any(|line| line.contains("n1"));
+    assert!(n1(network(far(), "n1", |network| network.routes.push(route(Some("192.168.2.254"))))));
+    assert!(!n1(network(far(), "n1", |network| network.routes.push(route(None)))));
+    assert!(!n1(network(far(), "n1", |network| network.resolvers = Some(vec!["172.17.9.9".into()]))));
+    assert!(!n1(far().inventory(|inventory| {
+        inventory.engine.options.insert("bip".into(), "10.199.0.1/24".into());
+    })));
 }
 
 #[test]
