@@ -46,7 +46,8 @@ fn modules_of(running: &Running<'_>, release: &str) -> String {
 
 /// Whether its kernels are Ubuntu's, as those of systems made from it are; Armbian brings its own.
 fn has_ubuntus_kernels(system: &System) -> bool {
-    system.variant.as_deref() != Some("Armbian") && (system.id == "ubuntu" || system.ubuntu_codename.is_some())
+    system.variant.as_deref() != Some("Armbian")
+        && (system.id == "ubuntu" || system.ubuntu_codename.is_some())
 }
 
 /// The package that the running kernel comes from.
