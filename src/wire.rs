@@ -71,6 +71,9 @@ pub enum Body {
         /// What the run calls this step, so that it can ask for the [`Outcome`] over another connection.
         #[serde(default)]
         step: u64,
+        /// What it does, for whoever finds the run lock held.
+        #[serde(default)]
+        title: String,
     },
     /// What became of a step, for a controller that lost its connection in the middle of it.
     Outcome {
@@ -94,6 +97,13 @@ pub enum Body {
     Heard,
     /// Use a mounted share.
     Exercise(exercise::Exercise),
+}
+
+impl Body {
+    /// Has a change made as that step. The agent is told what it does, and need not know how to say it.
+    pub fn apply(change: Change, step: u64) -> Self {
+        Self::Apply { title: change.describe().title, change, step }
+    }
 }
 
 /// Who holds a host's run lock, and what for.

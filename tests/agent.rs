@@ -128,10 +128,7 @@ fn a_file_is_surveyed_written_and_found_as_wanted() {
     let change_it = change(desired(), &before).expect("there is no such file");
 
     assert_eq!(agent.ask(2, lock_for("me")), Answer::Locked);
-    assert!(matches!(
-        agent.ask(3, Body::Apply { change: change_it, step: 1 }),
-        Answer::Applied(Receipt::File(_))
-    ));
+    assert!(matches!(agent.ask(3, Body::apply(change_it, 1)), Answer::Applied(Receipt::File(_))));
     assert_eq!(fs::read_to_string(&path).expect("it was written"), "a\n");
     let Answer::Survey { observed, .. } = agent.ask(4, survey) else { panic!("a survey was asked") };
     assert_eq!(observed[0].0, key);
@@ -157,7 +154,7 @@ fn what_it_makes_on_the_way_is_for_all_to_read_whatever_the_logins_umask() {
     let desired = Resource::Directory(directory::Desired { path: path.clone(), mode, uid, gid });
     let make = change(desired, &Observed::Directory(directory::Observed::Absent)).expect("it is absent");
     assert_eq!(agent.ask(1, lock_for("me")), Answer::Locked);
-    assert!(matches!(agent.ask(2, Body::Apply { change: make, step: 1 }), Answer::Applied(_)));
+    assert!(matches!(agent.ask(2, Body::apply(make, 1)), Answer::Applied(_)));
     let mode_of = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o7777;
     assert_eq!((mode_of(&above), mode_of(&path)), (0o755, mode));
     assert_eq!(mode_of(&directory.path().join("lock")), 0o600);
@@ -236,9 +233,7 @@ fn a_run_that_lost_its_connection_takes_its_own_lock_again_but_not_anothers() {
     let path = directory.path().join("made");
     let desired = Resource::Directory(directory::Desired { path, mode: 0o755, uid: uids.0, gid: uids.1 });
     let make = change(desired, &Observed::Directory(directory::Observed::Absent)).expect("it is absent");
-    let Answer::Applied(receipt) = old.ask(2, Body::Apply { change: make, step: 4 }) else {
-        panic!("it is made")
-    };
+    let Answer::Applied(receipt) = old.ask(2, Body::apply(make, 4)) else { panic!("it is made") };
     // The old agent has not noticed that nobody is there any more.
     assert!(!held(new.ask(1, claim("second", Claim::Again))).finishing);
     assert_eq!(until_free(&mut new, &claim("first", Claim::Again)), Answer::Locked);

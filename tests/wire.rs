@@ -86,7 +86,7 @@ fn name_of_answer(answer: &Answer) -> &'static str {
 #[test]
 fn requests() {
     let samples = samples("requests");
-    assert_eq!(samples.len(), 5 + 3 + 4 + 1);
+    assert_eq!(samples.len(), 5 + 3 + 4 + 2);
     for (name, sample) in samples {
         let request: Request = read(&name, &sample);
         assert_eq!(name_of_body(&request.body), name);

@@ -142,7 +142,7 @@ impl Worker<'_> {
             Body::Time => Answer::Time { unix_ms: clock::unix_ms() },
             Body::Survey { keys, inspect } => survey(&keys, inspect.as_ref(), self.host),
             Body::Lock { owner, claim } => self.take_lock(&owner, claim),
-            Body::Apply { change, step: _ } => self.apply(id, &change),
+            Body::Apply { change, title, step: _ } => self.apply(id, &change, title),
             Body::Outcome { run, step } => match outcome::read(&self.lock_path, &run, step) {
                 Ok(outcome) => Answer::Outcome(outcome),
                 Err(error) => Answer::Fault(Fault::new("the outcome of the last step", error)),
@@ -207,8 +207,7 @@ impl Worker<'_> {
         })
     }
 
-    fn apply(&mut self, id: u64, change: &Change) -> Answer {
-        let title = change.describe().title;
+    fn apply(&mut self, id: u64, change: &Change, title: String) -> Answer {
         match self.desk.lock().as_mut() {
             // Only for the eyes of others, so that it must not keep the step from being done.
             Some(lock) => drop(lock.step(Some(title))),

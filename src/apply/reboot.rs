@@ -22,7 +22,7 @@ impl Executor<'_> {
     pub(super) async fn reboot(&self, node: &NodeName, change: &reboot::Desired) -> Result<Receipt, Fault> {
         let session = self.session(node)?;
         session.back().await?;
-        let body = Body::Apply { change: Change::Reboot(change.clone()), step: session.next_step() };
+        let body = Body::apply(Change::Reboot(change.clone()), session.next_step());
         let report =
             |progress| (self.sink)(crate::event::Event::StepProgress { node: node.clone(), progress });
         match session.request(body, report).await {

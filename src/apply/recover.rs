@@ -27,7 +27,7 @@ impl Executor<'_> {
         session.back().await?;
         for _ in 0..TRIES {
             let step = session.next_step();
-            let body = Body::Apply { change: change.clone(), step };
+            let body = Body::apply(change.clone(), step);
             let report = |progress| (self.sink)(Event::StepProgress { node: node.clone(), progress });
             match session.request(body, report).await {
                 Ok(Answer::Applied(receipt)) => return Ok(Some(receipt)),

@@ -45,7 +45,7 @@ async fn a_kept_session_comes_back_with_its_lock_and_what_became_of_its_step() {
     // Cut: the agent sees it. Frozen: neither side hears of it.
     for (name, signal) in [("cut", Signal::SIGKILL), ("frozen", Signal::SIGSTOP)] {
         let step = session.next_step();
-        let made = session.request(Body::Apply { change: make(name), step }, |_| ()).await;
+        let made = session.request(Body::apply(make(name), step), |_| ()).await;
         let Ok(Answer::Applied(receipt)) = made else { panic!("it is made: {made:?}") };
         let mark = session.mark();
         scene.signal_connections(signal);
@@ -53,7 +53,7 @@ async fn a_kept_session_comes_back_with_its_lock_and_what_became_of_its_step() {
         session.back().await.unwrap_or_else(|fault| panic!("{name}: {fault}"));
         assert_eq!(session.outcome("r", step).await.expect("an answer"), Outcome::Done(receipt));
         // Without the lock this would be refused.
-        let body = Body::Apply { change: make(&format!("{name}-again")), step: session.next_step() };
+        let body = Body::apply(make(&format!("{name}-again")), session.next_step());
         let made = session.request(body, |_| ()).await;
         assert!(matches!(made, Ok(Answer::Applied(_))), "{made:?}");
     }

@@ -18,9 +18,10 @@ pub(crate) const ARGUMENTS: [&str; 2] =
 /// the same bytes wherever they lie.
 ///
 /// The linker is musl's, so that rustup's own objects are not wanted. std names a library `libunwind` for backtraces,
-/// which nobody asks for: an empty one does, and whoever calls it after all ends the program.
+/// which nobody asks for: an empty one does, and whoever calls it after all ends the program. musl formats text, floating
+/// point and all, to name threads of other threads, which std never does.
 pub(crate) const FLAGS: &str = "-C link-self-contained=no -L native=xtask/no-unwinder \
-     -C link-arg=-Wl,--defsym=_Unwind_Backtrace=abort,--defsym=_Unwind_GetIP=abort";
+     -C link-arg=-Wl,--defsym=_Unwind_Backtrace=abort,--defsym=_Unwind_GetIP=abort,--defsym=snprintf=abort";
 
 /// Whether the rustc of that sysroot has the source of its standard library; Debian's package is `rust-web-src`.
 pub(crate) fn has_source(sysroot: &Path) -> bool {

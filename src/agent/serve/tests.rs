@@ -135,12 +135,12 @@ fn changes_are_made_under_the_lock_only() {
     let mut agent = Agent::start();
     let change = write("/etc/motd", "hello\n");
     fs::create_dir(agent.root.path().join("etc")).expect("a directory");
-    agent.send(1, Body::Apply { change: change.clone(), step: 1 });
+    agent.send(1, Body::apply(change.clone(), 1));
     let (1, Answer::Fault(fault)) = agent.hear() else { panic!("nobody holds the lock") };
     assert_eq!(fault.cause, "no change is made without the run lock");
 
     agent.lock();
-    agent.send(2, Body::Apply { change: change.clone(), step: 1 });
+    agent.send(2, Body::apply(change.clone(), 1));
     assert!(matches!(agent.hear(), (2, Answer::Applied(Receipt::File(_)))));
     assert_eq!(fs::read_to_string(agent.root.path().join("etc/motd")).expect("it was written"), "hello\n");
 
@@ -148,7 +148,7 @@ fn changes_are_made_under_the_lock_only() {
     assert_eq!(agent.hear(), (3, Answer::Unlocked));
     agent.send(4, Body::Unlock);
     assert_eq!(agent.hear(), (4, Answer::Unlocked));
-    agent.send(5, Body::Apply { change, step: 2 });
+    agent.send(5, Body::apply(change, 2));
     assert!(matches!(agent.hear(), (5, Answer::Fault(_))));
 }
 
@@ -171,7 +171,7 @@ fn what_fails_is_a_fault_and_the_agent_goes_on() {
     let mut agent = Agent::start();
     agent.program("modprobe", "echo 'modprobe: FATAL: Module x not found.' >&2; exit 1");
     agent.lock();
-    agent.send(2, Body::Apply { change: load("x"), step: 1 });
+    agent.send(2, Body::apply(load("x"), 1));
     let (2, Answer::Fault(fault)) = agent.hear() else { panic!("it cannot be loaded") };
     assert!(fault.cause.contains("FATAL"), "{fault}");
     agent.send(3, Body::Time);
@@ -203,8 +203,8 @@ impl Waiting {
             ),
         );
         agent.lock();
-        agent.send(2, Body::Apply { change: load("first"), step: 1 });
-        agent.send(3, Body::Apply { change: load("second"), step: 2 });
+        agent.send(2, Body::apply(load("first"), 1));
+        agent.send(3, Body::apply(load("second"), 2));
         while !marks.begun.exists() {
             thread::sleep(std::time::Duration::from_millis(5));
         }
@@ -275,10 +275,10 @@ fn outcomes_are_told_and_forgotten_with_the_lock() {
         }
     };
     assert_eq!(ask(&mut agent, "r", 1), Outcome::Unknown);
-    agent.send(2, Body::Apply { change: load("x"), step: 1 });
+    agent.send(2, Body::apply(load("x"), 1));
     let (2, Answer::Fault(fault)) = agent.hear() else { panic!("it cannot be loaded") };
     assert_eq!(ask(&mut agent, "r", 1), Outcome::Failed(fault));
-    agent.send(3, Body::Apply { change: load("y"), step: 2 });
+    agent.send(3, Body::apply(load("y"), 2));
     let (3, Answer::Applied(receipt)) = agent.hear() else { panic!("it is loaded") };
     assert_eq!(ask(&mut agent, "r", 2), Outcome::Done(receipt));
     assert_eq!((ask(&mut agent, "r", 1), ask(&mut agent, "other", 2)), (Outcome::Unknown, Outcome::Unknown));
