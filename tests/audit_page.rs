@@ -25,6 +25,17 @@ fn sample() -> String {
         .iter_mut()
         .filter(|verdict| verdict.severity == Severity::Note)
         .for_each(|verdict| verdict.severity = Severity::Error);
+    // The sample is older than these places and this severity.
+    for verdict in report.verdicts.iter_mut().filter(|verdict| verdict.severity < Severity::Ok) {
+        match verdict.check.as_str() {
+            "ports" => verdict.evidence[0].place = format!("{} to 192.168.2.3, 4789/udp", verdict.nodes[0]),
+            "mtu" => {
+                verdict.severity = Severity::Error;
+                verdict.evidence[0].place = "n2 to n3, 4789/udp".to_owned();
+            }
+            _ => {}
+        }
+    }
     report.nodes[3].hostname = "<script>document.title='owned'</script>".to_owned();
     report.verdicts[0].evidence[0].text = "<img src=x onerror=\"document.title='owned'\">".to_owned();
     audit_page(&report, Some(&Changes::between(&before, &report)), CHECKS)
@@ -173,6 +184,43 @@ fn details_open_by_a_click_in_the_matrix_and_findings_are_filtered() {
     );
 }
 
+#[test]
+fn a_cell_between_nodes_that_is_amiss_leads_to_its_finding_on_a_phone_too() {
+    let script = "
+        const told = {marked: all('.port td.error').length, links: all('.port td a').map((link) => link.textContent)};
+        const opened = (link) => {
+          link.click();
+          const text = one('dialog').open && one('dialog').textContent;
+          one('dialog .close').click();
+          return [link.parentElement.className, link.hash, page.querySelector(link.hash) !== null, text];
+        };
+        told.opened = all('.port td a').map(opened);
+        const box = one('.port td a').getBoundingClientRect();
+        told.box = [box.width, box.height];
+        return told;";
+    for width in [390, 1280] {
+        let Some(told) = in_frame(width, script) else { return };
+        assert!(told["failed"].is_null(), "{told}");
+        // Two that no verdict of the sample is about stay words.
+        assert_eq!(
+            (&told["marked"], &told["links"]),
+            (&5.into(), &serde_json::json!(["✕", "✕", "1400"])),
+            "{told}"
+        );
+        let dialogs =
+            ["4789/udp does not reach n3", "4789/udp does not reach n3", "packets of more than 1400 bytes"];
+        let remedies = ["nft add rule", "nft add rule", "mtu: 1350"];
+        for ((opened, words), remedy) in told["opened"].as_array().unwrap().iter().zip(dialogs).zip(remedies)
+        {
+            assert_eq!((&opened[0], &opened[2]), (&"error".into(), &true.into()), "{told}");
+            let text = opened[3].as_str().unwrap_or_default();
+            assert!(text.contains(words) && text.contains(remedy), "{told}");
+        }
+        let wide = |at: usize| told["box"][at].as_f64().is_some_and(|pixels| pixels >= 24.0);
+        assert!(wide(0) && wide(1), "a finger hits nothing smaller: {told}");
+    }
+}
+
 /// The numbers of the findings that are open after a link to one of them was followed.
 fn opened_by_link(page: &str, number: &str) -> Option<Vec<String>> {
     let folder = tempfile::tempdir().expect("a folder");
@@ -221,4 +269,41 @@ fn in_print_all_is_open() {
         assert!(text.contains(part), "{part} is not in print:\n{text}");
     }
     assert!(!text.contains("open all") && !text.contains("Search"), "no filter in print:\n{text}");
+}
+
+/// For whoever wants to see the page: `target/audit-page` holds it as it is on a phone and on a desk, light and dark.
+#[test]
+fn it_is_shown_on_a_phone_and_on_a_desk_in_light_and_in_dark() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("audit-page");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    written(&folder, "audit.html", &sample());
+    let mut seen = Vec::new();
+    for (width, height) in [(390_u32, 9000), (1280, 5000)] {
+        // A browser's window is never as narrow as a phone, and a frame may be.
+        let frame = format!(
+            "<!doctype html><meta name=color-scheme content='light dark'><style>body {{ margin: 0 }}</style>
+            <iframe src=audit.html width={width} height={height} style='border: 0; display: block'></iframe>"
+        );
+        let path = written(&folder, &format!("frame-{width}.html"), &frame);
+        for (scheme, setting) in [("light", "preferredColorScheme=1"), ("dark", "preferredColorScheme=0")] {
+            let profile = tempfile::tempdir().expect("a folder");
+            let picture = folder.join(format!("audit-{width}-{scheme}.png"));
+            let _ = std::fs::remove_file(&picture);
+            let arguments = [
+                &format!("--screenshot={}", picture.display()),
+                &format!("--window-size={width},{height}"),
+                &format!("--blink-settings={setting}"),
+                "--hide-scrollbars",
+            ];
+            if browse(profile.path(), &arguments, &url(&path)).is_none() {
+                return;
+            }
+            let bytes = std::fs::read(&picture).expect("a picture");
+            // An image's first chunk begins with its width (PNG, third edition, 11.2.1).
+            assert!(bytes.starts_with(b"\x89PNG\r\n\x1a\n"), "{}", picture.display());
+            assert_eq!(bytes[16..20], width.to_be_bytes(), "{}", picture.display());
+            seen.push(bytes);
+        }
+    }
+    assert!(seen[0] != seen[1] && seen[2] != seen[3], "dark is as light is");
 }

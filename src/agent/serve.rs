@@ -63,7 +63,7 @@ pub fn serve(
 
 /// What the reading thread hands on.
 enum Message {
-    Request(Request),
+    Request(Box<Request>),
     /// The controller is gone.
     End(io::Result<()>),
 }
@@ -73,7 +73,7 @@ fn read_all(input: &mut File, sender: &mpsc::Sender<Message>, desk: &Desk) -> io
         if let Some(lock) = desk.lock().as_mut() {
             let _ = lock.heard();
         }
-        if sender.send(Message::Request(request)).is_err() {
+        if sender.send(Message::Request(Box::new(request))).is_err() {
             return Ok(());
         }
     }
@@ -117,7 +117,7 @@ impl Worker<'_> {
         for message in messages {
             let Request { id, body } = match message {
                 Message::End(end) => return end,
-                Message::Request(request) => request,
+                Message::Request(request) => *request,
             };
             if self.desk.gone.load(Ordering::Acquire) {
                 continue;

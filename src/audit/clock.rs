@@ -14,7 +14,7 @@ pub(super) const CLOCK: Check = Check {
     explanation: "Nodes of a swarm trust each other by certificates that hold from one hour before they are made: a clock that \
         is far behind refuses them, and fetching packages over TLS fails for the same reason. Each host is asked for \
         its time when the audit connects, and compared with the median of all of them, which a single wrong clock \
-        cannot move. More than 30 s is an error, and `skep up` refuses it; more than 2 s is a warning, since the logs \
+        cannot move; of an even number the one of the middle two that is nearer to this computer's clock. More than 30 s is an error, and `skep up` refuses it; more than 2 s is a warning, since the logs \
         of several nodes can no longer be read side by side. Where all nodes differ from this computer together, that \
         is one warning: boards without a clock of their own start at the date of their image.",
     examine: clocks,

@@ -77,7 +77,7 @@ pub enum ChangeKind {
     Unseen,
     /// It is not as bad as it was.
     Better,
-    /// It is well now.
+    /// It is well now, or is not said any more.
     Gone,
 }
 
@@ -167,22 +167,29 @@ fn by_place(report: &Report) -> BTreeMap<Place<'_>, Vec<Said<'_>>> {
     places
 }
 
-/// What changed of one check on one node: what is said still is set aside, and of the rest the worst then is held
-/// against the worst now. Texts alone, which may hold numbers that move, are no change.
+/// What changed of one check on one node: what is said again, if with other quantities, is held against itself, and of
+/// the rest the worst then against the worst now. Where these are equally bad, the one is gone and the other is new.
 fn in_one_place(check: &str, then: Option<&Vec<Said<'_>>>, now: Option<&Vec<Said<'_>>>) -> Vec<Change> {
     let judged = now.is_some();
     let (mut then, mut now) = (then.cloned().unwrap_or_default(), now.cloned().unwrap_or_default());
-    then.retain(|said| match now.iter().position(|other| other == said) {
-        Some(at) => {
-            now.remove(at);
-            false
-        }
-        None => true,
-    });
     then.sort_by_key(|said| said.severity);
     now.sort_by_key(|said| said.severity);
-    let pairs = (0..then.len().max(now.len())).map(|at| (then.get(at), now.get(at)));
+    let mut pairs = Vec::new();
+    then.retain(|before| {
+        let again = now.iter().position(|after| gist(after.message) == gist(before.message));
+        pairs.extend(again.map(|at| (Some(*before), Some(now.remove(at)))));
+        again.is_none()
+    });
+    for at in 0..then.len().max(now.len()) {
+        match (then.get(at).copied(), now.get(at).copied()) {
+            (Some(before), Some(after)) if before.severity == after.severity => {
+                pairs.extend([(None, Some(after)), (Some(before), None)]);
+            }
+            pair => pairs.push(pair),
+        }
+    }
     pairs
+        .into_iter()
         .filter_map(|(before, after)| {
             let kind = kind(before.map(|said| said.severity), after.map(|said| said.severity), judged)?;
             let message = after.filter(|_| kind != ChangeKind::Gone).or(before)?.message.to_owned();
@@ -190,6 +197,25 @@ fn in_one_place(check: &str, then: Option<&Vec<Said<'_>>>, now: Option<&Vec<Said
             Some(Change { kind, check: check.to_owned(), nodes: Vec::new(), before, after, message })
         })
         .collect()
+}
+
+/// Units of what moves from day to day. Numbers without one are ports, versions, sizes that somebody chose: those are
+/// part of what is said.
+const UNITS: &[&str] = &["GiB", "MiB", "bytes", "inodes", "days", "s", "ms", "%"];
+
+/// A message without its quantities.
+fn gist(message: &str) -> String {
+    let mut words = message.split(' ').peekable();
+    let mut gist = Vec::new();
+    while let Some(word) = words.next() {
+        let is_number = word.starts_with(|c: char| c.is_ascii_digit()) && word.parse::<f64>().is_ok();
+        let unit = |next: &&str| UNITS.contains(&next.trim_end_matches([',', ':', ';', ')']));
+        match words.next_if(|next| is_number && unit(next)) {
+            Some(_) => gist.push("\u{2026}"),
+            None => gist.push(word),
+        }
+    }
+    gist.join(" ")
 }
 
 fn kind(before: Option<Severity>, after: Option<Severity>, judged: bool) -> Option<ChangeKind> {
@@ -209,160 +235,4 @@ fn kind(before: Option<Severity>, after: Option<Severity>, judged: bool) -> Opti
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::audit::{AUDIT_VERSION, AuditedNode, Judgement};
-    use crate::inventory::model::Role;
-    use crate::resource::Fault;
-
-    /// An audit of `n1` and `n2`, of which those in `down` do not answer.
-    fn report(verdicts: &[(&str, &[&str], Severity, &str)], down: &[&str]) -> Report {
-        let node = |name: &str| AuditedNode {
-            name: name.into(),
-            role: Role::Worker,
-            address: String::new(),
-            hostname: String::new(),
-            system: String::new(),
-            board: None,
-            machine: String::new(),
-            kernel: String::new(),
-            engine: String::new(),
-            leader: false,
-            labels: BTreeMap::new(),
-        };
-        let verdict = |(check, nodes, severity, message): &(&str, &[&str], Severity, &str)| Verdict {
-            check: (*check).to_owned(),
-            ..Judgement::new(*severity, *message).about(nodes.iter().map(|node| NodeName::from(*node)))
-        };
-        Report {
-            version: AUDIT_VERSION,
-            skep: "0.1.0".to_owned(),
-            cluster: "home".to_owned(),
-            at: "2026-07-27T10:15:00Z".to_owned(),
-            nodes: ["n1", "n2"].map(node).to_vec(),
-            unreachable: down.iter().map(|name| ((*name).into(), Fault::new("ssh", "off"))).collect(),
-            verdicts: verdicts.iter().map(verdict).collect(),
-            reach: None,
-        }
-    }
-
-    fn told(before: &Report, after: &Report) -> Vec<String> {
-        let changes = Changes::between(before, after);
-        let nodes = changes.nodes.iter().map(|changed| format!("{} {:?}", changed.node, changed.change));
-        let findings = changes.findings.iter().map(|change| {
-            let nodes: Vec<_> = change.nodes.iter().map(ToString::to_string).collect();
-            format!("{:?} {} {}: {}", change.kind, change.check, nodes.join("+"), change.message)
-        });
-        nodes.chain(findings).collect()
-    }
-
-    #[test]
-    fn each_way_that_one_finding_may_change() {
-        use Severity::{Error, Note, Ok, Unknown, Warning};
-        let table: &[(Option<Severity>, Option<Severity>, &str)] = &[
-            (None, None, ""),
-            (None, Some(Ok), ""),
-            (Some(Ok), None, ""),
-            (Some(Ok), Some(Ok), ""),
-            (Some(Error), Some(Error), ""),
-            (None, Some(Error), "New clock n1: after"),
-            (Some(Ok), Some(Note), "New clock n1: after"),
-            (Some(Ok), Some(Unknown), "New clock n1: after"),
-            (Some(Warning), Some(Error), "Worse clock n1: after"),
-            (Some(Unknown), Some(Warning), "Worse clock n1: after"),
-            (Some(Note), Some(Unknown), "Worse clock n1: after"),
-            (Some(Error), Some(Warning), "Better clock n1: after"),
-            (Some(Unknown), Some(Note), "Better clock n1: after"),
-            (Some(Error), Some(Ok), "Gone clock n1: before"),
-            (Some(Note), Some(Ok), "Gone clock n1: before"),
-            (Some(Error), Some(Unknown), "Unseen clock n1: after"),
-            (Some(Error), None, "Unseen clock n1: before"),
-        ];
-        for (before, after, wanted) in table {
-            let with = |severity: Option<Severity>, message| {
-                report(
-                    &severity
-                        .map(|severity| ("clock", &["n1"][..], severity, message))
-                        .into_iter()
-                        .collect::<Vec<_>>(),
-                    &[],
-                )
-            };
-            let wanted: Vec<_> = Some(*wanted).filter(|wanted| !wanted.is_empty()).into_iter().collect();
-            assert_eq!(
-                told(&with(*before, "before"), &with(*after, "after")),
-                wanted,
-                "{before:?} {after:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_audit_held_against_itself_has_not_changed() {
-        let v1 = Report::read(include_str!("../../tests/fixtures/audit/v1.json")).unwrap();
-        let changes = Changes::between(&v1, &v1);
-        assert!(changes.is_empty(), "{changes:?}");
-        assert_eq!(changes.since, v1.at);
-    }
-
-    #[test]
-    fn of_several_findings_in_one_place_only_those_that_changed_are_told() {
-        use Severity::{Error, Ok, Warning};
-        let one = ("exports", &["n1"][..], Error, "a is missing");
-        let other = ("exports", &["n1"][..], Error, "b is missing");
-        let well = ("exports", &["n1"][..], Ok, "b is exported");
-        let soft = ("exports", &["n1"][..], Warning, "c is open to all");
-        assert_eq!(
-            told(&report(&[one, other], &[]), &report(&[one], &[])),
-            ["Gone exports n1: b is missing"]
-        );
-        assert_eq!(
-            told(&report(&[one, other], &[]), &report(&[one, well], &[])),
-            ["Gone exports n1: b is missing"]
-        );
-        assert_eq!(
-            told(&report(&[one], &[]), &report(&[soft, one], &[])),
-            ["New exports n1: c is open to all"]
-        );
-    }
-
-    #[test]
-    fn numbers_that_move_are_no_change() {
-        let with = |text| report(&[("disk-space", &["n1"], Severity::Warning, text)], &[]);
-        assert_eq!(told(&with("3.1 GiB are free"), &with("3.0 GiB are free")), [""; 0]);
-    }
-
-    #[test]
-    fn what_changed_alike_on_several_nodes_is_told_once_and_the_cluster_is_no_node() {
-        let after = report(
-            &[
-                ("clock", &["n1", "n2"], Severity::Error, "is off"),
-                ("managers", &[], Severity::Warning, "2 survive no more than 1"),
-            ],
-            &[],
-        );
-        let wanted = ["New clock n1+n2: is off", "New managers : 2 survive no more than 1"];
-        assert_eq!(told(&report(&[], &[]), &after), wanted);
-    }
-
-    #[test]
-    fn of_a_node_that_went_nothing_is_said_but_that() {
-        let bad = ("clock", &["n1"][..], Severity::Error, "is off");
-        assert_eq!(told(&report(&[bad], &[]), &report(&[], &["n1"])), ["n1 Lost"]);
-        assert_eq!(told(&report(&[], &["n1"]), &report(&[bad], &[])), ["n1 Answers", "New clock n1: is off"]);
-        let mut smaller = report(&[], &[]);
-        smaller.nodes.remove(0);
-        assert_eq!(told(&report(&[bad], &[]), &smaller), ["n1 Removed"]);
-        assert_eq!(told(&smaller, &report(&[bad], &[])), ["n1 Added", "New clock n1: is off"]);
-    }
-
-    #[test]
-    fn the_json_form_is_versioned_and_read_back() {
-        let bad = ("clock", &["n1"][..], Severity::Error, "is off");
-        let changes = Changes::between(&report(&[], &["n2"]), &report(&[bad], &[]));
-        let json = serde_json::to_value(&changes).unwrap();
-        assert_eq!((&json["event"], &json["version"]), (&"audit_changes".into(), &1.into()));
-        assert_eq!(json["findings"][0]["kind"], "new");
-        assert_eq!(serde_json::from_value::<Changes>(json).unwrap(), changes);
-    }
-}
+mod tests;

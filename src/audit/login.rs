@@ -65,10 +65,12 @@ fn through_sudo(subject: &Subject<'_>, user: &str) -> Judgement {
     if given {
         return Judgement::note(format!("{message}, which the inventory gives")).seen(place, rule.text);
     }
+    // sudo passes by files whose names have a dot, or end in a tilde.
+    let rule_file = user.replace(['.', '~'], "_");
     Judgement::note(format!("{message}: runs without a person cannot answer")).seen(place, rule.text).remedy(
         format!(
             "write `sudo_password: {{env: SUDO_PASSWORD}}` to {} in {}, or on the host: \
-             `echo '{user} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/010-{user}`",
+             `echo '{user} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/010-{rule_file}`",
             subject.node.name,
             subject.inventory.path.display()
         ),
@@ -191,6 +193,10 @@ mod tests {
             ["note n1: sudo asks pi for a password: runs without a person cannot answer"]
         );
         assert!(asks.verdicts(&LOGIN)[0].remedy[0].contains("pi ALL=(ALL) NOPASSWD: ALL"));
+        for (user, file) in [("pi", "010-pi`"), ("maya.b~", "010-maya_b_`")] {
+            let asks = asks.clone().inspection("n1", |seen| seen.access.account.user = user.to_owned());
+            assert!(asks.verdicts(&LOGIN)[0].remedy[0].ends_with(&format!(" > /etc/sudoers.d/{file}")));
+        }
         let given = asks.inventory(|inventory| {
             inventory.nodes[0].login.sudo_password = Some(SecretSource::Env("SUDO_PASSWORD".to_owned()));
         });

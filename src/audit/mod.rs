@@ -31,6 +31,7 @@ pub(crate) mod world;
 pub use case::{Case, Subject};
 pub use compare::{CHANGES_VERSION, Change, ChangeKind, Changes, NodeChange, NodeChanged};
 pub use deep::Deep;
+pub(crate) use reach::OVERLAY;
 pub use report::{AUDIT_VERSION, AuditedNode, PathMtu, Protocol, Reach, ReadError, Report, Try, TryResult};
 pub(crate) use swarm::PLACES;
 pub use verdict::{Evidence, Judgement, Severity, Verdict};

@@ -50,7 +50,7 @@ pub(crate) fn wanted(inventory: &Inventory, node: &NodeName) -> Wanted {
 }
 
 /// The server that a share is mounted from; none where it is not reached by TCP.
-fn server_of(inventory: &Inventory, share: &Share, mount: &ShareMount) -> Option<Server> {
+pub(super) fn server_of(inventory: &Inventory, share: &Share, mount: &ShareMount) -> Option<Server> {
     let address = desire::reached_at(inventory.node(&share.server)?);
     let option = |name: &str| mount.options.iter().rev().find_map(|option| option.strip_prefix(name));
     if option("proto=").is_some_and(|proto| !proto.starts_with("tcp")) {

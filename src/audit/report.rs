@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::reach::OVERLAY;
 use super::verdict::{Severity, Verdict};
 use crate::inventory::model::{NodeName, Role};
 use crate::mask::masked;
@@ -139,6 +140,13 @@ pub struct Try {
     pub result: TryResult,
 }
 
+impl Try {
+    /// Which way it was tried, as the evidence of a finding about it says.
+    pub(crate) fn way(&self) -> String {
+        format!("{} to {}, {}/{}", self.from, self.address, self.port, self.protocol)
+    }
+}
+
 /// A transport protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -181,6 +189,23 @@ pub struct PathMtu {
     pub bytes: Option<u32>,
     /// Bytes that the sender's own interface takes.
     pub interface: u32,
+}
+
+/// What plain Ethernet takes, and overlay networks send.
+pub(super) const ETHERNET: u32 = 1500;
+
+impl PathMtu {
+    /// Which way they were sent, as the evidence of a finding about it says.
+    pub(crate) fn way(&self) -> String {
+        format!("{} to {}, {OVERLAY}/udp", self.from, self.to)
+    }
+
+    /// How bad it is that packets get lost which the sender's interface takes; none where none do.
+    pub(crate) fn loss(&self) -> Option<Severity> {
+        let bytes = self.bytes.unwrap_or_default();
+        let severity = if bytes < self.interface.min(ETHERNET) { Severity::Error } else { Severity::Warning };
+        (bytes < self.interface).then_some(severity)
+    }
 }
 
 #[cfg(test)]

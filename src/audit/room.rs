@@ -32,7 +32,7 @@ const WANTED: &[(&str, u64)] = &[
 /// A small file system need not have more than a quarter left.
 const PART: u64 = 4;
 
-/// The engine's data wherever else they are.
+/// The engine's data wherever else they are, and what is shared.
 const ELSEWHERE: u64 = GIB;
 
 /// Of all files that a file system takes, so many in a hundred shall be left.
@@ -44,10 +44,10 @@ pub(super) const DISK: Check = Check {
     family: Family::System,
     title: "free disk and inodes",
     explanation: "Images, packages, logs and the swarm's own state need room. What is asked is each local file system \
-        that holds /, /usr, /etc, /boot, /tmp, /var/lib, /var/log or the engine's data, by statvfs(3); network mounts are \
+        that holds /, /usr, /etc, /boot, /tmp, /var/lib, /var/log, the engine's data or what the host shares, by statvfs(3); network mounts are \
         never asked, since a dead server would never answer. Less than 16 MiB or 100 inodes, or a file system that is \
         read-only, is an error where packages or settings go: nothing can be installed or even remembered, and `skep up` \
-        refuses it. Less than each directory wants (1 GiB for the engine's data, 512 MiB for /usr and /var/lib, 64 MiB \
+        refuses it. Less than each directory wants (1 GiB for the engine's data and for each share that may be written to, 512 MiB for /usr and /var/lib, 64 MiB \
         for /boot, 5 MiB for /var/log, which is a small RAM disc on Armbian; of a small file system a quarter) or than 3 % of all inodes is a warning.",
     examine: |case| case.each(disks),
 };
@@ -71,7 +71,7 @@ fn disks(subject: &Subject<'_>) -> Vec<Judgement> {
             Judgement::unknown("no file system could be asked").seen("/proc/self/mountinfo", "nothing local"),
         ];
     }
-    let amiss: Vec<_> = room.disks.iter().filter_map(disk).collect();
+    let amiss: Vec<_> = room.disks.iter().filter_map(|room| disk(subject, room)).collect();
     if !amiss.is_empty() {
         return amiss;
     }
@@ -84,13 +84,14 @@ fn disks(subject: &Subject<'_>) -> Vec<Judgement> {
 }
 
 /// What is wrong with a file system.
-fn disk(disk: &Disk) -> Option<Judgement> {
+fn disk(subject: &Subject<'_>, disk: &Disk) -> Option<Judgement> {
     let told = |judgement: Judgement| judgement.seen(place(disk), left(disk));
     if let Some((cause, help)) = hopeless(disk) {
         return Some(told(Judgement::error(cause)).remedy(help));
     }
     // Of several that want the same, the first is meant.
-    let wants = disk.holds.iter().rev().map(|path| (path, wanted(path).min(disk.size / PART)));
+    let written = disk.holds.iter().rev().filter(|path| !is_only_read(subject, path));
+    let wants = written.map(|path| (path, wanted(path).min(disk.size / PART)));
     let (directory, wanted) = wants.max_by_key(|(_, wanted)| *wanted)?;
     let directory = directory.display();
     if disk.storage.read_only {
@@ -107,7 +108,7 @@ fn disk(disk: &Disk) -> Option<Judgement> {
     let (all, free) = disk.files.zip(disk.storage.free_files)?;
     (free < (all / 100 * FILES_PERCENT).max(LEAST_FILES)).then(|| {
         let at = disk.storage.directory.display();
-        told(Judgement::warning(format!("only {free} more files fit into {at} (inodes)")))
+        told(Judgement::warning(format!("only {free} inodes are left in {at}: each file takes one")))
             .remedy(format!("find the folder with the most: `du --inodes -xS {at} | sort -n | tail`"))
     })
 }
@@ -119,6 +120,15 @@ fn hopeless(disk: &Disk) -> Option<storage::Trouble> {
     let seen = [Storage { directory: one.clone(), ..disk.storage.clone() }];
     let needs_programs = disk.holds.iter().any(|path| path == Path::new("/var/lib"));
     storage::unusable(&seen).or_else(|| storage::noexec(&seen).filter(|_| needs_programs))
+}
+
+/// Whether it is looked at as a share alone, and one that nobody may write to.
+fn is_only_read(subject: &Subject<'_>, directory: &Path) -> bool {
+    let is_system = WANTED.iter().any(|(path, _)| directory == Path::new(path));
+    let mut shares = subject.serves().filter(|share| share.path == directory).peekable();
+    !is_system
+        && shares.peek().is_some()
+        && shares.all(|share| !share.options.iter().any(|option| option == "rw"))
 }
 
 fn wanted(directory: &Path) -> u64 {
@@ -226,6 +236,7 @@ mod tests {
     use super::*;
     use crate::facts::inspection::Room;
     use crate::facts::inspection::room::Swap;
+    use crate::inventory::model::{Owner, Place, Share};
 
     fn with(change: impl FnOnce(&mut Room)) -> Audited {
         single().inspection("n1", |inspection| change(&mut inspection.room))
@@ -284,7 +295,7 @@ mod tests {
             ),
             (
                 root(|disk| disk.storage.free_files = Some(20_000)),
-                Some("warning n1: only 20000 more files fit into / (inodes)"),
+                Some("warning n1: only 20000 inodes are left in /: each file takes one"),
             ),
             (root(|disk| disk.storage.free_files = None), None),
             (
@@ -306,6 +317,35 @@ mod tests {
         });
         assert_eq!(boot_read_only.said(&DISK), ["warning n1: /boot is read-only"]);
         assert_eq!(with(|room| room.disks.clear()).all(&DISK), ["unknown n1: no file system could be asked"]);
+    }
+
+    #[test]
+    fn room_for_shares() {
+        let shared = |option: &str, free: u64, size: u64| {
+            let share = Share {
+                name: "s".into(),
+                place: Place { line: 1, column: 1 },
+                server: "n1".into(),
+                path: "/srv/s".into(),
+                clients: vec!["10.0.0.0/8".into()],
+                options: vec![option.into(), "sync".into()],
+                owner: Owner { uid: 0, gid: 0 },
+                mode: 0o755,
+                mount: None,
+            };
+            let audited = also("/srv/s", free).inventory(|inventory| inventory.shares.push(share));
+            audited.inspection("n1", |inspection| inspection.room.disks[1].size = size)
+        };
+        let few = "warning n1: only 0 MiB are left in /srv/s, 1.0 GiB are wanted";
+        for (audited, expected) in [
+            (shared("rw", GIB, 40 * GIB), None),
+            (shared("rw", 0, 40 * GIB), Some(few)),
+            (shared("rw", MIB, 8 * MIB), Some("warning n1: only 1 MiB are left in /srv/s, 2 MiB are wanted")),
+            // A disc that is full for good, and on which nobody writes.
+            (shared("ro", 0, 40 * GIB), None),
+        ] {
+            assert_eq!(audited.said(&DISK).first().map(String::as_str), expected);
+        }
     }
 
     #[test]

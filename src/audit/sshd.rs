@@ -31,11 +31,12 @@ pub(super) const LOGIN: Check = Check {
     title: "sshd lets the login in",
     explanation: "An option of sshd that refuses the login locks skep out, and often its user too: `PermitRootLogin no` \
         where root logs in, `DenyUsers`, `AllowUsers`, `DenyGroups` and `AllowGroups` that leave the login out, \
-        `PubkeyAuthentication no`, `ForceCommand` and `ChrootDirectory`. sshd itself is asked for what its files come \
-        to for this login from this address (`sshd -T`), so that drop-ins and `Match` blocks count. They are read from \
+        `PubkeyAuthentication no`, `AuthenticationMethods` that are switched off, `ForceCommand` and \
+        `ChrootDirectory`. sshd itself is asked for what its files come to for this login from this address (`sshd -T`), so that drop-ins and `Match` blocks count. They are read from \
         disc and hold from sshd's next start on: a login that works today may fail after the next reboot, and so may \
-        all of them where sshd does not take its own settings at all. All of these are errors; it is unknown \
-        where another SSH server is in use.",
+        all of them where sshd does not take its own settings at all. All of these are errors; \
+        `AuthenticationMethods` that take a person at each login are a note, and it is unknown where another SSH server \
+        is in use.",
     examine: |case| case.each(|subject| [login(subject)]),
 };
 
@@ -113,6 +114,15 @@ const PLACE: &str = "sshd -T";
 /// What makes a changed option count.
 const RELOAD: &str = "then `sshd -t && systemctl reload ssh`";
 
+/// How an option is set. The first word on it counts, and Debian's file begins with its drop-ins: this one goes before those
+/// of images, and of skep, whose own file `skep up` writes whole.
+fn write(line: &str, option: &str) -> String {
+    format!(
+        "write `{line}` to /etc/ssh/sshd_config.d/00-local.conf, or first to /etc/ssh/sshd_config where that has no \
+         `Include` (`grep -rniE 'include|{option}' /etc/ssh/sshd_config*` shows both), {RELOAD}"
+    )
+}
+
 fn login(subject: &Subject<'_>) -> Judgement {
     let user = &subject.inspection.access.account.user;
     let options = match &subject.inspection.access.sshd {
@@ -132,7 +142,13 @@ fn login(subject: &Subject<'_>) -> Judgement {
             );
         }
     };
+    let file = subject.inventory.path.display();
     match refusal(subject, options) {
+        None if takes_a_person(subject, options) => Judgement::note(format!(
+            "sshd wants more of {user} than a key, and the inventory gives no password: runs without a person cannot answer"
+        ))
+        .seen(PLACE, seen(options, "authenticationmethods"))
+        .remedy(format!("write `password: {{env: SSH_PASSWORD}}` to {} in {file}", subject.node.name)),
         None => Judgement::ok(format!("sshd lets {user} in")).seen(PLACE, seen(options, "permitrootlogin")),
         Some(Refusal { option, cause, remedy }) => {
             Judgement::error(format!("from its next start on sshd refuses {user}: {cause}"))
@@ -223,15 +239,45 @@ fn by_kind(subject: &Subject<'_>, options: Options<'_>) -> Option<Refusal> {
             );
         }
     }
-    let password = subject.node.login.password.is_some();
-    if options.is("pubkeyauthentication", "no") && !password {
+    let key = !options.is("pubkeyauthentication", "no");
+    let keys_only = user == "root" && ["prohibit-password", "without-password"].contains(&root);
+    let takes = |option| !keys_only && !options.is(option, "no");
+    let (password, prompts) = (takes("passwordauthentication"), takes("kbdinteractiveauthentication"));
+    let given = subject.node.login.password.is_some();
+    if !key && !(given && (password || prompts)) {
+        let cause = if given { "no password is taken either" } else { "the inventory gives no password" };
         return refuse(
             "pubkeyauthentication",
-            "PubkeyAuthentication is no, and the inventory gives no password".to_owned(),
+            format!("PubkeyAuthentication is no, and {cause}"),
             "write `PubkeyAuthentication yes`".to_owned(),
         );
     }
+    // Whether a key, or somebody who types a password, is there is not known: only what is switched off is no way in.
+    let can = |method: &str| match method.split(':').next() {
+        Some("publickey") => key,
+        Some("password") => password,
+        Some("keyboard-interactive") => prompts,
+        _ => true,
+    };
+    let lists: Vec<_> = options.all("authenticationmethods").collect();
+    if !lists.is_empty() && !lists.iter().any(|list| list.split(',').all(can)) {
+        return refuse(
+            "authenticationmethods",
+            format!("AuthenticationMethods is `{}`, which are not all switched on", lists.join(" ")),
+            "write `AuthenticationMethods any`".to_owned(),
+        );
+    }
     None
+}
+
+/// Whether each way in has a question that the inventory cannot answer.
+fn takes_a_person(subject: &Subject<'_>, options: Options<'_>) -> bool {
+    let asks =
+        |method: &str| ["password", "keyboard-interactive"].iter().any(|kind| method.starts_with(kind));
+    let mut lists = options.all("authenticationmethods").peekable();
+    subject.node.login.password.is_none()
+        && lists.peek().is_some()
+        && lists.all(|list| list.split(',').any(asks))
 }
 
 /// Whether a pattern of `AllowUsers` or `DenyUsers` means this login; `unsure` where it asks for an address that is not
@@ -255,10 +301,7 @@ fn limits(subject: &Subject<'_>) -> Vec<Judgement> {
     let Some(options) = Options::of(subject) else { return Vec::new() };
     let low = |name: &str, least: u64| options.number(name).filter(|value| *value < least);
     let judge = |judgement: Judgement, option: &str, line: &str| {
-        judgement.seen(PLACE, seen(options, option)).remedy(format!(
-            "write `{line}` to /etc/ssh/sshd_config (`grep -rni {option} /etc/ssh/sshd_config*` shows where it is set), \
-             {RELOAD}"
-        ))
+        judgement.seen(PLACE, seen(options, option)).remedy(write(line, option))
     };
     let mut found = Vec::new();
     if let Some(sessions) = low("maxsessions", SESSIONS) {
@@ -323,7 +366,7 @@ fn jump(case: &Case<'_>, subject: &Subject<'_>) -> Option<Judgement> {
     Some(
         Judgement::error(format!("sshd does not let others through, and {behind} is reached that way"))
             .seen(PLACE, seen(options, option))
-            .remedy(format!("write `{line}` to /etc/ssh/sshd_config, {RELOAD}")),
+            .remedy(write(line, option)),
     )
 }
 
@@ -343,11 +386,12 @@ fn passwords(subject: &Subject<'_>) -> Option<Judgement> {
     if !by_password || !options.is("permitrootlogin", "yes") {
         return Some(Judgement::ok("root cannot log in with a password").seen(PLACE, place));
     }
-    Some(Judgement::note("root may log in with a password, which anybody may guess").seen(PLACE, place).remedy(
-        format!(
-            "once a key is installed, write `PermitRootLogin prohibit-password` to /etc/ssh/sshd_config, {RELOAD}"
-        ),
-    ))
+    let remedy = write("PermitRootLogin prohibit-password", "permitrootlogin");
+    Some(
+        Judgement::note("root may log in with a password, which anybody may guess")
+            .seen(PLACE, place)
+            .remedy(format!("once a key is installed, {remedy}")),
+    )
 }
 
 #[cfg(test)]

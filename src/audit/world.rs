@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::deep::Deep;
-use super::{Case, Check, Reach, Verdict};
+use super::{Case, Check, Reach, Severity, Verdict};
 use crate::facts::inspection::access::{Account, Sshd};
 use crate::facts::inspection::boot::Names;
 use crate::facts::inspection::network::{Link, Network, Route};
@@ -103,13 +103,22 @@ impl Audited {
             reach: self.reach.as_ref(),
             deep: self.deep.as_ref(),
         };
-        (check.examine)(&case)
+        let verdicts = (check.examine)(&case);
+        for verdict in &verdicts {
+            let bad = verdict.severity <= Severity::Warning;
+            let is_whole = !verdict.evidence.is_empty() && !verdict.remedy.is_empty();
+            assert!(
+                !bad || is_whole,
+                "{}: neither evidence nor remedy may be missing: {verdict:#?}",
+                check.id
+            );
+        }
+        verdicts
     }
 
     /// What a check says, without what is well: `error n1 n2: they have one machine-id`.
     pub(crate) fn said(&self, check: &Check) -> Vec<String> {
-        let amiss =
-            self.verdicts(check).into_iter().filter(|verdict| verdict.severity != super::Severity::Ok);
+        let amiss = self.verdicts(check).into_iter().filter(|verdict| verdict.severity != Severity::Ok);
         amiss.map(|verdict| line(&verdict)).collect()
     }
 

@@ -93,7 +93,10 @@ impl Identity {
     fn help(self, nodes: &[NodeName]) -> String {
         let by_hand = match self {
             Self::Machine => {
-                "on all but one, run `rm /etc/machine-id && systemd-machine-id-setup` and reboot".to_owned()
+                // systemd-machine-id-setup would take D-Bus's copy, or the ID that a virtual machine was given.
+                "on all but one, run `rm -f /var/lib/dbus/machine-id; tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id` \
+                 and reboot"
+                    .to_owned()
             }
             Self::Hostname => {
                 let last = &nodes[nodes.len() - 1];

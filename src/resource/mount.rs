@@ -125,14 +125,16 @@ impl Kind for Mount {
         let is = |state: &systemd::Properties, name: &str, value: &str| {
             state.get(name).is_some_and(|is| is == value)
         };
-        keys.iter()
-            .zip(units.iter().zip(states))
-            .map(|(at, (unit, state))| {
-                let mounted = table::at(&table, at);
+        let mounted: Vec<_> = keys.iter().map(|at| table::at(&table, at)).collect();
+        let stale = stale::are_stale(host, keys.iter().zip(&mounted).map(|(at, info)| info.as_ref().and(Some(at))));
+        let units = units.iter().zip(states);
+        units
+            .zip(mounted.into_iter().zip(stale))
+            .map(|((unit, state), (mounted, stale))| {
                 Ok(Observed {
                     text: host.read_text(file(unit))?,
                     enabled: is(&state, "UnitFileState", "enabled"),
-                    stale: mounted.is_some() && stale::is_stale(host, at),
+                    stale,
                     mounted,
                     reload_pending: is(&state, "NeedDaemonReload", "yes"),
                 })

@@ -9,12 +9,13 @@ pub(crate) fn trials() -> Vec<Test> {
 }
 
 const SHARE: &str = "shares:\n  shared:\n    server: n1\n    path: /srv/shared\n    clients: [10.0.0.0/8, 172.16.0.0/12]\n    \
-                     options: [rw, sync, no_subtree_check, all_squash, anonuid=1000, anongid=1000]\n    mount: {at: /mnt/shared}\n";
+                     options: [rw, sync, no_subtree_check, all_squash, anonuid=1000, anongid=1000]\n    mount: {at: /mnt/shared}\n  \
+                     small:\n    server: n1\n    path: /srv/small\n    clients: [10.0.0.0/8]\n    options: [rw, sync, no_subtree_check]\n";
 
 /// A verdict of one of these checks: its severity, ID, nodes and message in one line, and its remedies.
 type Said = (String, Vec<String>);
 
-/// What the checks of shares say, but for what is well.
+/// What the checks of shares and of room say, but for what is well.
 fn audit(bench: &Bench, options: &[&str]) -> Vec<Said> {
     let run = bench.skep(&[&["audit", "--json"], options].concat());
     let events = run.events();
@@ -22,9 +23,9 @@ fn audit(bench: &Bench, options: &[&str]) -> Vec<Said> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let list = |value: &Value| value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>();
     let verdicts = report["verdicts"].as_array().expect("an audit has verdicts");
-    let shares = verdicts
-        .iter()
-        .filter(|verdict| text(&verdict["check"]).starts_with("nfs-") && verdict["severity"] != "ok");
+    let is_ours = |check: &str| check.starts_with("nfs-") || check == "disk-space";
+    let shares =
+        verdicts.iter().filter(|verdict| is_ours(&text(&verdict["check"])) && verdict["severity"] != "ok");
     shares
         .map(|verdict| {
             assert!(!list(&verdict["remedy"]).is_empty(), "{verdict}");
@@ -51,7 +52,8 @@ fn shares() {
     let bench = Bench::with_engine("audit-nfs", 2);
     bench.inventory(&[("n1", "manager"), ("n2", "worker")], SHARE);
     let healthy = audit(&bench, &[]);
-    let worse: Vec<_> = healthy.iter().filter(|(line, _)| !line.starts_with("note ")).collect();
+    let worse: Vec<_> =
+        healthy.iter().filter(|(line, _)| !line.starts_with("note ") && line.contains(" nfs-")).collect();
     assert!(worse.is_empty(), "{worse:#?}");
 
     // On the server: files of other people, and a directory that is everybody's.
@@ -84,7 +86,11 @@ fn shares() {
     one(&said, &["error nfs-containers n2", "(sleep) uses /mnt/shared/web as /run/box"]);
 
     bench.lab().start_node("n1").unwrap();
-    bench.on("n1", "mkdir -p /run/volatile; mount -t tmpfs tmpfs /run/volatile");
+    bench.on(
+        "n1",
+        "mkdir -p /run/volatile /srv/small; mount -t tmpfs tmpfs /run/volatile
+         mount -t tmpfs -o size=8m tmpfs /srv/small; head -c 7M /dev/zero > /srv/small/filled",
+    );
     let said = audit(&bench, &["--wait", "30"]);
     for words in [
         &[
@@ -102,6 +108,7 @@ fn shares() {
         &["error nfs-access n1", "/srv may be written by everybody"],
         &["error nfs-access n1", "/etc holds the system's own secrets"],
         &["warning nfs-directories n1", "/srv/shared is for everybody to write"],
+        &["warning disk-space n1", "are left in /srv/small, 2 MiB are wanted"],
         &["error nfs-file-systems n1", "/run/volatile lies in memory"],
         &["error nfs-file-systems n1", "/srv/shared belongs on the disc of /srv/shared (/etc/fstab:"],
     ] {

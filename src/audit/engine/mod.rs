@@ -34,6 +34,12 @@ const FILE: &str = daemon::FILE;
 /// What an engine answers from.
 pub(super) const INFO: &str = "GET /info";
 
+/// What the engine's flags stand in.
+const UNIT: &str = "docker.service";
+
+/// How to find the file that a flag stands in.
+const WHERE: &str = "`systemctl cat docker` shows where it stands";
+
 /// What an engine that answers tells.
 fn running<'a>(subject: &Subject<'a>) -> Option<&'a Running> {
     match &subject.facts().engine {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_json::{Map, Value};
 
-use super::{flags, options, source_of};
+use super::{UNIT, WHERE, flags, options, source_of};
 use crate::audit::{Case, Check, Family, Judgement, Subject};
 use crate::inventory::model::NodeName;
 use crate::swarm::advertise;
@@ -102,18 +102,23 @@ fn firewall(subject: &Subject<'_>) -> Judgement {
     let remove = |name: &str| {
         format!("take `{name}` out of {}, unless rules of your own do the same", source_of(subject, name))
     };
-    if flags(subject, "--iptables").any(|value| value == "false") {
-        return Judgement::warning(
+    for (flag, name, lost) in [
+        (
+            "--iptables",
+            "iptables",
             "the engine sets up no packet filter: published ports and the routing mesh do not work",
-        )
-        .seen("docker.service", "--iptables=false")
-        .remedy("take `--iptables=false` out of its unit: `systemctl cat docker` shows where it stands");
-    }
-    for (name, lost) in [
-        ("iptables", "the engine sets up no packet filter: published ports and the routing mesh do not work"),
-        ("ip-forward", "the engine does not turn forwarding on: containers reach nothing"),
-        ("ip-masq", "the engine does not hide containers behind the host: they reach nothing outside"),
+        ),
+        ("--ip-forward", "ip-forward", "the engine does not turn forwarding on: containers reach nothing"),
+        (
+            "--ip-masq",
+            "ip-masq",
+            "the engine does not hide containers behind the host: they reach nothing outside",
+        ),
     ] {
+        if flags(subject, flag).last() == Some("false") {
+            let remedy = format!("take `{flag}=false` out of its unit: {WHERE}");
+            return Judgement::warning(lost).seen(UNIT, format!("{flag}=false")).remedy(remedy);
+        }
         if off(name) {
             return seen(Judgement::warning(lost), name).remedy(remove(name));
         }

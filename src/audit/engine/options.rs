@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{FILE, INFO, file, flags, is_installed, restart, running, unread};
+use super::{FILE, INFO, UNIT, WHERE, file, flags, is_installed, restart, running, source_of, unread};
 use crate::audit::{Check, Family, Judgement, Subject};
 use crate::mask::masked;
 use crate::resource::Kind;
@@ -17,7 +17,8 @@ pub(in crate::audit) const OPTIONS: Check = Check {
     explanation: "An engine that cannot read /etc/docker/daemon.json does not start again, so that a typo waits for the next \
         reboot: a file that is no JSON is an error, told with its line, and an option that no engine knows is a warning, since \
         dockerd refuses to start with it. So is a `data-root` other than where the running engine has its data. `live-restore` and `firewall-backend: nftables` are errors, because a swarm refuses \
-        both (moby, daemon/config/config_linux.go). A file that lacks what `engine.options` wants, or that is younger than \
+        both (moby, daemon/config/config_linux.go). So is an option that is a flag of the engine as well: dockerd starts with \
+        neither. A file that lacks what `engine.options` wants, or that is younger than \
         the engine that runs, is a warning: what is written there does not hold yet. The file and its age are read, and what \
         the engine tells of itself. `skep up` merges the inventory's options in and restarts the engine.",
     examine: |case| case.each(options),
@@ -33,6 +34,7 @@ fn options(subject: &Subject<'_>) -> Option<Judgement> {
         return Some(Judgement::error(problem.message).seen(FILE, excerpt(observed)).remedy(problem.help));
     }
     let told = refused_at_run_time(subject)
+        .or_else(|| told_twice(subject))
         .or_else(|| unknown(observed))
         .or_else(|| moved_data(subject, observed))
         .or_else(|| lacking(subject, observed, wanted));
@@ -95,6 +97,36 @@ fn refused_at_run_time(subject: &Subject<'_>) -> Option<Judgement> {
             .remedy(
                 "take `--firewall-backend` out of its unit: `systemctl cat docker` shows where it stands",
             ),
+    )
+}
+
+/// An option that is, or is about to be, both in the file and a flag. `hosts` has a check of its own.
+fn told_twice(subject: &Subject<'_>) -> Option<Judgement> {
+    const PAIRS: &[(&str, &str)] = &[
+        ("--bip", "bip"),
+        ("--log-driver", "log-driver"),
+        ("--log-opt", "log-opts"),
+        ("--firewall-backend", "firewall-backend"),
+        ("--default-address-pool", "default-address-pools"),
+        ("--tls", "tls"),
+        ("--tlsverify", "tlsverify"),
+        ("--live-restore", "live-restore"),
+        ("--iptables", "iptables"),
+        ("--ip-forward", "ip-forward"),
+        ("--ip-masq", "ip-masq"),
+    ];
+    let options = super::options(subject);
+    let mut both = PAIRS.iter().filter(|(_, name)| options.contains_key(*name));
+    let (flag, name, value) =
+        both.find_map(|(flag, name)| Some((*flag, *name, flags(subject, flag).next()?)))?;
+    let place = source_of(subject, name);
+    Some(
+        Judgement::error(format!(
+            "`{name}` keeps the engine from starting: {place} sets it, and its unit has `{flag}` already"
+        ))
+        .seen(place.as_ref(), name)
+        .seen(UNIT, format!("{flag}={value}"))
+        .remedy(format!("take `{flag}` out of its unit ({WHERE}), or `{name}` out of {place}")),
     )
 }
 

@@ -42,16 +42,19 @@ fn forwarding(target: &Target<'_>) -> Vec<Judgement> {
         (None, _) => (Judgement::unknown("whether packets are forwarded is not to be seen"), None),
         (Some("0"), _) if works => (
             Judgement::warning("packets are not forwarded, so that containers are cut off"),
-            Some("skep up, or on the host: sysctl -w net.ipv4.ip_forward=1"),
+            Some("skep up, or on the host, until its next boot: sysctl -w net.ipv4.ip_forward=1"),
         ),
         (Some("0"), _) => (Judgement::note("packets are not forwarded yet; `skep up` changes that"), None),
         (_, Some("0")) => (
             Judgement::warning("packets between containers of one bridge pass iptables by"),
-            Some("on the host: sysctl -w net.bridge.bridge-nf-call-iptables=1"),
+            Some(
+                "on the host, until its next boot: sysctl -w net.bridge.bridge-nf-call-iptables=1; \
+                  `grep -rs bridge-nf /etc/sysctl*` shows what switches it off",
+            ),
         ),
         (_, None) if works && target.has("BRIDGE_NETFILTER") => (
             Judgement::warning("br_netfilter is not loaded, which the networks of a swarm need"),
-            Some("skep up, or on the host: modprobe br_netfilter"),
+            Some("skep up, or on the host, until its next boot: modprobe br_netfilter"),
         ),
         (_, None) if target.has("BRIDGE_NETFILTER") => {
             (Judgement::note("br_netfilter is not loaded yet; `skep up` loads it"), None)

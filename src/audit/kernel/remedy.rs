@@ -39,9 +39,15 @@ fn modules_of(running: &Running<'_>, release: &str) -> String {
         () if !running.kernel.modules_installed => {
             format!("reboot: /lib/modules/{release} is gone, so a newer kernel has been installed")
         }
-        () if system.id == "ubuntu" => format!("apt-get install linux-modules-extra-{release}"),
+        () if has_ubuntus_kernels(system) => format!("apt-get install linux-modules-extra-{release}"),
         () => format!("apt-get install --reinstall {}", image_of(system, release)),
     }
+}
+
+/// Whether its kernels are Ubuntu's, as those of systems made from it are; Armbian brings its own.
+fn has_ubuntus_kernels(system: &System) -> bool {
+    system.variant.as_deref() != Some("Armbian")
+        && (system.id == "ubuntu" || system.ubuntu_codename.is_some())
 }
 
 /// The package that the running kernel comes from.
@@ -64,7 +70,7 @@ fn kernel_of(system: &System, release: &str) -> String {
             return "apt-get update && apt-get full-upgrade && reboot".to_owned();
         }
         _ if release.contains("raspi") => "linux-raspi".to_owned(),
-        _ if system.id == "ubuntu" => "linux-generic".to_owned(),
+        _ if has_ubuntus_kernels(system) => "linux-generic".to_owned(),
         _ => format!("linux-image-{}", system.architecture),
     };
     format!("apt-get install {newest} && reboot")

@@ -139,6 +139,7 @@ fn the_remedy_is_the_package_of_that_system() {
     let on = |support, id: &str, variant: Option<&str>, release: &str, modules: bool| {
         let audited = with(support, &["VXLAN"]).facts("n1", |facts| {
             facts.system.id = id.to_owned();
+            facts.system.ubuntu_codename = (id == "linuxmint").then(|| "noble".to_owned());
             facts.system.variant = variant.map(str::to_owned);
             facts.kernel.release = release.to_owned();
             let inspection = facts.inspection.as_mut().unwrap();
@@ -161,11 +162,20 @@ fn the_remedy_is_the_package_of_that_system() {
             "apt-get install --reinstall linux-image-current-rockchip64",
         ),
         (
+            on(gone, "ubuntu", Some("Armbian"), "6.12.58-current-rockchip64", true),
+            "apt-get install --reinstall linux-image-current-rockchip64",
+        ),
+        (
+            on(gone, "linuxmint", None, "6.8.0-31-generic", true),
+            "apt-get install linux-modules-extra-6.8.0-31-generic",
+        ),
+        (
             on(gone, "debian", None, "6.1.0-9-amd64", false),
             "reboot: /lib/modules/6.1.0-9-amd64 is gone, so a newer kernel has been installed",
         ),
         (on(lacks, "debian", None, "6.1.0-fc", true), "apt-get install linux-image-amd64 && reboot"),
         (on(lacks, "ubuntu", None, "6.8.0-31-generic", true), "apt-get install linux-generic && reboot"),
+        (on(lacks, "linuxmint", None, "6.8.0-31-generic", true), "apt-get install linux-generic && reboot"),
         (on(lacks, "ubuntu", None, "6.8.0-1005-raspi", true), "apt-get install linux-raspi && reboot"),
         (
             on(lacks, "debian", Some("Raspberry Pi OS"), "6.6.31+rpt-rpi-v8", true),

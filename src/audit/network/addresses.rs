@@ -27,10 +27,12 @@ fn examine(case: &Case<'_>) -> Vec<Verdict> {
     for subject in case.subjects() {
         chosen.extend(super::address(&subject).map(|address| (subject.node.name.clone(), address)));
     }
-    verdicts.extend(
-        advertise::apart(&chosen)
-            .map(|Finding { nodes, message, help }| Judgement::warning(message).remedy(help).about(nodes)),
-    );
+    verdicts.extend(advertise::apart(&chosen).map(|Finding { nodes, message, help }| {
+        let seen = |judgement: Judgement, (node, address): (&NodeName, &Address)| {
+            judgement.seen(format!("interfaces of {node}"), address.to_string())
+        };
+        chosen.iter().fold(Judgement::warning(message).remedy(help), seen).about(nodes)
+    }));
     verdicts
 }
 

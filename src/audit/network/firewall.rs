@@ -47,7 +47,7 @@ fn judge(subject: &Subject<'_>) -> Judgement {
     .seen("packet filters", "none of ufw, firewalld, nftables and netfilter-persistent is on");
     let command = match among {
         Some(net) if !net.starts_with(&ip.to_string()) => {
-            format!("`iptables -I INPUT -p udp --dport 4789 ! -s {net} -j DROP`, for each port of the swarm")
+            format!("`iptables -I INPUT -p udp --dport 4789 ! -s {net} -j DROP`, for each port of the swarm, until its next boot; ufw or nftables would keep it")
         }
         _ => "let only the other nodes in: `ufw allow OpenSSH; ufw allow from NODE; ufw enable`, NODE each of them".to_owned(),
     };

@@ -12,7 +12,7 @@ mod opening;
 mod ports;
 
 pub(super) use addresses::ADDRESSES;
-pub(super) use bridges::{BRIDGE_NETWORKS, DEFAULT_ROUTE};
+pub(super) use bridges::{BRIDGE_NETWORKS, DEFAULT_ROUTE, neighbour};
 pub(super) use firewall::FIREWALL;
 pub(super) use forwarding::{IP_FORWARDING, IPV6_ADVERTISEMENTS};
 pub(super) use links::LINKS;

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use super::{culprit, link, list};
 use crate::audit::reach::OVERLAY;
+use crate::audit::report::ETHERNET;
 use crate::audit::{
     Case, Check, Family, Judgement, PathMtu, Protocol, Reach, Severity, Subject, TryResult, Verdict,
 };
+use crate::facts::inspection::network::Link;
 use crate::inventory::model::NodeName;
 
 /// Sizes of packets.
@@ -24,9 +26,6 @@ pub(in crate::audit) const MTU: Check = Check {
                   to give overlay networks a smaller one when they are made.",
     examine,
 };
-
-/// What plain Ethernet takes, and overlay networks send.
-const ETHERNET: u32 = 1500;
 
 /// What VXLAN adds to a packet.
 const VXLAN: u32 = 50;
@@ -66,9 +65,7 @@ fn is_open(reach: &Reach, path: &PathMtu) -> bool {
 }
 
 fn lossy<'r>(path: &'r PathMtu) -> Option<Lossy<'r>> {
-    let bytes = path.bytes.unwrap_or_default();
-    let severity = if bytes < path.interface.min(ETHERNET) { Severity::Error } else { Severity::Warning };
-    (bytes < path.interface).then_some(Lossy { path, severity })
+    path.loss().map(|severity| Lossy { path, severity })
 }
 
 /// One verdict for the node that all of it is about, else one for each pair.
@@ -115,10 +112,7 @@ fn verdict(
     let mut judgement = Judgement::new(severity, message);
     for Lossy { path, .. } in lossy {
         let arrives = path.bytes.map_or("none arrives".to_owned(), |bytes| format!("{bytes} bytes arrive"));
-        judgement = judgement.seen(
-            format!("{} to {}, {OVERLAY}/udp", path.from, path.to),
-            format!("{arrives}, the interface takes {}", path.interface),
-        );
+        judgement = judgement.seen(path.way(), format!("{arrives}, the interface takes {}", path.interface));
     }
     remedies(case, lossy, least).fold(judgement, Judgement::remedy).about(nodes)
 }
@@ -129,13 +123,13 @@ fn remedies(case: &Case<'_>, lossy: &[&Lossy<'_>], least: u32) -> impl Iterator<
     let raise = receiver(case, lossy).and_then(|(name, takes, sent)| {
         let subject = case.subjects().find(|subject| subject.node.name == *name)?;
         let link = link(&subject)?;
-        Some(format!("on {name}, whose {link} takes {takes} bytes only: `ip link set dev {link} mtu {sent}`"))
+        Some(format!("on {name}, whose {link} takes {takes} bytes only: {}", set(&subject, link, sent)))
     });
     let senders: BTreeSet<&NodeName> = lossy.iter().map(|lossy| &lossy.path.from).collect();
     let links = case.subjects().filter(|subject| senders.contains(&subject.node.name));
     let commands: Vec<String> = links
         .filter_map(|subject| {
-            Some(format!("on {}: `ip link set dev {} mtu {least}`", subject.node.name, link(&subject)?))
+            Some(format!("on {}: {}", subject.node.name, set(&subject, link(&subject)?, least)))
         })
         .filter(|_| least > 0)
         .collect();
@@ -157,6 +151,26 @@ fn receiver<'r>(case: &Case<'r>, lossy: &[&Lossy<'r>]) -> Option<(&'r NodeName, 
     let (name, sent) = (&first.path.to, lossy.iter().map(|lossy| lossy.path.interface).min()?);
     let takes = paths.iter().filter(|path| path.from == *name).map(|path| path.interface).max()?;
     (takes < sent && rest.iter().all(|lossy| lossy.path.to == *name)).then_some((name, takes, sent))
+}
+
+/// How an interface is given a size, and what keeps it where one known service manages the host's networks.
+fn set(subject: &Subject<'_>, link: &str, mtu: u32) -> String {
+    let is_wireless = |other: &Link| other.name == link && other.wireless;
+    let keeps = match &subject.inspection.boot.networks[..] {
+        [only] if only == "NetworkManager.service" => {
+            let wireless = subject.inspection.network.links.iter().any(is_wireless);
+            let kind = if wireless { "802-11-wireless" } else { "802-3-ethernet" };
+            format!(
+                "; `nmcli connection modify \"$(nmcli -g GENERAL.CONNECTION device show {link})\" {kind}.mtu {mtu}` keeps it"
+            )
+        }
+        [only] if only == "systemd-networkd.service" => format!(
+            "; `MTUBytes={mtu}` below [Link] in a drop-in of its .network file (`networkctl status {link}` names that) \
+             keeps it"
+        ),
+        _ => String::new(),
+    };
+    format!("`ip link set dev {link} mtu {mtu}`, until its next boot{keeps}")
 }
 
 fn overlay(mtu: u32) -> String {
@@ -189,7 +203,7 @@ fn alone(subject: &Subject<'_>, reach: &Reach, measured: &[&PathMtu]) -> Option<
                 "{link} takes packets of {mtu} bytes, and overlay networks send 1500"
             ))
             .remedy(overlay(mtu))
-            .remedy(format!("on {name}, where the link takes more: `ip link set dev {link} mtu 1500`")),
+            .remedy(format!("on {name}, where the link takes more: {}", set(subject, link, ETHERNET))),
         ),
         _ => seen(Judgement::ok(format!("packets of {mtu} bytes arrive in one piece"))),
     })

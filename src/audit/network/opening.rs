@@ -27,7 +27,7 @@ pub(super) fn open(subject: &Subject<'_>, from: IpAddr, port: u16, protocol: Pro
             chain.as_deref().unwrap_or("inet filter input")
         ),
         Some(FilterKind::Iptables) => format!("on {node}: `{iptables} && netfilter-persistent save`"),
-        None => format!("on {node}: `{iptables}`"),
+        None => format!("on {node}: `{iptables}`, until its next boot"),
     }
 }
 

@@ -13,9 +13,9 @@ pub(in crate::audit) const PORTS: Check = Check {
     title: "ports between the nodes",
     explanation: "Managers are asked for control on 2377/tcp, all nodes gossip on 7946/tcp and 7946/udp and send the \
                   packets of overlay networks to 4789/udp (docs.docker.com, \"Open protocols and ports between the \
-                  hosts\"), and clients of a share ask its server on 2049/tcp. Each of these is tried from each node \
-                  that needs it to each node that has it, at the address that the nodes use among themselves: a \
-                  connection, or a datagram that the other node has to notice behind its own packet filter. Nothing \
+                  hosts\"), and clients of a share ask its server on 2049/tcp, or the port of its `mount.options`. Each \
+                  of these is tried from each node that needs it to each node that has it, at the address that the \
+                  nodes use among themselves: a connection, or a datagram that the other node has to notice behind its own packet filter. Nothing \
                   has to listen there: the agents see what arrives whether or not an engine runs. What does not come \
                   through is an error, since the swarm or the share cannot work without. Where the target resets a \
                   connection that never arrived, or another computer says so, a filter refuses it; silence is a filter \
@@ -118,12 +118,11 @@ fn untried(port: Port, tries: &[&Try]) -> Judgement {
 }
 
 fn evidence(judgement: Judgement, tried: &Try) -> Judgement {
-    let Try { from, address, port, protocol, result, .. } = tried;
-    let words = match result {
+    let words = match &tried.result {
         TryResult::Open => "it arrives",
         TryResult::Blocked(words) | TryResult::Untried(words) => words,
     };
-    judgement.seen(format!("{from} to {address}, {port}/{protocol}"), words)
+    judgement.seen(tried.way(), words)
 }
 
 /// What all of the tries came to, in few words.

@@ -14,7 +14,7 @@ pub(in crate::audit) const ANSWERS: Check = Check {
     family: Family::Nfs,
     title: "file servers",
     explanation: "Each node that mounts a share calls the empty procedure (NULL) of the share's server on TCP port 2049, in \
-        NFS versions 4 and 3, and waits three seconds: no mount is touched, so that a dead server keeps nobody waiting. \
+        NFS versions 4 and 3, and waits three seconds: no mount is used for that, so that a dead server keeps nobody waiting. \
         The answers tell a host that is off or behind a firewall (no answer), one on which nothing listens (refused), a \
         server that hangs (it takes the connection and says nothing), and one that lacks the version that the share is \
         mounted with. Whatever touches a mount of a dead server waits until it is back, so each of these is an error; it \

@@ -143,6 +143,7 @@ fn as_found(place: &Place, wanted: Rights, options: &Effective) -> Option<Judgem
             Found::Absent => Some(Judgement::note(format!("{path} is not there yet")).remedy(SKEP_UP)),
             Found::Other => Some(
                 Judgement::error(format!("{path} shall be shared, and is no directory"))
+                    .seen(place.real.display().to_string(), "is no directory")
                     .remedy(format!("ls -l {path}; move it away, then `{SKEP_UP}`")),
             ),
             Found::Failed(cause) => Some(Judgement::unknown(format!("{path} cannot be looked at: {cause}"))),

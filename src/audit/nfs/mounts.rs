@@ -71,7 +71,7 @@ fn missing(subject: &Subject<'_>, share: &Share, mount: &ShareMount, rows: &[&Ro
             let judgement = Judgement::error(format!(
                 "files lie in {at}, which the mount would hide, so `{SKEP_UP}` does not mount it"
             ));
-            let remedy = format!("mv {at} {at}.before && {SKEP_UP}");
+            let remedy = format!("on {}: `mv {at} {at}.before`, then here `{SKEP_UP}`", subject.node.name);
             return Some(
                 judgement.seen(at.to_string(), "not empty").remedy(format!("ls -A {at}")).remedy(remedy),
             );
@@ -79,6 +79,7 @@ fn missing(subject: &Subject<'_>, share: &Share, mount: &ShareMount, rows: &[&Ro
         Some(Found::Other) => {
             return Some(
                 Judgement::error(format!("{at} shall be a mount point, and is no directory"))
+                    .seen(at.to_string(), "is no directory")
                     .remedy(format!("ls -l {at}")),
             );
         }

@@ -29,6 +29,7 @@ fn examine(case: &Case<'_>) -> Vec<Verdict> {
             Some(match used {
                 Ok(used) => judge(subject, share, mount, used),
                 Err(why) => Judgement::error(format!("{} could not be used: {why}", mount.at.display()))
+                    .seen(mount.at.display().to_string(), why)
                     .remedy(format!("systemctl status nfs-server   # on {}", share.server)),
             })
         });

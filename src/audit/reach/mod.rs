@@ -14,6 +14,4 @@ const CONTROL: u16 = crate::swarm::PORT;
 /// Gossip among all nodes (docs.docker.com, "Open protocols and ports between the hosts").
 const GOSSIP: u16 = 7946;
 /// Overlay networks: VXLAN (RFC 7348).
-pub(super) const OVERLAY: u16 = 4789;
-/// NFS from version 4 on needs no other (RFC 7530).
-const NFS: u16 = 2049;
+pub(crate) const OVERLAY: u16 = 4789;

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::{CONTROL, GOSSIP, NFS, OVERLAY};
+use super::{CONTROL, GOSSIP, OVERLAY};
+use crate::audit::nfs::server_of;
 use crate::audit::{PathMtu, Protocol, Reach, Try, TryResult};
 use crate::inventory::model::{Inventory, NodeName, Role};
+use crate::plan::desire;
 use crate::wire::Body;
 use crate::wire::reach::{Connection, Heard, Knock, Leads, Packets, Peer, Probe, Sent};
 
@@ -97,7 +99,8 @@ impl Trial {
 
     /// What all nodes are to listen for.
     pub(super) fn listen(&self) -> Body {
-        Body::Listen { token: self.token, tcp: vec![CONTROL, GOSSIP, NFS] }
+        let tcp: BTreeSet<u16> = self.pairs.iter().flat_map(|pair| &pair.tcp).map(|tcp| tcp.port).collect();
+        Body::Listen { token: self.token, tcp: tcp.into_iter().collect() }
     }
 
     /// It cannot be told what arrives there.
@@ -180,20 +183,21 @@ impl Trial {
 /// from.
 fn pairs(inventory: &Inventory, from: (usize, &Party), to: (usize, &Party)) -> Vec<Pair> {
     let is_manager = inventory.node(&to.1.node).is_some_and(|node| node.role == Role::Manager);
-    let is_client = inventory.shares.iter().any(|share| {
-        share.server == to.1.node && share.mount.as_ref().is_some_and(|mount| mount.on.contains(&from.1.node))
-    });
+    // NFS from version 4 on needs one port only (RFC 7530): 2049, or the one of the mount's options.
+    let served = desire::mounts(inventory, &from.1.node).filter(|(share, _)| share.server == to.1.node);
+    let nfs: BTreeSet<u16> =
+        served.filter_map(|(share, mount)| Some(server_of(inventory, share, mount)?.port)).collect();
     let mut swarm = Pair::new(from.0, to.0, to.1.address);
     swarm.tcp.extend(is_manager.then(|| Tcp::new(CONTROL)));
     swarm.tcp.push(Tcp::new(GOSSIP));
     swarm.udp.extend([GOSSIP, OVERLAY].map(|port| Udp { port, refusal: None, arrived: false }));
     swarm.packets = true;
     let mut pairs = vec![swarm];
-    if is_client && to.1.serves_at != to.1.address {
+    if !nfs.is_empty() && to.1.serves_at != to.1.address {
         pairs.push(Pair::new(from.0, to.0, to.1.serves_at));
     }
-    if is_client && let Some(last) = pairs.last_mut() {
-        last.tcp.push(Tcp::new(NFS));
+    if let Some(last) = pairs.last_mut() {
+        last.tcp.extend(nfs.into_iter().map(Tcp::new));
     }
     pairs
 }

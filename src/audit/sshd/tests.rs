@@ -102,6 +102,69 @@ fn logins_that_sshd_refuses() {
 }
 
 #[test]
+fn ways_in_that_are_switched_off() {
+    let refused =
+        |user: &str, cause: &str| format!("error n1: from its next start on sshd refuses {user}: {cause}");
+    let no_key = ("pubkeyauthentication", "no");
+    let no_password = ("passwordauthentication", "no");
+    // Prompts are switched off by the usual options.
+    let closed = "PubkeyAuthentication is no, and no password is taken either";
+    let root = |value: &str| password(set(&[no_key, ("permitrootlogin", value)], "root", &["root"]));
+    assert_eq!(password(pi(&[no_key, no_password])).said(&LOGIN), [refused("pi", closed)]);
+    assert_eq!(root("prohibit-password").said(&LOGIN), [refused("root", closed)]);
+    assert_eq!(root("yes").said(&LOGIN), [""; 0]);
+    let prompts = ("kbdinteractiveauthentication", "yes");
+    assert_eq!(password(pi(&[no_key, no_password, prompts])).said(&LOGIN), [""; 0]);
+    let methods = |methods: &'static str| ("authenticationmethods", methods);
+    for (options, lists) in [
+        (vec![methods("publickey,password"), no_password], "publickey,password"),
+        (vec![methods("publickey"), no_key], "publickey"),
+        (vec![methods("publickey,keyboard-interactive:pam")], "publickey,keyboard-interactive:pam"),
+        (vec![methods("password publickey,password"), no_password], "password publickey,password"),
+    ] {
+        let cause = format!("AuthenticationMethods is `{lists}`, which are not all switched on");
+        assert_eq!(password(pi(&options)).said(&LOGIN), [refused("pi", &cause)]);
+    }
+    // A key may be in an agent or a file, and an alternative will do.
+    for lists in [
+        "any",
+        "publickey",
+        "publickey,password",
+        "publickey,password keyboard-interactive",
+        "gssapi-with-mic",
+    ] {
+        assert_eq!(password(pi(&[methods(lists)])).said(&LOGIN), [""; 0], "{lists}");
+    }
+    for lists in ["any", "publickey,publickey", "publickey,password publickey"] {
+        assert_eq!(pi(&[methods(lists)]).said(&LOGIN), [""; 0], "{lists}");
+    }
+    for lists in ["publickey,password", "password publickey,password"] {
+        let audited = pi(&[methods(lists)]);
+        assert_eq!(
+            audited.said(&LOGIN),
+            [
+                "note n1: sshd wants more of pi than a key, and the inventory gives no password: runs without a person cannot answer"
+            ]
+        );
+        assert_eq!(
+            audited.verdicts(&LOGIN)[0].remedy,
+            ["write `password: {env: SSH_PASSWORD}` to n1 in cluster.yml"]
+        );
+    }
+}
+
+/// Debian's own file begins with its drop-ins, and the first word counts.
+#[track_caller]
+fn is_written_where_it_counts(audited: &Audited, check: &Check, line: &str, option: &str) {
+    let remedy = &audited.verdicts(check)[0].remedy[0];
+    assert!(
+        remedy.contains(&format!("write `{line}` to /etc/ssh/sshd_config.d/00-local.conf, or ")),
+        "{remedy}"
+    );
+    assert!(remedy.contains(&format!("`grep -rniE 'include|{option}' /etc/ssh/sshd_config*`")), "{remedy}");
+}
+
+#[test]
 fn what_is_not_known_is_no_refusal() {
     for options in [("allowusers", "pi@10.0.0.0/8"), ("denyusers", "pi@192.168.2.0/24")] {
         let audited = pi(&[options]).inspection("n1", |seen| seen.access.connection.client.clear());
@@ -148,6 +211,9 @@ fn limits_that_are_too_low() {
         (("maxauthtries", "1"), "warning n1: MaxAuthTries 1 ends a login after so many keys, right or wrong"),
     ] {
         assert_eq!(pi(&[option]).all(&LIMITS), [expected]);
+        if option.0 == "maxsessions" {
+            is_written_where_it_counts(&pi(&[option]), &LIMITS, "MaxSessions 10", option.0);
+        }
     }
     for option in [("maxsessions", "4"), ("persourcemaxstartups", "none"), ("logingracetime", "0")] {
         assert_eq!(pi(&[option]).said(&LIMITS), [""; 0], "{option:?}");
@@ -183,6 +249,8 @@ fn jump_hosts_let_others_through() {
                 ["error n1: sshd does not let others through, and n2 is reached that way"]
             );
         }
+        let cut = through(hop, &[("permitopen", "nas:22")]);
+        is_written_where_it_counts(&cut, &JUMP, "PermitOpen any", "permitopen");
         assert_eq!(through(hop, &[("allowtcpforwarding", "local")]).said(&JUMP), [""; 0]);
     }
     assert_eq!(through("elsewhere", &[("allowtcpforwarding", "no")]).all(&JUMP), [""; 0]);
@@ -206,4 +274,6 @@ fn passwords_of_root() {
         ];
         assert_eq!(pi(&options).all(&PASSWORDS), [expected], "{options:?}");
     }
+    let line = "PermitRootLogin prohibit-password";
+    is_written_where_it_counts(&pi(&[("permitrootlogin", "yes")]), &PASSWORDS, line, "permitrootlogin");
 }

@@ -81,7 +81,7 @@ fn severity(standing: &Standing) -> Severity {
 }
 
 /// What the engine calls it.
-fn state(standing: &Standing) -> String {
+pub(super) fn state(standing: &Standing) -> String {
     match standing {
         Standing::Outside => "LocalNodeState inactive".to_owned(),
         Standing::Pending => "LocalNodeState pending".to_owned(),

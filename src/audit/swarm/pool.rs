@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 
 use super::super::engine::addresses;
+use super::super::network::neighbour;
 use crate::audit::{Case, Check, Family, Judgement, Verdict};
 use crate::inventory::model::Swarm;
 use crate::swarm::advertise;
@@ -18,9 +19,11 @@ pub(in crate::audit) const POOL: Check = Check {
     explanation: "Each overlay network is cut from the swarm's address pool, 10.0.0.0/8 unless `swarm.address_pool` says \
         otherwise, and the pool is fixed when the swarm is made. A container cannot reach a machine whose address its own \
         overlay network has. A node whose network is the first that is cut (that of `ingress`) is an error, as published \
-        ports break at once; a node elsewhere in the pool is a warning: some later network will hide it. A pool with room \
+        ports break at once; a node elsewhere in the pool is a warning: some later network will hide it. So is a \
+        router, a name server, or another network that a node has a route to. A pool with room \
         for fewer than 16 networks is a warning as well. The pool is that of the swarm, or that which the inventory wants \
-        for a new one; addresses are those of all nodes.",
+        for a new one; addresses are those of all nodes, and routes and \
+        name servers those of each host.",
     examine: pool,
 };
 
@@ -73,6 +76,14 @@ fn pool(case: &Case<'_>) -> Vec<Verdict> {
             )),
         };
         return vec![seen(judgement).remedy(help).about(names)];
+    }
+    let hidden = case.subjects().find_map(|subject| {
+        let (who, _) = pools.iter().find_map(|pool| neighbour(&subject, pool, advertise::is_containers))?;
+        Some((subject.node.name.clone(), who))
+    });
+    if let Some((name, who)) = hidden {
+        let message = format!("{who} lies in {list}, which overlay networks are cut from: one will hide it");
+        return vec![seen(Judgement::warning(message)).remedy(help).about([name])];
     }
     let room: u64 = pools.iter().map(|pool| subnets(pool, size)).fold(0, u64::saturating_add);
     let judgement = match room {

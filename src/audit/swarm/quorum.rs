@@ -1,6 +1,8 @@
 //! How many managers there are, how many may be lost, and whether somebody leads.
 
+use super::members::state;
 use super::{NODES, told};
+use crate::audit::engine::INFO;
 use crate::audit::{Case, Check, Family, Judgement, Severity, Verdict};
 use crate::inventory::model::{NodeName, Role};
 use crate::swarm::health::Health;
@@ -69,10 +71,17 @@ fn swarm(case: &Case<'_>) -> Vec<Judgement> {
         if answering.iter().all(outside) {
             return vec![
                 Judgement::note("there is no swarm yet: `skep up` makes it")
-                    .seen(super::super::engine::INFO, "LocalNodeState inactive"),
+                    .seen(INFO, "LocalNodeState inactive"),
             ];
         }
-        return health.findings(view).iter().map(|finding| told(Severity::Error, finding)).collect();
+        let seen = |judgement: Judgement, name: &NodeName| {
+            judgement.seen(format!("{INFO} of {name}"), state(membership.standing(name)))
+        };
+        let findings = health.findings(view);
+        return findings
+            .iter()
+            .map(|finding| answering.iter().fold(told(Severity::Error, finding), seen))
+            .collect();
     }
     let managers = health.managers;
     let counted = format!(

@@ -93,11 +93,12 @@ impl Engine {
 }
 
 /// Flags that say who reaches the engine and what it may do; a value that follows in a word of its own is joined.
-/// Others are left out: some hold passwords of proxies.
+/// Others are left out: some hold passwords of proxies, and some options of logs do.
 fn flags(words: &[String]) -> Vec<String> {
-    const VALUED: [&str; 5] =
-        ["--host", "--bip", "--log-driver", "--firewall-backend", "--default-address-pool"];
-    const SWITCHES: [&str; 4] = ["--tls", "--tlsverify", "--live-restore", "--iptables"];
+    const VALUED: [&str; 6] =
+        ["--host", "--bip", "--log-driver", "--log-opt", "--firewall-backend", "--default-address-pool"];
+    const SWITCHES: [&str; 6] =
+        ["--tls", "--tlsverify", "--live-restore", "--iptables", "--ip-forward", "--ip-masq"];
     let mut flags = Vec::new();
     let mut words = words.iter().map(String::as_str).peekable();
     while let Some(word) = words.next() {
@@ -111,7 +112,9 @@ fn flags(words: &[String]) -> Vec<String> {
             flags.push(format!("{name}={}", value.unwrap_or("true")));
         } else if VALUED.contains(&name) {
             let Some(value) = value.or_else(|| words.next()) else { break };
-            flags.push(format!("{name}={value}"));
+            if name != "--log-opt" || value.starts_with("max-size=") {
+                flags.push(format!("{name}={value}"));
+            }
         }
     }
     flags

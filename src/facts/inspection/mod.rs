@@ -76,7 +76,8 @@ impl Inspection {
             let packages = scope.spawn(|| Packages::read(host));
             let engine = scope.spawn(|| Engine::read(host));
             let nfs = scope.spawn(|| Nfs::read(host, &wanted.nfs));
-            let (boot, time, room) = (Boot::read(host), Time::read(host), Room::read(host));
+            let (boot, time, room) =
+                (Boot::read(host), Time::read(host), Room::read(host, &wanted.nfs.shared));
             let network = Network::read(host);
             Self {
                 boot,

@@ -57,12 +57,12 @@ pub struct Swap {
 }
 
 impl Room {
-    /// Reads it. What cannot be read is left out.
-    pub fn read(host: &Host) -> Self {
+    /// Reads it, for the directories that are shared as well. What cannot be read is left out.
+    pub fn read(host: &Host, shared: &[PathBuf]) -> Self {
         let mounts: Vec<Row> = table::rows(&text(host, "/proc/self/mountinfo")).collect();
         let mut disks: Vec<Disk> = Vec::new();
         let engine = data::roots(host).unwrap_or_default();
-        for directory in DIRECTORIES.iter().map(PathBuf::from).chain(engine) {
+        for directory in DIRECTORIES.iter().map(PathBuf::from).chain(engine).chain(shared.iter().cloned()) {
             let Some(row) = row_of(host, &mounts, &directory) else { continue };
             match disks.iter_mut().find(|disk| disk.storage.directory == row.at) {
                 Some(disk) if disk.holds.contains(&directory) => {}
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn directories_are_told_by_their_file_systems_and_remote_ones_left_out() {
         let root = root();
-        let room = Room::read(&Host::at(root.path()));
+        let room = Room::read(&Host::at(root.path()), &[]);
         assert_eq!(
             holds(&room, "/"),
             [
@@ -171,11 +171,21 @@ mod tests {
     fn a_link_to_a_server_is_never_followed() {
         let root = root();
         std::os::unix::fs::symlink("/mnt/data/docker", root.path().join("var/lib/docker")).expect("a link");
-        let room = Room::read(&Host::at(root.path()));
+        let room = Room::read(&Host::at(root.path()), &[]);
         assert!(!holds(&room, "/").contains(&"/var/lib/docker".to_owned()));
         assert_eq!(room.disks.len(), 2, "{room:?}");
         let rows: Vec<_> = table::rows(TABLE).collect();
         assert!(row_of(&Host::at(root.path()), &rows, Path::new("/mnt/files/x")).is_none());
+    }
+
+    #[test]
+    fn shared_directories_are_looked_at_but_not_those_of_other_computers() {
+        let root = root();
+        let shared = ["/tmp/shared", "/srv/new", "/mnt/data/again", "/mnt/files"].map(PathBuf::from);
+        let room = Room::read(&Host::at(root.path()), &shared);
+        assert_eq!(holds(&room, "/tmp"), ["/tmp", "/tmp/shared"]);
+        assert_eq!(holds(&room, "/").last().map(String::as_str), Some("/srv/new"));
+        assert_eq!(room.disks.len(), 2, "{room:?}");
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(super) fn of_finding(change: &Change) -> (Tone, String) {
         ChangeKind::Worse => (change.after.map_or(Tone::Dim, tone), format!("now {after}, was {before}")),
         ChangeKind::Better => (Tone::Good, format!("now {after}, was {before}")),
         ChangeKind::Unseen => (Tone::Warn, format!("not judged any more, was {before}")),
+        // Something else may stand in its place.
+        ChangeKind::Gone if change.after.is_none() => (Tone::Good, format!("gone, was {before}")),
         ChangeKind::Gone => (Tone::Good, format!("now well, was {before}")),
     }
 }
@@ -54,5 +56,23 @@ pub(super) fn when(timestamp: &str) -> String {
     match timestamp.parse::<jiff::Timestamp>() {
         Ok(when) => when.strftime("%Y-%m-%d %H:%M UTC").to_string(),
         Err(_) => clean(timestamp),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_is_well_only_where_its_check_says_so() {
+        let words = |kind, before, after| {
+            let (check, message, nodes) = ("ports".to_owned(), String::new(), Vec::new());
+            of_finding(&Change { kind, check, nodes, before, after, message }).1
+        };
+        let (error, warning) = (Some(Severity::Error), Some(Severity::Warning));
+        assert_eq!(words(ChangeKind::Gone, error, Some(Severity::Ok)), "now well, was error");
+        assert_eq!(words(ChangeKind::Gone, error, None), "gone, was error");
+        assert_eq!(words(ChangeKind::New, None, error), "new error");
+        assert_eq!(words(ChangeKind::Worse, warning, error), "now error, was warning");
     }
 }

@@ -139,7 +139,7 @@ pub fn page(report: &Report, since: Option<&Changes>, checks: &[&Check]) -> Stri
         groups: groups(&report, &found, checks),
         changes: since.as_ref().map(page_changes),
         matrix: Matrix::of(&report, &found, checks),
-        network: report.reach.as_ref().map(|reach| Network::of(&report, reach)),
+        network: report.reach.as_ref().map(|reach| Network::of(&report, reach, &found)),
     };
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::wrapped;
+use super::{tone, wrapped};
 use crate::audit::{PathMtu, Protocol, Reach, Report, Try, TryResult};
 use crate::inventory::model::NodeName;
 use crate::report::surface::{Surface, Tone};
@@ -106,10 +106,10 @@ impl<'a> Grid<'a> {
         let mtu = match pair.mtu {
             None => Cell::from(""),
             Some(PathMtu { bytes: None, .. }) => Cell::new("none", Tone::Bad),
-            Some(PathMtu { bytes: Some(bytes), interface, .. }) if bytes < interface => {
-                Cell::new(format!("{bytes} of {interface}"), Tone::Warn)
-            }
-            Some(PathMtu { bytes: Some(bytes), .. }) => Cell::from(bytes.to_string()),
+            Some(mtu @ PathMtu { bytes: Some(bytes), interface, .. }) => match mtu.loss() {
+                Some(severity) => Cell::new(format!("{bytes} of {interface}"), tone(severity)),
+                None => Cell::from(bytes.to_string()),
+            },
         };
         let names = [Cell::new(&pair.from.0, Tone::Strong), Cell::new(&pair.to.0, Tone::Strong)];
         names.into_iter().chain(self.ports.iter().map(mark)).chain([mtu]).collect()
@@ -149,8 +149,8 @@ impl<'a> Grid<'a> {
 impl Pair<'_> {
     /// Whether whole packets arrive at every port that was tried.
     pub(super) fn is_clear(&self) -> bool {
-        let narrow = |mtu: &PathMtu| mtu.bytes.is_none_or(|bytes| bytes < mtu.interface);
-        self.tries.values().all(|one| one.result == TryResult::Open) && !self.mtu.is_some_and(narrow)
+        let is_lossy = self.mtu.is_some_and(|mtu| mtu.loss().is_some());
+        self.tries.values().all(|one| one.result == TryResult::Open) && !is_lossy
     }
 }
 

@@ -43,6 +43,24 @@ fn its_options() {
                 "error n1: the engine is started with the nftables firewall backend, which a swarm refuses",
             ),
             (
+                file("{\"log-driver\": \"local\"}").inspection("n1", |inspection| {
+                    inspection.engine.flags = vec!["--host=fd://".into(), "--log-driver=json-file".into()]
+                }),
+                "error n1: `log-driver` keeps the engine from starting: /etc/docker/daemon.json sets it, and its unit has `--log-driver` already",
+            ),
+            (
+                file("{\"log-opts\": {\"max-file\": \"3\"}}").inspection("n1", |inspection| {
+                    inspection.engine.flags = vec!["--log-opt=max-size=10m".into()]
+                }),
+                "error n1: `log-opts` keeps the engine from starting: /etc/docker/daemon.json sets it, and its unit has `--log-opt` already",
+            ),
+            (
+                file("{\"log-driver\": \"local\"}").inspection("n1", |inspection| {
+                    inspection.engine.flags = vec!["--log-opt=max-size=10m".into(), "--ip-masq=true".into()]
+                }),
+                "ok n1: the engine's options are good",
+            ),
+            (
                 file("{\"debgu\": true}"),
                 "warning n1: `debgu` is no option that skep knows of, and dockerd starts with none it does not know",
             ),
@@ -173,6 +191,15 @@ fn its_networks_and_rules() {
             (file("{\"iptables\": true, \"userland-proxy\": true}"), ok),
             (file("{\"iptables\": false}"), no_filter),
             (flagged("--iptables=false"), no_filter),
+            (flagged("--iptables=true"), ok),
+            (
+                flagged("--ip-forward=false"),
+                "warning n1: the engine does not turn forwarding on: containers reach nothing",
+            ),
+            (
+                flagged("--ip-masq=false"),
+                "warning n1: the engine does not hide containers behind the host: they reach nothing outside",
+            ),
             (
                 file("{\"ip-forward\": false}"),
                 "warning n1: the engine does not turn forwarding on: containers reach nothing",
@@ -210,10 +237,17 @@ fn its_logs() {
                 wants(small(healthy()), json!({"log-driver": "local"})),
                 "ok n1: logs go to local, which ends somewhere",
             ),
+            (small(flagged("--log-opt=max-size=10m")), "ok n1: logs go to json-file, which ends somewhere"),
+            (flagged("--log-driver=local"), "ok n1: logs go to local, which ends somewhere"),
+            (flagged("--log-driver=json-file"), endless),
             (
                 small(runs(|engine| engine.settings.log_driver = "journald".into())),
                 "ok n1: logs go to journald, which ends somewhere",
             ),
         ],
     );
+    let remedy = |audited: Audited| audited.verdicts(&LOGS)[0].remedy[0].clone();
+    assert!(remedy(healthy()).contains("engine: {options: {log-driver: local}}"));
+    let flag = remedy(flagged("--log-driver=json-file"));
+    assert!(flag.contains("`--log-driver=local`") && !flag.contains("inventory"), "{flag}");
 }

@@ -98,7 +98,7 @@ fn what_stands_in_the_way_of_a_mount() {
             "error: files lie in /mnt/shared, which the mount would hide, so `skep up` does not mount it",
         ),
         (
-            lacking(at(filled), "n2", "NFS_V4"),
+            lacking(at(filled.clone()), "n2", "NFS_V4"),
             "error: files lie in /mnt/shared, which the mount would hide, so `skep up` does not mount it",
         ),
         (at(Found::Other), "error: /mnt/shared shall be a mount point, and is no directory"),
@@ -106,6 +106,8 @@ fn what_stands_in_the_way_of_a_mount() {
     ] {
         assert_eq!(said(&audited, &MOUNTS, "n2"), [expected]);
     }
+    let aside = "on n2: `mv /mnt/shared /mnt/shared.before`, then here `skep up`";
+    assert!(remedies(&at(filled), &MOUNTS).contains(&aside.to_owned()));
     let declared = |by: &str, fstype: &str, options: &str| {
         let declared = Declared {
             by: by.to_owned(),

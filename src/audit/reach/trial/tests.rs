@@ -277,15 +277,27 @@ fn nfs_is_tried_from_clients_to_servers_where_they_mount_from() {
             remote: "/srv/data".into(),
         }),
     });
-    for (serves_at, address) in [(ip(3), ip(3)), (ip(30), ip(30))] {
+    let row = |serves_at, options: &[&str]| {
+        let mut inventory = inventory.clone();
+        let mount = inventory.shares[0].mount.as_mut().unwrap();
+        mount.options = options.iter().map(ToString::to_string).collect();
         let n3 = Party { serves_at, ..party("n3", 3) };
         let mut trial = Trial::of(&inventory, vec![party("n1", 1), party("n2", 2), n3], 7);
+        let Body::Listen { tcp: heard, .. } = trial.listen() else { panic!("not told to listen") };
         FINE.carry(&mut trial);
         let reach = trial.reach();
-        let nfs: Vec<_> = reach.tries.iter().filter(|tried| tried.port == 2049).collect();
-        let told: Vec<_> =
-            nfs.iter().map(|tried| (tried.from.0.as_str(), tried.to.0.as_str(), tried.address)).collect();
-        assert_eq!(told, [("n2", "n3", address)]);
         assert_eq!((amiss(&reach), reach.mtus.len()), (vec![], 6));
-    }
+        let nfs = reach.tries.iter().filter(|tried| ![2377, 7946, 4789].contains(&tried.port));
+        nfs.map(|tried| {
+            assert!(heard.contains(&tried.port), "{heard:?}");
+            format!("{}>{} {} {}", tried.from, tried.to, tried.address, tried.port)
+        })
+        .collect::<Vec<_>>()
+    };
+    let at = |address: IpAddr, port: u16| vec![format!("n2>n3 {address} {port}")];
+    assert_eq!(row(ip(3), &[]), at(ip(3), 2049));
+    assert_eq!(row(ip(30), &[]), at(ip(30), 2049));
+    assert_eq!(row(ip(3), &["port=2050"]), at(ip(3), 2050));
+    assert_eq!(row(ip(30), &["hard", "port=2050", "port=2051"]), at(ip(30), 2051));
+    assert_eq!(row(ip(3), &["proto=rdma"]), [""; 0]);
 }

@@ -54,6 +54,11 @@ fn flags_in_each_spelling() {
         ),
         ("dockerd --bip 10.0.0.1/24 --data-root /mnt -D", &["--bip=10.0.0.1/24"]),
         ("dockerd --host", &[]),
+        (
+            "dockerd --log-opt splunk-token=s3cret --log-opt max-size=10m --log-opt=max-size=5m --bip=10.0.0.1/24",
+            &["--log-opt=max-size=10m", "--log-opt=max-size=5m", "--bip=10.0.0.1/24"],
+        ),
+        ("dockerd --ip-forward=false --ip-masq=false", &["--ip-forward=false", "--ip-masq=false"]),
     ] {
         assert_eq!(flags(&words(line)), expected, "{line}");
     }
