@@ -10,7 +10,8 @@ pub(crate) fn trials() -> Vec<Test> {
 
 const SHARE: &str = "shares:\n  shared:\n    server: n1\n    path: /srv/shared\n    clients: [10.0.0.0/8, 172.16.0.0/12]\n    \
                      options: [rw, sync, no_subtree_check, all_squash, anonuid=1000, anongid=1000]\n    mount: {at: /mnt/shared}\n  \
-                     small:\n    server: n1\n    path: /srv/small\n    clients: [10.0.0.0/8]\n    options: [rw, sync, no_subtree_check]\n";
+                     small:\n    server: n1\n    path: /srv/small\n    clients: [10.0.0.0/8]\n    \
+                     options: [rw, sync, no_subtree_check, all_squash, anonuid=1000, anongid=1000]\n";
 
 /// A verdict of one of these checks: its severity, ID, nodes and message in one line, and its remedies.
 type Said = (String, Vec<String>);

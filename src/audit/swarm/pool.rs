@@ -20,7 +20,7 @@ pub(in crate::audit) const POOL: Check = Check {
         otherwise, and the pool is fixed when the swarm is made. A container cannot reach a machine whose address its own \
         overlay network has. A node whose network is the first that is cut (that of `ingress`) is an error, as published \
         ports break at once; a node elsewhere in the pool is a warning: some later network will hide it. So is a \
-        router, a name server, or another network that a node has a route to. A pool with room \
+        router, a name server, or another network that a node has a route to, where it lies among the first 256 networks. A pool with room \
         for fewer than 16 networks is a warning as well. The pool is that of the swarm, or that which the inventory wants \
         for a new one; addresses are those of all nodes, and routes and \
         name servers those of each host.",
@@ -78,11 +78,15 @@ fn pool(case: &Case<'_>) -> Vec<Verdict> {
         return vec![seen(judgement).remedy(help).about(names)];
     }
     let hidden = case.subjects().find_map(|subject| {
-        let (who, _) = pools.iter().find_map(|pool| neighbour(&subject, pool, advertise::is_containers))?;
+        let soon = pools.iter().filter_map(|pool| first_subnets(pool, size));
+        let (who, _) =
+            soon.into_iter().find_map(|net| neighbour(&subject, &net, advertise::is_containers))?;
         Some((subject.node.name.clone(), who))
     });
     if let Some((name, who)) = hidden {
-        let message = format!("{who} lies in {list}, which overlay networks are cut from: one will hide it");
+        let message = format!(
+            "{who} lies in the first of {list}, which overlay networks are cut from: one will hide it"
+        );
         return vec![seen(Judgement::warning(message)).remedy(help).about([name])];
     }
     let room: u64 = pools.iter().map(|pool| subnets(pool, size)).fold(0, u64::saturating_add);
@@ -104,6 +108,11 @@ fn own_networks<'a>(case: &'a Case<'_>) -> impl Iterator<Item = IpNet> + 'a {
 /// The network that a new swarm takes for `ingress`.
 fn first_subnet(pools: &[IpNet], size: u8) -> Option<IpNet> {
     IpNet::new(pools.first()?.network(), size).ok()
+}
+
+/// The part of a pool that the first 256 networks are cut from: few swarms have more, and what lies beyond is safe.
+fn first_subnets(pool: &IpNet, size: u8) -> Option<IpNet> {
+    IpNet::new(pool.network(), size.saturating_sub(8).max(pool.prefix_len())).ok()
 }
 
 /// How many networks of that size a pool holds.

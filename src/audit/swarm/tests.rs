@@ -381,16 +381,18 @@ fn whom_else_overlay_networks_would_hide() {
         (cluster(), None),
         (
             with(&|network| network.routes[0].router = Some("10.0.0.254".parse().expect("an address"))),
-            Some(format!("warning n2: the router, 10.0.0.254, lies in 10.0.0.0/8, {cut}")),
+            Some(format!("warning n2: the router, 10.0.0.254, lies in the first of 10.0.0.0/8, {cut}")),
         ),
         (
-            with(&|network| network.resolvers = Some(vec!["10.9.0.53".into()])),
-            Some(format!("warning n2: the name server, 10.9.0.53, lies in 10.0.0.0/8, {cut}")),
+            with(&|network| network.resolvers = Some(vec!["10.0.9.53".into()])),
+            Some(format!("warning n2: the name server, 10.0.9.53, lies in the first of 10.0.0.0/8, {cut}")),
         ),
         (
-            with(&|network| network.routes.push(route("10.8.0.0", 24, "wg0"))),
-            Some(format!("warning n2: 10.8.0.0/24 at wg0 lies in 10.0.0.0/8, {cut}")),
+            with(&|network| network.routes.push(route("10.0.8.0", 24, "wg0"))),
+            Some(format!("warning n2: 10.0.8.0/24 at wg0 lies in the first of 10.0.0.0/8, {cut}")),
         ),
+        // Nobody makes that many networks.
+        (with(&|network| network.resolvers = Some(vec!["10.255.255.53".into()])), None),
         // Bridges of the engine's own, and a tunnel that takes all in two halves.
         (with(&|network| network.routes.push(route("10.198.0.0", 24, "docker_gwbridge"))), None),
         (with(&|network| network.routes.push(route("0.0.0.0", 1, "tun0"))), None),
