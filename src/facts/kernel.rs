@@ -228,10 +228,8 @@ fn options(names: &BTreeSet<&str>, config: &str, modules: &Modules) -> BTreeMap<
 /// passed by: only what is set has a sign of equality.
 fn settings<'c>(names: &BTreeSet<&str>, config: &'c str) -> BTreeMap<&'c str, &'c str> {
     let line = |equals: usize| {
-        let before = &config[..equals];
-        let begin = memrchr(b'\n', before.as_bytes()).map_or(0, |end| end + 1);
-        let name = before[begin..].strip_prefix("CONFIG_").filter(|name| names.contains(name))?;
-        Some((name, lines(&config[equals + 1..]).next()?.trim_ascii_end()))
+        let begin = memrchr(b'\n', &config.as_bytes()[..equals]).map_or(0, |end| end + 1);
+        setting(lines(&config[begin..]).next()?).filter(|(name, _)| names.contains(name))
     };
     memchr_iter(b'=', config.as_bytes()).filter_map(line).collect()
 }

@@ -10,8 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+
+use super::route::Stream;
 
 /// Whether what came is to be acknowledged now; shared with whoever knows what came.
 #[derive(Debug, Clone, Default)]
@@ -28,19 +31,18 @@ impl Acknowledgement {
     }
 }
 
-/// A connection whose acknowledgements can be hurried; tcp(7), `TCP_QUICKACK`.
-pub(super) struct Prompt {
-    stream: TcpStream,
+/// What comes over a connection whose acknowledgements can be hurried; tcp(7), `TCP_QUICKACK`.
+struct Prompt {
+    stream: OwnedReadHalf,
     acknowledgement: Acknowledgement,
 }
 
-impl Prompt {
-    /// Requests are small and wait for their answers, so Nagle's algorithm would delay each. A socket that cannot be
-    /// told so works all the same.
-    pub(super) fn new(stream: TcpStream, acknowledgement: Acknowledgement) -> Self {
-        let _ = stream.set_nodelay(true);
-        Self { stream, acknowledgement }
-    }
+/// Has the acknowledgements of a connection hurried. Requests are small and wait for their answers, so Nagle's algorithm
+/// would delay each, too. A socket that cannot be told so works all the same.
+pub(super) fn prompt(stream: TcpStream, acknowledgement: Acknowledgement) -> impl Stream + 'static {
+    let _ = stream.set_nodelay(true);
+    let (stream, writer) = stream.into_split();
+    tokio::io::join(Prompt { stream, acknowledgement }, writer)
 }
 
 impl AsyncRead for Prompt {
@@ -50,26 +52,8 @@ impl AsyncRead for Prompt {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.acknowledgement.is_due() {
-            let _ = self.stream.set_quickack(true);
+            let _ = self.stream.as_ref().set_quickack(true);
         }
         Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Prompt {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, data)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::{ConnectFailure, Unreachable};
 use super::exec::Tail;
-use super::prompt::{Acknowledgement, Prompt};
+use super::prompt::{Acknowledgement, prompt};
 use super::session::Session;
 use super::target::{Options, Route, Target};
 
@@ -89,7 +89,7 @@ async fn connect(
     deadline: Instant,
     patience: Duration,
     acknowledgement: Acknowledgement,
-) -> Result<Prompt, ConnectFailure> {
+) -> Result<impl Stream + 'static, ConnectFailure> {
     let addresses =
         timeout_at(deadline, resolve(target)).await.map_err(|_| too_slow("the name lookup", patience))??;
     let mut last = None;
@@ -98,7 +98,7 @@ async fn connect(
         let left = deadline.saturating_duration_since(Instant::now());
         let share = left / (addresses.len() - index) as u32;
         last = Some(match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(Prompt::new(stream, acknowledgement)),
+            Ok(Ok(stream)) => return Ok(prompt(stream, acknowledgement)),
             Ok(Err(error)) => Unreachable::Connection(error),
             Err(_) => Unreachable::Timeout { doing: "the connection attempt", after: patience },
         });
