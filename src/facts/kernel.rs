@@ -112,9 +112,8 @@ fn controllers_v1(mounts: &str) -> Vec<String> {
     ];
     let found: BTreeSet<&str> = mounts
         .lines()
-        .map(|line| line.split(' ').collect::<Vec<_>>())
-        .filter(|fields| fields.get(2) == Some(&"cgroup"))
-        .flat_map(|fields| fields.get(3).map(|options| options.split(',')).into_iter().flatten())
+        .filter_map(|line| line.split_once(" cgroup "))
+        .flat_map(|(_, rest)| rest.split(' ').next().into_iter().flat_map(|options| options.split(',')))
         .filter(|option| KNOWN.contains(option))
         .collect();
     found.into_iter().map(str::to_owned).collect()

@@ -10,6 +10,7 @@ use super::{Description, Fault, Host, Kind, Problem, Progress, Rest, systemd};
 mod apt;
 mod lock;
 mod needs;
+mod stanza;
 pub(crate) mod status;
 pub mod version;
 mod words;
@@ -144,19 +145,17 @@ impl Kind for Packages {
     fn observe(keys: &[Asked], host: &Host) -> Result<Vec<Observed>, Fault> {
         let status = Status::seen(host)?;
         let version = |name: &String| Some((name.clone(), status.version(name)?.to_owned()));
-        let needs = |asked: &Asked| match asked.with_needs {
-            true => needs::of(&asked.names, &status.relations()),
+        let relations = match keys.iter().any(|asked| asked.with_needs) {
+            true => needs::Relations::read(host)?,
             false => Vec::new(),
         };
-        Ok(keys
-            .iter()
-            .map(|asked| Observed {
-                installed: asked.names.iter().filter_map(version).collect(),
-                unfinished: status.unfinished.clone(),
-                interrupted: status.interrupted,
-                needs: needs(asked),
-            })
-            .collect())
+        let observed = |asked: &Asked| Observed {
+            installed: asked.names.iter().filter_map(version).collect(),
+            unfinished: status.unfinished.clone(),
+            interrupted: status.interrupted,
+            needs: if asked.with_needs { needs::of(&asked.names, &relations) } else { Vec::new() },
+        };
+        Ok(keys.iter().map(observed).collect())
     }
 
     fn diff(desired: &Desired, observed: &Observed) -> Result<Option<Change>, Problem> {

@@ -17,6 +17,14 @@ impl Host {
         found(fs::symlink_metadata(self.path(&path)), &path)
     }
 
+    /// The file at `path`, to be read; none where there is nothing.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Option<File>, Fault> {
+        found(File::open(self.path(&path)), &path)
+    }
+
     /// The bytes of the regular file at `path`; none where there is nothing.
     ///
     /// # Errors

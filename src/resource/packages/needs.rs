@@ -1,9 +1,13 @@
 //! Which packages cannot be removed because others, that stay, need them.
 
 use std::collections::BTreeSet;
+use std::io::{self, Read};
 
-use memchr::{memchr, memchr_iter};
 use serde::{Deserialize, Serialize};
+
+use super::super::{Fault, Host};
+use super::stanza::{self, Field};
+use super::status;
 
 /// One thing that an installed package needs, where a package that was asked about can give it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,29 +20,32 @@ pub struct Need {
 
 /// What one package needs and provides, by dpkg's record. Versions are left aside: apt minds them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Relations<'t> {
-    name: &'t str,
+pub(super) struct Relations {
+    name: String,
     /// The entries of `Pre-Depends` and of `Depends`, each separated by commas.
-    needs: [&'t str; 2],
-    provides: &'t str,
+    needs: [String; 2],
+    provides: String,
 }
 
-impl<'t> Relations<'t> {
-    /// Those in the stanza of a package.
-    pub(super) fn of(stanza: &'t str) -> Self {
-        let mut relations = Self::default();
-        for field in fields(stanza) {
-            let Some(colon) = memchr(b':', field.as_bytes()) else { continue };
-            let value = field[colon + 1..].trim_ascii();
-            match &field[..colon] {
-                "Package" => relations.name = value,
-                "Pre-Depends" => relations.needs[0] = value,
-                "Depends" => relations.needs[1] = value,
-                "Provides" => relations.provides = value,
-                _ => {}
+impl Relations {
+    /// Those of all packages that are wholly installed.
+    pub(super) fn read(host: &Host) -> Result<Vec<Self>, Fault> {
+        Self::parse(status::record(host)?).map_err(|error| Fault::new(status::RECORD, error))
+    }
+
+    fn parse(record: impl Read) -> io::Result<Vec<Self>> {
+        let [name, state, before, needs, provides] =
+            ["\nPackage:", "\nStatus:", "\nPre-Depends:", "\nDepends:", "\nProvides:"].map(Field::new);
+        let mut all = Vec::new();
+        stanza::each(record, |stanza| {
+            let (Some(name), Some(state)) = (name.of(stanza), state.of(stanza)) else { return };
+            let of = |field: &Field| field.of(stanza).unwrap_or_default().into_owned();
+            if status::is_installed(status::words(&state)) {
+                let (needs, provides) = ([of(&before), of(&needs)], of(&provides));
+                all.push(Self { name: name.into_owned(), needs, provides });
             }
-        }
-        relations
+        })?;
+        Ok(all)
     }
 
     /// Each thing that it needs.
@@ -55,16 +62,6 @@ impl<'t> Relations<'t> {
     fn gives(&self, name: &[u8]) -> bool {
         self.name.as_bytes() == name || self.provides().any(|provided| provided == name)
     }
-}
-
-/// The fields of a stanza, each with the lines that go on with it.
-fn fields(stanza: &str) -> impl Iterator<Item = &str> {
-    let bytes = stanza.as_bytes();
-    let mut start = 0;
-    memchr_iter(b'\n', bytes).chain([bytes.len()]).filter_map(move |end| {
-        let goes_on = matches!(bytes.get(end + 1), Some(b' ' | b'\t'));
-        (!goes_on).then(|| &stanza[std::mem::replace(&mut start, end + 1)..end])
-    })
 }
 
 /// The names in an entry, one of which is enough.
@@ -84,12 +81,12 @@ fn bare(entry: &[u8]) -> &[u8] {
 }
 
 /// What installed packages need of those asked about.
-pub(super) fn of(asked: &BTreeSet<String>, installed: &[Relations<'_>]) -> Vec<Need> {
+pub(super) fn of(asked: &BTreeSet<String>, installed: &[Relations]) -> Vec<Need> {
     let wanted = |name: &String| asked.contains(name);
     // Only names that one of the packages asked about gives can lead to a need of it.
     let given: BTreeSet<&[u8]> = installed
         .iter()
-        .filter(|package| asked.contains(package.name))
+        .filter(|package| asked.contains(&package.name))
         .flat_map(|package| package.provides().chain([package.name.as_bytes()]))
         .collect();
     if given.is_empty() {
@@ -98,10 +95,10 @@ pub(super) fn of(asked: &BTreeSet<String>, installed: &[Relations<'_>]) -> Vec<N
     let mut needs = Vec::new();
     for package in installed {
         for entry in package.needs().filter(|entry| names(entry).any(|name| given.contains(name))) {
-            let gives = |other: &&Relations<'_>| names(entry).any(|name| other.gives(name));
-            let any: BTreeSet<String> = installed.iter().filter(gives).map(|other| other.name.to_owned()).collect();
+            let gives = |other: &&Relations| names(entry).any(|name| other.gives(name));
+            let any: BTreeSet<String> = installed.iter().filter(gives).map(|other| other.name.clone()).collect();
             if any.iter().any(wanted) {
-                needs.push(Need { by: package.name.to_owned(), any });
+                needs.push(Need { by: package.name.clone(), any });
             }
         }
     }
@@ -123,7 +120,6 @@ pub(super) fn spare(remove: &mut BTreeSet<String>, needs: &[Need]) -> Vec<String
 
 #[cfg(test)]
 mod tests {
-    use super::super::Status;
     use super::*;
 
     fn set(names: &[&str]) -> BTreeSet<String> {
@@ -148,7 +144,8 @@ mod tests {
 
     fn rest(also: &[(&str, &str)]) -> (BTreeSet<String>, Vec<String>) {
         let mut remove = set(&["docker.io", "containerd", "runc", "iptables", "libxtables12"]);
-        let needs = of(&remove, &Status::parse(installed() + &record(also)).relations());
+        let record = installed() + &record(also);
+        let needs = of(&remove, &Relations::parse(record.as_bytes()).expect("memory can be read"));
         let told = spare(&mut remove, &needs);
         (remove, told)
     }

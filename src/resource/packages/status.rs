@@ -1,22 +1,22 @@
 //! What dpkg has, from its own records: faster than asking it, and possible while it is at work.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::memchr_iter;
-
 use super::super::{Fault, Host};
-use super::needs::Relations;
-use crate::lines::to_text;
+use super::stanza::{self, Field};
+
+pub(super) const RECORD: &str = "/var/lib/dpkg/status";
 
 /// What dpkg has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Status {
-    /// dpkg's record, of which few packages are ever asked about: copying out all of them takes longer than finding them.
-    record: String,
-    /// Those that are wholly installed, in its order.
+    /// Names and versions of those that are wholly installed, in the record's order. Few of them are ever asked about, so
+    /// that they are kept as one text.
     there: Vec<Installed>,
+    text: String,
     /// Whether that is the order of their names, as dpkg writes it, which nothing promises.
     in_order: bool,
     /// Names of those of them that apt leaves as they are, by `apt-mark hold`.
@@ -33,21 +33,16 @@ pub(crate) struct Status {
     pub(crate) on_hold: Vec<String>,
 }
 
-/// Where the record tells of a package.
+/// Where a package's name and version are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Installed {
     name: Range<usize>,
     version: Range<usize>,
-    stanza: Range<usize>,
 }
 
 impl Status {
     pub(in super::super) fn read(host: &Host) -> Result<Self, Fault> {
-        let bytes = host.read("/var/lib/dpkg/status")?.ok_or_else(|| {
-            Fault::new("/var/lib/dpkg/status", "is not there, so this is no system with Debian packages")
-                .help("skep knows hosts with apt and dpkg: Debian, Ubuntu, Armbian, Raspberry Pi OS")
-        })?;
-        let mut status = Self::parse(to_text(bytes));
+        let mut status = Self::parse(record(host)?).map_err(|error| Fault::new(RECORD, error))?;
         status.interrupted = has_updates(host)?;
         Ok(status)
     }
@@ -58,60 +53,56 @@ impl Status {
         host.in_this_look().map_or_else(read, |look| look.packages.get_or_init(read).clone())
     }
 
-    /// What the text of dpkg's record says. One pass: a board's processor needs a while for the record of a desktop.
-    pub(crate) fn parse(record: String) -> Self {
+    /// What dpkg's record says. One pass: a board's processor needs a while for the record of a desktop.
+    pub(crate) fn parse(record: impl Read) -> io::Result<Self> {
         let mut status = Self::default();
-        let bytes = record.as_bytes();
-        let (mut begin, mut line) = (0, 0);
-        let mut stanza = Stanza::default();
-        for end in memchr_iter(b'\n', bytes).chain([bytes.len()]) {
-            if end == line || end == bytes.len() {
-                stanza.take(&record, line..end);
-                status.add(&record, begin..end, std::mem::take(&mut stanza));
-                begin = end + 1;
-            } else if !stanza.is_complete() {
-                stanza.take(&record, line..end);
+        let [package, state, version] = ["\nPackage:", "\nStatus:", "\nVersion:"].map(Field::new);
+        let architecture = Field::new("\nArchitecture:");
+        stanza::each(record, |stanza| {
+            let (Some(name), Some(state)) = (package.of(stanza), state.of(stanza)) else { return };
+            if name == "dpkg" {
+                status.architecture = architecture.of(stanza).unwrap_or_default().into_owned();
             }
-            line = end + 1;
-        }
-        status.in_order = status.there.is_sorted_by_key(|package| &record[package.name.clone()]);
-        status.record = record;
-        status
+            if status.is_there(&name, &state) {
+                let (name, version) = (status.keep(&name), status.keep(&version.of(stanza).unwrap_or_default()));
+                status.there.push(Installed { name, version });
+            }
+        })?;
+        status.in_order = status.there.is_sorted_by_key(|package| &status.text[package.name.clone()]);
+        Ok(status)
     }
 
-    fn add(&mut self, record: &str, stanza: Range<usize>, fields: Stanza) {
-        let (Some(name), Some(state)) = (fields.name, fields.state) else { return };
-        let (text, owned) = (&record[name.clone()], || record[name.clone()].to_owned());
-        if text == "dpkg" {
-            record[fields.architecture.unwrap_or_default()].clone_into(&mut self.architecture);
-        }
-        // Three words: what is wanted, whether it must be reinstalled, what it is.
-        let mut words = record[state].split_ascii_whitespace();
-        let words = (words.next(), words.next(), words.next(), words.next());
-        if let (Some("hold"), ..) = words {
-            self.on_hold.push(owned());
+    /// Whether a package in this state is wholly installed; notes what else the state says of it.
+    fn is_there(&mut self, name: &str, state: &str) -> bool {
+        let words = words(state);
+        let (hold, installed) = (words.0 == Some("hold"), is_installed(words));
+        if hold {
+            self.on_hold.push(name.to_owned());
         }
         match words {
-            (Some(wanted), Some("ok"), Some("installed"), None) => {
-                if wanted == "hold" {
-                    self.held.insert(owned());
-                }
-                self.there.push(Installed { name, version: fields.version.unwrap_or_default(), stanza });
-            }
+            _ if installed && hold => drop(self.held.insert(name.to_owned())),
+            _ if installed => {}
             (_, _, Some("not-installed" | "config-files"), None) => {}
             (_, Some(flag), Some(_), None) => {
-                self.unfinished.push(owned());
+                self.unfinished.push(name.to_owned());
                 if flag == "reinstreq" {
-                    self.broken.push(owned());
+                    self.broken.push(name.to_owned());
                 }
             }
-            _ => self.unfinished.push(owned()),
+            _ => self.unfinished.push(name.to_owned()),
         }
+        installed
+    }
+
+    fn keep(&mut self, text: &str) -> Range<usize> {
+        let begin = self.text.len();
+        self.text.push_str(text);
+        begin..self.text.len()
     }
 
     /// The version of a package that is wholly installed.
     pub(crate) fn version(&self, name: &str) -> Option<&str> {
-        let text = |range: &Range<usize>| &self.record[range.clone()];
+        let text = |range: &Range<usize>| &self.text[range.clone()];
         let has_name = |package: &&Installed| text(&package.name) == name;
         // Of one that is there for several architectures, the last.
         let package = match self.in_order {
@@ -126,13 +117,8 @@ impl Status {
 
     /// Versions of all packages that are wholly installed.
     pub(super) fn installed(&self) -> BTreeMap<String, String> {
-        let text = |range: &Range<usize>| self.record[range.clone()].to_owned();
+        let text = |range: &Range<usize>| self.text[range.clone()].to_owned();
         self.there.iter().map(|package| (text(&package.name), text(&package.version))).collect()
-    }
-
-    /// What the wholly installed ones need and provide.
-    pub(super) fn relations(&self) -> Vec<Relations<'_>> {
-        self.there.iter().map(|package| Relations::of(&self.record[package.stanza.clone()])).collect()
     }
 
     pub(super) fn needs_repair(&self) -> bool {
@@ -140,40 +126,25 @@ impl Status {
     }
 }
 
-/// Where the fields of one package are that matter at each look, as far as they have been read.
-#[derive(Default)]
-struct Stanza {
-    name: Option<Range<usize>>,
-    state: Option<Range<usize>>,
-    version: Option<Range<usize>>,
-    architecture: Option<Range<usize>>,
+/// The words of a package's state: what is wanted, whether it must be reinstalled, what it is, and what should not be there.
+type Words<'t> = (Option<&'t str>, Option<&'t str>, Option<&'t str>, Option<&'t str>);
+
+pub(super) fn words(state: &str) -> Words<'_> {
+    let mut words = state.split_ascii_whitespace();
+    (words.next(), words.next(), words.next(), words.next())
 }
 
-impl Stanza {
-    /// Whether nothing that follows in the stanza matters: only of dpkg itself the architecture does.
-    fn is_complete(&self) -> bool {
-        [&self.name, &self.state, &self.version, &self.architecture].iter().all(|field| field.is_some())
-    }
-
-    fn take(&mut self, record: &str, line: Range<usize>) {
-        let (field, place) = match record.as_bytes().get(line.start) {
-            Some(b'P') => ("Package:", &mut self.name),
-            Some(b'S') => ("Status:", &mut self.state),
-            Some(b'V') => ("Version:", &mut self.version),
-            Some(b'A') => ("Architecture:", &mut self.architecture),
-            _ => return,
-        };
-        if record[line.clone()].starts_with(field) {
-            place.get_or_insert(trimmed(record, line.start + field.len()..line.end));
-        }
-    }
+/// Whether a package in this state is wholly installed.
+pub(super) fn is_installed(words: Words<'_>) -> bool {
+    matches!(words, (Some(_), Some("ok"), Some("installed"), None))
 }
 
-/// A part of the record without white space around it.
-fn trimmed(record: &str, part: Range<usize>) -> Range<usize> {
-    let text = record[part.clone()].trim_ascii_start();
-    let begin = part.end - text.len();
-    begin..begin + text.trim_ascii_end().len()
+/// dpkg's record, to be read.
+pub(super) fn record(host: &Host) -> Result<impl Read, Fault> {
+    host.open(RECORD)?.ok_or_else(|| {
+        Fault::new(RECORD, "is not there, so this is no system with Debian packages")
+            .help("skep knows hosts with apt and dpkg: Debian, Ubuntu, Armbian, Raspberry Pi OS")
+    })
 }
 
 /// dpkg writes each change into a numbered file first.
@@ -225,9 +196,13 @@ Status: install ok triggers-awaited
 Version: 4
 ";
 
+    fn parse(text: &str) -> Status {
+        Status::parse(text.as_bytes()).expect("memory can be read")
+    }
+
     #[test]
     fn states_are_told_apart() {
-        let status = Status::parse(TEXT.to_owned());
+        let status = parse(TEXT);
         let installed = status.installed();
         let installed: Vec<_> = installed.iter().map(|(name, version)| (name.as_str(), version.as_str())).collect();
         assert_eq!(installed, [("docker.io", "20.10.24+dfsg1-1+deb12u1+b2"), ("held", "1:2-3")]);
@@ -240,7 +215,7 @@ Version: 4
         assert_eq!(status.broken, ["broken"]);
         assert!(status.needs_repair());
         assert_eq!((status.on_hold, status.architecture), (vec!["held".to_owned()], String::new()));
-        assert!(Status::parse(String::new()).installed().is_empty());
+        assert!(parse("").installed().is_empty());
     }
 
     #[test]
@@ -248,7 +223,7 @@ Version: 4
         let text = "Package: libc6\nStatus: install ok installed\nArchitecture: arm64\n\n\
                     Package: dpkg\nStatus: install ok installed\nArchitecture: armhf\n\n\
                     Package: zlib1g\nStatus: install ok installed\nArchitecture: arm64\n";
-        assert_eq!(Status::parse(text.to_owned()).architecture, "armhf");
+        assert_eq!(parse(text).architecture, "armhf");
     }
 
     #[test]
@@ -256,7 +231,7 @@ Version: 4
         let text = "Version: 2\nStatus: install ok installed\nPackage: b\n\n\n\
                     Package: a\nStatus: install ok installed\nArchitecture: arm64\nVersion: 1\nDescription: Version\n Version: 9\n\n\
                     Package: b\nArchitecture: armhf\nStatus: install ok installed\nVersion: 3";
-        let status = Status::parse(text.to_owned());
+        let status = parse(text);
         assert_eq!((status.version("a"), status.version("b")), (Some("1"), Some("3")));
     }
 
@@ -264,7 +239,7 @@ Version: 4
     fn holds_are_found_installed_or_not() {
         let text = "Package: a\nStatus: install ok installed\n\nPackage: b\nStatus: hold ok installed\n\n\
                     Package: c\nArchitecture: all\nStatus: hold ok not-installed\n";
-        assert_eq!(Status::parse(text.to_owned()).on_hold, ["b", "c"]);
+        assert_eq!(parse(text).on_hold, ["b", "c"]);
     }
 
     #[test]
@@ -297,7 +272,7 @@ Version: 4
     proptest! {
         #[test]
         fn any_text_is_read(text in "(Package|Status|Version|[a-z: \n]){0,40}") {
-            Status::parse(text);
+            parse(&text);
         }
     }
 }
