@@ -1,6 +1,8 @@
 //! Unpacking what gzip packed (RFC 1952): `/proc/config.gz`, without a process for it.
 
-use miniz_oxide::inflate::decompress_to_vec_with_limit;
+use std::iter::once;
+
+use miniz_oxide::inflate::decompress_slice_iter_to_slice;
 
 /// Far more than a kernel's configuration, which has about 300 KiB.
 const MOST: usize = 8 << 20;
@@ -14,8 +16,9 @@ const COMMENT: u8 = 16;
 /// The unpacked bytes; none where that is no gzip, or is cut short or damaged.
 pub(super) fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
     let (data, length) = data(packed)?;
-    let unpacked = decompress_to_vec_with_limit(data, MOST).ok()?;
-    (unpacked.len() == length).then_some(unpacked)
+    let mut unpacked = vec![0; length.min(MOST)];
+    let unpacked_length = decompress_slice_iter_to_slice(&mut unpacked, once(data), false, true).ok()?;
+    (unpacked_length == length).then_some(unpacked)
 }
 
 /// The deflated data of the only member, and how long the trailer says that they are once unpacked.
