@@ -11,6 +11,9 @@ use crate::resource::Host;
 /// How long sshd may take to read its files.
 const LIMIT: Duration = Duration::from_secs(3);
 
+/// One of the host keys that sshd has by default.
+const KEY: &str = "/etc/ssh/ssh_host_ed25519_key";
+
 /// The options that matter, as `sshd -T` writes them.
 const OPTIONS: &[&str] = &[
     "allowgroups",
@@ -64,12 +67,27 @@ impl Sshd {
         let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
         let (client, server, port) = (or(client, "127.0.0.1"), or(server, "127.0.0.1"), or(port, "22"));
         let login = format!("user={user},host={client},addr={client},laddr={server},lport={port},rdomain=");
-        match host.run_within(LIMIT, "/usr/sbin/sshd", &["-T", "-C", &login]) {
+        let ask = |more: &[&str]| {
+            let args = [&["-T", "-C", &login], more].concat();
+            host.run_within(LIMIT, "/usr/sbin/sshd", &args)
+        };
+        // It does not answer without a host key. One will do, where it has those by default: unpacking them all takes it a
+        // third longer. Keys that its settings name may be missing, with which it will not start.
+        let mut answer = ask(&["-h", KEY]);
+        if answer.as_ref().is_ok_and(|output| !output.success() || has_other_keys(&output.stdout)) {
+            answer = ask(&[]);
+        }
+        match answer {
             Ok(output) if output.success() => Self::Options(options(&output.stdout)),
             Ok(output) => refused(output.last_words()),
             Err(fault) => Self::Unread(fault.to_string()),
         }
     }
+}
+
+/// Whether sshd's settings name host keys, besides [`KEY`] that it was given.
+fn has_other_keys(text: &str) -> bool {
+    text.lines().filter_map(|line| line.strip_prefix("hostkey ")).any(|key| key.trim() != KEY)
 }
 
 /// What keeps sshd from answering at all is no fault of its settings.
@@ -104,6 +122,17 @@ mod tests {
         let kept: Vec<_> =
             options.iter().map(|(name, values)| format!("{name}={}", values.join("+"))).collect();
         assert_eq!(kept, ["allowusers=pi+maya@192.168.2.0/24", "maxsessions=10"]);
+    }
+
+    #[test]
+    fn keys_that_the_settings_name_are_told_from_the_given_one() {
+        for (text, others) in [
+            ("port 22\nhostkey /etc/ssh/ssh_host_ed25519_key\nhostkeyagent none\n", false),
+            ("hostkey /etc/ssh/ssh_host_ed25519_key\nhostkey /etc/ssh/own_key\n", true),
+            ("", false),
+        ] {
+            assert_eq!(has_other_keys(text), others, "{text:?}");
+        }
     }
 
     #[test]
