@@ -54,12 +54,13 @@ impl Access {
         let account = account::read(host, user.as_deref(), nix::unistd::geteuid().as_raw());
         let connection = connection(host, std::process::id());
         std::thread::scope(|scope| {
-            let rules = scope.spawn(|| if by == "sudo" { rules(host, &account.user) } else { String::new() });
+            let rules = (by == "sudo").then(|| scope.spawn(|| rules(host, &account.user)));
             let sshd = Sshd::read(host, root, &account.user, &connection);
             Self {
                 root,
                 by: by.to_owned(),
-                rules: rules.join().expect("the rules' reader does not panic"),
+                rules: rules
+                    .map_or_else(String::new, |read| read.join().expect("the rules' reader does not panic")),
                 sshd,
                 account: account.clone(),
                 connection: connection.clone(),
