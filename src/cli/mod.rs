@@ -42,7 +42,9 @@ pub fn main() -> ExitCode {
     // clap's own exit code for usage errors is the same as [`exit::USAGE`].
     let arguments = Arguments::parse();
     let printer = arguments.common.printer();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // Besides this thread, which may wait for the user, one for all connections: what passes between the tasks of a
+    // connection would wake other threads each time, and skep mostly waits for hosts.
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             let failure = Failure::new(exit::FAILED, format!("cannot start: {error}"));
