@@ -79,8 +79,8 @@ pub enum LabError {
     },
     /// A node that did not boot.
     #[error(
-        "node `{node}` ({address}) did not answer on port 22 within {} s; `skep lab down` removes the lab. \
-         Its console {} ends with:\n{tail}", limit.as_secs(), console.display()
+        "node `{node}` ({address}) did not answer on port 22 within {} s ({cause}); `skep lab down` removes the lab. \
+         Its console {} ends with:\n{tail}", waited.as_secs(), console.display()
     )]
     NoBoot {
         /// The node.
@@ -88,7 +88,9 @@ pub enum LabError {
         /// Where it should answer.
         address: String,
         /// How long was waited.
-        limit: Duration,
+        waited: Duration,
+        /// What kept it from answering the last time.
+        cause: io::Error,
         /// Its console log.
         console: PathBuf,
         /// The log's last lines.

@@ -1,7 +1,7 @@
 //! One node: its files, its start, its end.
 
 use std::fs::{self, OpenOptions, Permissions};
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -250,16 +250,14 @@ impl<'a> Unit<'a> {
         tail(&String::from_utf8_lossy(&bytes), 15)
     }
 
-    /// Whether the node's sshd answers with its banner.
-    pub(super) fn answers(&self) -> bool {
+    /// Asks the node's sshd for its banner; fails with what kept it from answering.
+    pub(super) fn ask(&self) -> io::Result<()> {
         let address = SocketAddr::from((self.address(), 22));
-        let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_millis(500)) else {
-            return false;
-        };
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(500))?;
+        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
         let mut banner = [0; 4];
-        stream.set_read_timeout(Some(Duration::from_secs(2))).is_ok()
-            && stream.read_exact(&mut banner).is_ok()
-            && &banner == b"SSH-"
+        stream.read_exact(&mut banner)?;
+        if &banner == b"SSH-" { Ok(()) } else { Err(io::Error::other("no SSH server listens there")) }
     }
 
     /// How long it may take until sshd answers.

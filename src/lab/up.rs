@@ -181,22 +181,28 @@ pub(super) fn wait_for(
 ) -> Result<(), LabError> {
     let started = Instant::now();
     while !waiting.is_empty() {
-        let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(Unit::answers);
-        for unit in ready {
-            progress(Progress::Ready {
-                node: unit.name(),
-                address: unit.address(),
-                after: started.elapsed(),
-            });
-        }
-        if let Some(unit) = rest.iter().find(|unit| !unit.may_boot(started)) {
-            return Err(LabError::NoBoot {
-                node: unit.name(),
-                address: unit.address().to_string(),
-                limit: unit.boot_limit(),
-                console: unit.console(),
-                tail: unit.console_tail(),
-            });
+        let mut rest = Vec::new();
+        for unit in waiting {
+            // Judged before it is asked: where this computer stood still for a while, the node may be up by now.
+            let may_boot = unit.may_boot(started);
+            match unit.ask() {
+                Ok(()) => progress(Progress::Ready {
+                    node: unit.name(),
+                    address: unit.address(),
+                    after: started.elapsed(),
+                }),
+                Err(_) if may_boot => rest.push(unit),
+                Err(cause) => {
+                    return Err(LabError::NoBoot {
+                        node: unit.name(),
+                        address: unit.address().to_string(),
+                        waited: started.elapsed(),
+                        cause,
+                        console: unit.console(),
+                        tail: unit.console_tail(),
+                    });
+                }
+            }
         }
         waiting = rest;
         thread::sleep(Duration::from_millis(50));
