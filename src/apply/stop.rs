@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::event::{Event, Sink};
@@ -37,8 +38,10 @@ impl Stop {
     /// ends the process at once with `code`; the agents still finish the step in hand on their own.
     pub fn on_signals(&self, sink: Sink, code: i32) {
         let stop = self.clone();
+        let Ok(mut signals) = Signals::new() else { return };
         tokio::spawn(async move {
-            while signalled().await {
+            loop {
+                signals.next().await;
                 if stop.is_asked() {
                     std::process::exit(code);
                 }
@@ -49,16 +52,21 @@ impl Stop {
     }
 }
 
-/// Waits for a signal that asks to stop; false where none can be heard.
-async fn signalled() -> bool {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return false;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => true,
-        _ = terminate.recv() => true,
+/// The signals that ask to stop. Listened to from the first on, so that a second one soon after it is not lost.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => (),
+            _ = self.terminate.recv() => (),
+        }
     }
 }
