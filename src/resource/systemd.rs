@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Fault, Host};
+pub(super) use bus::Bus;
 
 /// Where skep puts units and drop-ins: the administrator's place.
 pub(crate) const UNITS: &str = "/etc/systemd/system";

@@ -1,7 +1,8 @@
 //! One look at a host: what several readers want of it is read once, by the first of them.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use super::super::systemd::Bus;
 use super::super::{Fault, Status};
 use super::Host;
 use crate::facts::engine::process::Processes;
@@ -13,6 +14,8 @@ pub(crate) struct Look {
     pub(crate) packages: OnceLock<Result<Arc<Status>, Fault>>,
     /// What runs.
     pub(crate) processes: OnceLock<Arc<Processes>>,
+    /// The connection over which systemd is asked.
+    pub(crate) systemd: Mutex<Option<Bus>>,
 }
 
 impl Host {

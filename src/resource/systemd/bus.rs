@@ -5,6 +5,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use nix::unistd::geteuid;
@@ -26,16 +27,23 @@ const SIGNAL: u8 = 4;
 
 /// The values of `properties` of each of `units`, in their order and written as `systemctl show` writes them; none
 /// where they are to be had only from there.
+///
+/// One look at a host asks all over one connection: a new one costs systemd far more than a question.
 pub(super) fn show(host: &Host, units: &[&str], properties: &str) -> Option<Vec<Properties>> {
-    let mut bus = Bus::connect(host).ok()?;
-    let of_unit = |unit: &&str| {
-        let read = properties.split(',').map(|name| Ok((name.to_owned(), bus.property(unit, name)?)));
-        read.collect::<io::Result<Properties>>().ok()
+    let Some(look) = host.in_this_look() else {
+        return Bus::connect(host).ok()?.show(units, properties).ok();
     };
-    units.iter().map(of_unit).collect()
+    let mut kept = look.systemd.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut bus = kept.take().or_else(|| Bus::connect(host).ok())?;
+    let shown = bus.show(units, properties).ok()?;
+    // One that failed is not asked again: a late answer would be taken for another.
+    *kept = Some(bus);
+    Some(shown)
 }
 
-struct Bus {
+/// A connection to systemd.
+#[derive(Debug)]
+pub(crate) struct Bus {
     stream: UnixStream,
     serial: u32,
 }
@@ -55,9 +63,20 @@ impl Bus {
         Ok(Self { stream, serial: 0 })
     }
 
-    fn property(&mut self, unit: &str, name: &str) -> io::Result<String> {
-        self.serial += 1;
-        self.stream.write_all(&get(self.serial, unit, name))?;
+    /// Asks for all of it at once; systemd answers in the same order.
+    fn show(&mut self, units: &[&str], properties: &str) -> io::Result<Vec<Properties>> {
+        let names: Vec<&str> = properties.split(',').collect();
+        let mut questions = Vec::new();
+        for (unit, name) in units.iter().flat_map(|unit| names.iter().map(move |name| (unit, name))) {
+            self.serial += 1;
+            questions.extend(get(self.serial, unit, name));
+        }
+        self.stream.write_all(&questions)?;
+        let mut of_unit = || names.iter().map(|name| Ok(((*name).to_owned(), self.answer()?))).collect();
+        units.iter().map(|_| of_unit()).collect()
+    }
+
+    fn answer(&mut self) -> io::Result<String> {
         loop {
             let (kind, body) = receive(&mut self.stream)?;
             match kind {
@@ -70,18 +89,17 @@ impl Bus {
     }
 }
 
-/// One line of the greeting, byte by byte: what follows it is no line.
+/// The line of the greeting, which nothing follows before a question is asked.
 fn line(stream: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    let mut byte = [0];
-    while !line.ends_with(b"\r\n") {
-        stream.read_exact(&mut byte)?;
-        line.push(byte[0]);
-        if line.len() > 256 {
-            return Err(ErrorKind::InvalidData.into());
+    let mut buffer = [0; 256];
+    let mut length = 0;
+    while !buffer[..length].ends_with(b"\r\n") {
+        match stream.read(&mut buffer[length..])? {
+            0 => return Err(ErrorKind::InvalidData.into()),
+            more => length += more,
         }
     }
-    Ok(line)
+    Ok(buffer[..length].to_vec())
 }
 
 /// The call of `org.freedesktop.DBus.Properties.Get` for a property of a unit.
@@ -200,6 +218,8 @@ mod tests {
 
     use super::*;
 
+    const ERROR: u8 = 3;
+
     #[test]
     fn paths_of_units() {
         for (unit, name) in [
@@ -257,13 +277,12 @@ mod tests {
         let listener = UnixListener::bind(socket).expect("a socket");
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("a connection");
-            assert!(line(&mut stream).expect("a line").starts_with(b"\0AUTH EXTERNAL 3"));
+            let asked = line(&mut stream).expect("both lines");
+            assert!(asked.starts_with(b"\0AUTH EXTERNAL 3") && asked.ends_with(b"\r\nBEGIN\r\n"));
             stream.write_all(greeting).expect("it listens");
-            if line(&mut stream).is_ok() {
-                for answer in answers {
-                    receive(&mut stream).expect("a question");
-                    stream.write_all(&answer).expect("it listens");
-                }
+            for answer in answers {
+                receive(&mut stream).expect("a question");
+                stream.write_all(&answer).expect("it listens");
             }
         });
         let host = Host::at(root.path());
@@ -282,14 +301,15 @@ mod tests {
         message.0
     }
 
+    fn said(text: &str) -> Vec<u8> {
+        let mut body = Message::default();
+        body.bytes(&[1, b's', 0]);
+        body.string(text);
+        message(METHOD_RETURN, &body.0)
+    }
+
     #[test]
     fn units_are_told_of_in_their_order() {
-        let said = |text: &str| {
-            let mut body = Message::default();
-            body.bytes(&[1, b's', 0]);
-            body.string(text);
-            message(METHOD_RETURN, &body.0)
-        };
         let signal = [message(SIGNAL, b"x"), said("not-found")].concat();
         let (_root, host) =
             systemd(b"OK 0\r\n", vec![said("loaded"), said("active"), signal, said("inactive")]);
@@ -300,8 +320,19 @@ mod tests {
     }
 
     #[test]
+    fn one_look_asks_over_one_connection_until_that_fails() {
+        let (_root, host) = systemd(b"OK 0\r\n", vec![said("active"), said("inactive"), message(ERROR, b"")]);
+        let look = host.look();
+        let state = |unit| Some(show(&look, &[unit], "ActiveState")?.remove(0).remove("ActiveState")?);
+        assert_eq!(state("a.service").as_deref(), Some("active"));
+        assert_eq!(state("b.service").as_deref(), Some("inactive"));
+        assert!(look.in_this_look().expect("a look").systemd.lock().expect("no panic").is_some());
+        assert_eq!(state("c.service"), None);
+        assert!(look.in_this_look().expect("a look").systemd.lock().expect("no panic").is_none());
+    }
+
+    #[test]
     fn what_is_not_as_expected_is_left_to_systemctl() {
-        const ERROR: u8 = 3;
         for (greeting, answers) in [
             (&b"REJECTED EXTERNAL\r\n"[..], vec![]),
             (b"", vec![]),
