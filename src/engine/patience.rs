@@ -20,7 +20,8 @@ pub struct Patience {
     pub settle: Duration,
     /// For the tasks of a node to end; Docker gives each 10 s unless its service says otherwise.
     pub drain: Duration,
-    /// Between two looks.
+    /// Between two looks in a long wait. Most are short, so that the first pause is a tenth of it, and each one after that is
+    /// twice as long as the one before.
     pub pause: Duration,
 }
 
@@ -78,6 +79,7 @@ impl Patience {
         passes: impl Fn(&Error) -> bool,
     ) -> Result<T, Error> {
         let deadline = Instant::now() + limit;
+        let mut pause = self.pause / 10;
         loop {
             let last = match look().await {
                 Ok(Some(seen)) => return Ok(seen),
@@ -85,10 +87,11 @@ impl Patience {
                 Err(error) if passes(&error) => error,
                 Err(error) => return Err(error),
             };
-            if Instant::now() + self.pause > deadline {
+            if Instant::now() + pause > deadline {
                 return Err(last);
             }
-            sleep(self.pause).await;
+            sleep(pause).await;
+            pause = self.pause.min(pause * 2);
         }
     }
 }
