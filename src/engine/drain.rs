@@ -93,7 +93,7 @@ fn is_at_work(state: TaskState) -> bool {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::fake::{Answer, Asked, EAGER, Fake, ok};
+    use super::super::fake::{Answer, Asked, EAGER, Fake, ONCE, ok};
     use super::*;
 
     /// Managers that answer or not, the first of them of this availability; its tasks end at the third look once it is
@@ -174,6 +174,14 @@ mod tests {
         let fake = swarm(&[true, true, false], "active", json!({}));
         let error = fake.connect(EAGER).await.unwrap().drain("m0").await.unwrap_err();
         assert!(matches!(error, Error::Indispensable { .. }), "{error}");
+        assert_eq!(fake.paths(), ["GET /nodes"], "nothing was changed");
+    }
+
+    #[tokio::test]
+    async fn a_manager_that_the_others_need_is_not_drained_while_nobody_is_listed() {
+        let fake = swarm(&[], "active", json!({}));
+        let error = fake.connect(ONCE).await.unwrap().drain("m0").await.unwrap_err();
+        assert!(matches!(error, Error::Timeout { .. }), "{error}");
         assert_eq!(fake.paths(), ["GET /nodes"], "nothing was changed");
     }
 

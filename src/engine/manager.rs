@@ -191,8 +191,15 @@ impl Engine {
         Ok(before.orchestration.and_then(|orchestration| orchestration.task_history_retention_limit))
     }
 
+    /// All members' records. A manager that is just losing or taking the lead may list nobody and call it success; but it is
+    /// a member itself, so that nobody is no answer.
     async fn list(&self, doing: &'static str) -> Result<Vec<Node>, Error> {
-        self.patience.request(doing, self.docker.list_nodes(None::<ListNodesOptions>)).await
+        let listed = self.patience.poll_through(doing, self.patience.settle, async || {
+            let nodes =
+                self.patience.request(doing, self.docker.list_nodes(None::<ListNodesOptions>)).await?;
+            Ok((!nodes.is_empty()).then_some(nodes))
+        });
+        listed.await
     }
 
     /// Reads a node's specification, changes it and writes it back; once more where somebody was faster. Tells what it

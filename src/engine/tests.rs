@@ -252,10 +252,23 @@ async fn only_managers_that_answer_are_joined_at() {
             { "ID": "c", "Spec": { "Role": "worker" } },
         ]))
     };
-    let fake = script(vec![("GET /nodes", list), ("GET /nodes", || ok(json!([])))]);
+    let silent = || ok(json!([{ "ID": "b", "ManagerStatus": { "Reachability": "unreachable" } }]));
+    let fake = script(vec![("GET /nodes", list), ("GET /nodes", silent)]);
     let engine = fake.connect(EAGER).await.unwrap();
     assert_eq!(engine.manager_addresses().await.unwrap(), ["192.168.2.1:2377"]);
     assert!(matches!(engine.manager_addresses().await, Err(Error::Answer { .. })));
+}
+
+#[tokio::test]
+async fn a_list_of_nobody_is_asked_for_again_but_not_for_ever() {
+    let nobody = || ok(json!([]));
+    let fake = script(vec![("GET /nodes", nobody), ("GET /nodes", || ok(json!([{ "ID": "a" }])))]);
+    let nodes = fake.connect(EAGER).await.unwrap().nodes().await.unwrap();
+    assert_eq!(nodes.iter().map(|node| node.id.as_str()).collect::<Vec<_>>(), ["a"]);
+
+    let lost = script(vec![("GET /nodes", nobody)]);
+    let error = lost.connect(ONCE).await.unwrap().nodes().await.unwrap_err();
+    assert_eq!(error.to_string(), "the engine did not list the nodes within 0 s");
 }
 
 #[tokio::test]

@@ -67,6 +67,10 @@ fn cluster(cluster: &Value) -> Cluster {
 /// Reads `/nodes`; `root` is what the swarm says of its own certificates.
 pub(super) fn nodes(nodes: &Value, root: &Value) -> Result<Vec<SwarmNode>, String> {
     let nodes = nodes.as_array().ok_or("GET /nodes: the answer is no list")?;
+    // Whoever is asked is one of them: see `engine::manager`, which asks again.
+    if nodes.is_empty() {
+        return Err("GET /nodes: it lists nobody, not even itself: a leader is being chosen".to_owned());
+    }
     nodes.iter().map(|member| node(member, root)).collect()
 }
 

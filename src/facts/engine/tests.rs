@@ -85,6 +85,13 @@ fn without_quorum_the_cause_is_kept() {
 }
 
 #[test]
+fn a_list_of_nobody_is_no_answer() {
+    let error =
+        answers::nodes(&serde_json::json!([]), &Value::Null).expect_err("the manager is a node itself");
+    assert!(error.contains("lists nobody"), "{error}");
+}
+
+#[test]
 fn states_between() {
     assert_eq!(view("28-locked").state, SwarmState::Locked);
     let pending = view("20.10-pending");
