@@ -124,9 +124,17 @@ impl Error {
     /// Whether the managers will answer otherwise in a moment: somebody else changed the same thing in between, they
     /// choose a new leader, let a demoted manager go, or notice that a node is off.
     pub(super) fn is_unsettled(&self) -> bool {
-        ["update out of sequence", "does not have a leader", "must be demoted", "is not down"]
-            .iter()
-            .any(|part| self.says(part))
+        let passing = [
+            "update out of sequence",
+            "does not have a leader",
+            "no elected cluster leader",
+            // By the one that led when it was asked, in the middle of its work.
+            "node lost leader status",
+            "node is stopped",
+            "must be demoted",
+            "is not down",
+        ];
+        passing.iter().any(|part| self.says(part))
     }
 
     /// Whether a node that was demoted has yet to notice.

@@ -31,8 +31,10 @@ impl Engine {
     /// Where the engine is no manager or the swarm has no leader.
     pub async fn tokens(&self) -> Result<Tokens, Error> {
         const DOING: &str = "tell the join tokens";
-        let swarm = self.patience.request(DOING, self.docker.inspect_swarm()).await?;
-        let tokens = swarm.join_tokens.and_then(|tokens| tokens.worker.zip(tokens.manager));
+        let swarm = self.patience.poll_through(DOING, self.patience.settle, async || {
+            self.patience.request(DOING, self.docker.inspect_swarm()).await.map(Some)
+        });
+        let tokens = swarm.await?.join_tokens.and_then(|tokens| tokens.worker.zip(tokens.manager));
         let (worker, manager) = tokens.ok_or_else(|| Error::answer(DOING, "it holds none"))?;
         Ok(Tokens { worker: worker.into(), manager: manager.into() })
     }

@@ -346,8 +346,16 @@ async fn changes_wait_for_a_new_leader_but_not_for_ever() {
             "rpc error: The swarm does not have a leader. It's possible that too few managers are online.",
         )
     };
+    let deposed = || {
+        refuse(
+            500,
+            "rpc error: code = Unknown desc = raft: failed to process the request: node lost leader status",
+        )
+    };
     let fake = script(vec![
         ("GET /nodes/n", headless),
+        ("GET /nodes/n", || ok(node(7, json!({})))),
+        ("POST /nodes/n/update?version=7", deposed),
         ("GET /nodes/n", || ok(node(7, json!({ "Labels": { "disk": "ssd" } })))),
     ]);
     fake.connect(EAGER).await.unwrap().set_labels("n", &labels(), &BTreeSet::new()).await.unwrap();
