@@ -123,8 +123,14 @@ impl Error {
 
     /// Whether the managers will answer otherwise in a moment: somebody else changed the same thing in between, they
     /// choose a new leader, let a demoted manager go, or notice that a node is off.
+    ///
+    /// One that does not lead hands its questions on to the one that does: where that one goes, what is told are gRPC's
+    /// own codes for a connection that broke or a question that nobody answered.
     pub(super) fn is_unsettled(&self) -> bool {
         let passing = [
+            "code = Unavailable",
+            "code = Canceled",
+            "code = DeadlineExceeded",
             "update out of sequence",
             "does not have a leader",
             "no elected cluster leader",

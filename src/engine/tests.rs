@@ -352,8 +352,10 @@ async fn changes_wait_for_a_new_leader_but_not_for_ever() {
             "rpc error: code = Unknown desc = raft: failed to process the request: node lost leader status",
         )
     };
+    let gone = || refuse(503, "rpc error: code = Unavailable desc = transport is closing");
     let fake = script(vec![
         ("GET /nodes/n", headless),
+        ("GET /nodes/n", gone),
         ("GET /nodes/n", || ok(node(7, json!({})))),
         ("POST /nodes/n/update?version=7", deposed),
         ("GET /nodes/n", || ok(node(7, json!({ "Labels": { "disk": "ssd" } })))),

@@ -155,11 +155,16 @@ impl Bench {
         out.into_owned()
     }
 
-    /// `docker node ls` as a manager tells it: hostname, status, manager status.
+    /// `docker node ls` as a manager tells it: hostname, status, manager status. While the managers choose a leader it
+    /// fails or lists nobody, and is asked again for a minute.
     pub(crate) fn members(&self, manager: &str) -> Vec<String> {
         let format = "{{.Hostname}} {{.Status}} {{.ManagerStatus}}";
-        let listed = self.on(manager, &format!("docker node ls --format '{format}'"));
-        let mut members: Vec<_> = listed.lines().map(|line| line.trim().to_owned()).collect();
+        let script = format!(
+            "for i in $(seq 60); do listed=$(docker node ls --format '{format}') && [ \"$listed\" ] && break; sleep 1; done
+            echo \"$listed\"; [ \"$listed\" ]"
+        );
+        let mut members: Vec<_> =
+            self.on(manager, &script).lines().map(|line| line.trim().to_owned()).collect();
         members.sort();
         members
     }
